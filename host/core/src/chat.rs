@@ -1,0 +1,134 @@
+//! What the host and a chat frontend say to each other. The WIT form of these is `wit/chat.wit`, where each field is described.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    Telegram,
+    Console,
+    Web,
+    Http,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatInfo {
+    pub name: String,
+    pub summary: String,
+    pub transport: Transport,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateKind {
+    Message,
+    Edited,
+    Button,
+    Document,
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    pub id: String,
+    pub chat: String,
+    pub sender: String,
+    pub sender_name: String,
+    pub sender_is_bot: bool,
+    pub text: String,
+    pub kind: UpdateKind,
+    pub reply_to: Option<String>,
+    pub raw: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addressed {
+    Command,
+    Mention,
+    Reply,
+    Button,
+    PrivateChat,
+    Overheard,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    pub sender: String,
+    pub chat: String,
+    pub text: String,
+    pub addressed: Addressed,
+    pub reply_to: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoticeKind {
+    Answer,
+    Hint,
+    Progress,
+    Final,
+    Review,
+    Question,
+    Warning,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Heading(String),
+    Text(String),
+    Code { language: String, text: String },
+    Item(String),
+    Field { label: String, value: String },
+    Diff(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    pub label: String,
+    /// At most 64 bytes.
+    pub action: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    pub name: String,
+    pub text: String,
+}
+
+/// Something to tell a person; text in it is not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub chat: String,
+    pub kind: NoticeKind,
+    pub topic: String,
+    pub parts: Vec<Part>,
+    pub buttons: Vec<Button>,
+    pub document: Option<Document>,
+    pub replaces: Option<String>,
+    pub reply_to: Option<String>,
+    pub silent: bool,
+    /// Columns of a text frontend; 0 when unknown.
+    pub width: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextPost {
+    pub chat: String,
+    pub text: String,
+    pub entities: String,
+    pub buttons: Vec<Button>,
+    pub reply_to: Option<String>,
+    pub silent: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Post {
+    Send(TextPost),
+    Edit { receipt: String, post: TextPost },
+    Document { chat: String, document: Document, caption: String, reply_to: Option<String> },
+    Answer { chat: String, text: String },
+    Typing { chat: String },
+}

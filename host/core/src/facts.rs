@@ -1,0 +1,137 @@
+//! Facts about a change and what rules find in them. The WIT form of these is `wit/rule.wit`, where each field is described.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    pub name: String,
+    pub summary: String,
+    pub findings: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileStatus {
+    Added,
+    Modified,
+    Deleted,
+    Renamed,
+    TypeChanged,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileClass {
+    Source,
+    Test,
+    Fixture,
+    Snapshot,
+    Ci,
+    Build,
+    Lint,
+    Coverage,
+    Ownership,
+    Docs,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileMode {
+    Regular,
+    Executable,
+    Symlink,
+    Submodule,
+}
+
+/// One hunk of a diff; `text` holds its lines with Git's prefixes, joined by line feeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hunk {
+    pub old_start: u32,
+    pub new_start: u32,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    pub path: String,
+    pub old_path: Option<String>,
+    pub status: FileStatus,
+    pub class: FileClass,
+    pub mode: FileMode,
+    pub binary: bool,
+    pub hunks: Vec<Hunk>,
+    pub base_text: Option<String>,
+    pub head_text: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageCommit {
+    pub stage: String,
+    pub persona: String,
+    pub write: Vec<String>,
+    pub protected: Vec<String>,
+    pub paths: Vec<String>,
+    pub left_behind: Vec<String>,
+}
+
+/// What a test run meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckOutcome {
+    Red,
+    BuildRed,
+    Green,
+    CheckError,
+    NotRun,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestEvidence {
+    /// `baseline`, or the stage the run belongs to.
+    pub stage: String,
+    pub outcome: CheckOutcome,
+    pub passed: Vec<String>,
+    pub failed: Vec<String>,
+    pub skipped: Vec<String>,
+}
+
+/// All facts of one change, as every rule gets them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub files: Vec<ChangedFile>,
+    pub commits: Vec<StageCommit>,
+    pub evidence: Vec<TestEvidence>,
+    /// Why the facts are not whole; never a pass.
+    pub incomplete: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    Note,
+    Minor,
+    Major,
+    Critical,
+}
+
+/// Lines of a file, counted from 1, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub path: String,
+    pub start: u32,
+    pub end: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Rule that raised it; the host fills it in.
+    pub rule: String,
+    pub id: String,
+    pub severity: Severity,
+    /// 0 to 100.
+    pub confidence: u8,
+    pub base: Option<Span>,
+    pub head: Option<Span>,
+    pub message: String,
+}
