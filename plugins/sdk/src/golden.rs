@@ -1,0 +1,186 @@
+//! Golden cases for personas: files that tell what comes in and what must come out. Natively only.
+//!
+//! A case is `NAME.toml`; beside it may lie `NAME.prompt.md`, the whole prompt that must come out.
+//! ```toml
+//! [work]                      # what is left out is empty, attempt is 1
+//! title = "Add a farewell"
+//! [work.handoffs]
+//! "spec.md" = "…"
+//! [report]                    # only where `accept` is to be tried
+//! changed = ["tests/test_a.py"]
+//! [report.artefacts]
+//! "spec.md" = "…"
+//! [expect]
+//! acceptance = "retry"        # accept, retry, fail; or: refusal = true, when `brief` is to refuse
+//! says = ["acceptance criteria"]        # words of the acceptance or refusal
+//! prompt-says = ["/in/spec.md"]
+//! ```
+
+use crate::persona::{Acceptance, Handoff, Persona, Report, TaskBrief, Work};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// Plays every case of a folder.
+///
+/// # Panics
+/// When the folder holds no case, when a case cannot be read, and with every difference found.
+pub fn check<P: Persona>(folder: impl AsRef<Path>) {
+    let folder = folder.as_ref();
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut cases: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    cases.sort();
+    assert!(!cases.is_empty(), "no golden case in {}", folder.display());
+    let wrong: Vec<String> = cases.iter().flat_map(|path| differences::<P>(path)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    work: CaseWork,
+    report: Option<CaseReport>,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct CaseWork {
+    title: String,
+    description: String,
+    repository: String,
+    stage: String,
+    attempt: u32,
+    failure: Option<String>,
+    check: Option<String>,
+    produces: Vec<String>,
+    handoffs: BTreeMap<String, String>,
+    settings: String,
+    read_only: bool,
+}
+
+impl Default for CaseWork {
+    fn default() -> Self {
+        CaseWork {
+            title: "A title".into(),
+            description: String::new(),
+            repository: "acme/shop".into(),
+            stage: "stage".into(),
+            attempt: 1,
+            failure: None,
+            check: None,
+            produces: Vec::new(),
+            handoffs: BTreeMap::new(),
+            settings: String::new(),
+            read_only: false,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct CaseReport {
+    message: String,
+    changed: Vec<String>,
+    left_behind: Vec<String>,
+    artefacts: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Expect {
+    acceptance: Option<String>,
+    refusal: bool,
+    says: Vec<String>,
+    prompt_says: Vec<String>,
+}
+
+fn differences<P: Persona>(path: &Path) -> Vec<String> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let work = work(case.work);
+    let mut wrong = Vec::new();
+    let mut said = String::new();
+    match P::brief(work.clone()) {
+        Ok(orders) => {
+            if case.expect.refusal {
+                wrong.push(format!("{name}: brief did not refuse"));
+            }
+            for words in case.expect.prompt_says.iter().filter(|words| !orders.prompt.contains(words.as_str())) {
+                wrong.push(format!("{name}: the prompt lacks `{words}`"));
+            }
+            if let Some(line) = [&orders.system_prompt, &orders.prompt].iter().find_map(|text| unfilled(text, &work)) {
+                wrong.push(format!("{name}: a placeholder was not filled in: {line}"));
+            }
+            match fs::read_to_string(path.with_extension("prompt.md")) {
+                Ok(golden) if golden.trim_end() != orders.prompt.trim_end() => {
+                    wrong.push(format!(
+                        "{name}: the prompt differs from {name}.prompt.md; it is now:\n{}",
+                        orders.prompt
+                    ));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(refusal) if case.expect.refusal => said = refusal,
+        Err(refusal) => wrong.push(format!("{name}: brief refused: {refusal}")),
+    }
+    if let Some(report) = case.report {
+        let (kind, why) = match P::accept(work, report_of(report)) {
+            Acceptance::Accept => ("accept", String::new()),
+            Acceptance::Retry(why) => ("retry", why),
+            Acceptance::Fail(why) => ("fail", why),
+        };
+        if case.expect.acceptance.as_deref() != Some(kind) {
+            wrong.push(format!("{name}: acceptance is {kind} ({why}), expected {:?}", case.expect.acceptance));
+        }
+        said = why;
+    }
+    for words in case.expect.says.iter().filter(|words| !said.contains(words.as_str())) {
+        wrong.push(format!("{name}: `{said}` lacks `{words}`"));
+    }
+    wrong
+}
+
+/// A line that still has `{{`, unless the request itself brought it.
+fn unfilled<'a>(text: &'a str, work: &Work) -> Option<&'a str> {
+    let theirs = work.task.title.contains("{{") || work.task.description.contains("{{");
+    text.lines().find(|line| line.contains("{{") && !theirs)
+}
+
+fn work(case: CaseWork) -> Work {
+    Work {
+        task: TaskBrief {
+            id: 7,
+            title: case.title,
+            description: case.description,
+            repository: case.repository,
+            base_branch: "main".into(),
+            read_only: case.read_only,
+            extra: Vec::new(),
+        },
+        stage: case.stage,
+        attempt: case.attempt,
+        handoffs: handoffs(case.handoffs),
+        failure: case.failure,
+        check: case.check,
+        produces: case.produces,
+        settings: case.settings,
+        extra: Vec::new(),
+    }
+}
+
+fn report_of(case: CaseReport) -> Report {
+    Report {
+        message: case.message,
+        artefacts: handoffs(case.artefacts),
+        changed: case.changed,
+        left_behind: case.left_behind,
+        extra: Vec::new(),
+    }
+}
+
+fn handoffs(texts: BTreeMap<String, String>) -> Vec<Handoff> {
+    texts.into_iter().map(|(name, text)| Handoff { name, text, complete: true }).collect()
+}
