@@ -11,3 +11,4 @@ pub mod facts;
 pub mod id;
 pub mod persona;
 pub mod run;
+pub mod survey;
