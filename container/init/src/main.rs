@@ -1,1 +1,3 @@
+//! borg-init, the program; see the library.
+
 fn main() {}
