@@ -12,3 +12,4 @@ pub mod id;
 pub mod persona;
 pub mod run;
 pub mod survey;
+pub mod verdict;
