@@ -1,1 +1,7 @@
+//! What whole-host tests are built from: a harness for the program, repositories to work on, and stand-ins for its neighbours.
 //!
+//! Nothing here is part of the product. The tests themselves are under `tests/tests/`, the scenarios under `tests/scenarios/`.
+
+pub mod messages_api;
+pub mod process;
+pub mod require;

@@ -1,0 +1,115 @@
+//! A rule and an executor in one component, whose answers break the contract as `settings.lie` asks.
+//! What the host must make of each is in `host/plugins/tests/answers.rs`.
+
+wit_bindgen::generate!({
+    inline: "
+        package guest:liar;
+        world liar {
+            export borg:plugin/rule@0.1.0;
+            export borg:plugin/executor@0.1.0;
+        }
+    ",
+    path: "../../../wit",
+    generate_all,
+});
+
+use exports::borg::plugin::{
+    executor::{self, AgentEvent, Command, ExecutorInfo, Features, HomeFile, Job, Outcome, ReadStep, RunEnd, Usage},
+    rule::{self, Change, Finding, RuleInfo, Severity},
+};
+
+struct Liar;
+
+fn lie(settings: &str) -> String {
+    let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    settings["lie"].as_str().unwrap_or_default().to_owned()
+}
+
+impl rule::Guest for Liar {
+    fn describe() -> RuleInfo {
+        RuleInfo { name: "liar".into(), summary: "lies".into(), findings: vec!["known".into()], extra: vec![] }
+    }
+
+    fn judge(change: Change) -> Result<Vec<Finding>, String> {
+        let finding = Finding {
+            id: "known".into(),
+            severity: Severity::Minor,
+            confidence: 50,
+            base: None,
+            head: change.files.first().map(|file| rule::Span { path: file.path.clone(), start: 1, end: 2 }),
+            message: format!("{} files, {} commits", change.files.len(), change.commits.len()),
+            extra: vec![],
+        };
+        match lie(&change.settings).as_str() {
+            "many" => Ok(vec![finding; 10_001]),
+            "unknown-id" => Ok(vec![Finding { id: "made-up".into(), ..finding }]),
+            "too-sure" => Ok(vec![Finding { confidence: 101, ..finding }]),
+            "backwards" => {
+                let head = Some(rule::Span { path: "a".into(), start: 9, end: 3 });
+                Ok(vec![Finding { head, ..finding }])
+            }
+            "refuse" => Err("cannot judge this".into()),
+            _ => Ok(vec![finding]),
+        }
+    }
+}
+
+impl executor::Guest for Liar {
+    fn describe() -> ExecutorInfo {
+        ExecutorInfo {
+            name: "liar".into(),
+            summary: "lies".into(),
+            features: Features::RESUME | Features::READ_ONLY,
+            reads: vec![".borg/script.toml".into()],
+            bundle: String::new(),
+            extra: vec![],
+        }
+    }
+
+    fn launch(job: Job) -> Result<Command, String> {
+        let file = |path: &str| vec![HomeFile { path: path.into(), text: job.prompt.clone(), executable: true }];
+        let command = Command {
+            argv: vec!["agent".into(), job.task.title.clone()],
+            env: vec![("KEY".into(), job.placeholder_key.clone())],
+            files: file(".agent/settings"),
+            stdin: job.system_prompt.clone().into_bytes(),
+            extra: vec![],
+        };
+        match lie(&job.settings).as_str() {
+            "no-argv" => Ok(Command { argv: vec![], ..command }),
+            "nul" => Ok(Command { argv: vec!["a\0b".into()], ..command }),
+            "env" => Ok(Command { env: vec![("A=B".into(), "c".into())], ..command }),
+            "climb" => Ok(Command { files: file("../outside"), ..command }),
+            "absolute" => Ok(Command { files: file("/etc/profile"), ..command }),
+            "refuse" => Err("will not start".into()),
+            _ => Ok(command),
+        }
+    }
+
+    fn read(job: Job, mut state: Vec<u8>, lines: Vec<String>) -> ReadStep {
+        match lie(&job.settings).as_str() {
+            "fat-state" => state = vec![0; (64 << 10) + 1],
+            _ => state.extend(lines.concat().bytes()),
+        }
+        ReadStep { state, events: lines.into_iter().map(AgentEvent::Noise).collect() }
+    }
+
+    fn finish(_: Job, state: Vec<u8>, end: RunEnd) -> Outcome {
+        Outcome {
+            status: executor::Status::Completed,
+            message: format!("{} {:?}", String::from_utf8_lossy(&state), end.exit_code),
+            session: None,
+            usage: Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 },
+            claimed_cost_micros: Some(5),
+            turns: Some(6),
+            retry_after_ms: None,
+            extra: vec![],
+        }
+    }
+
+    fn say(_: Job, state: Vec<u8>, text: String) -> Option<Vec<u8>> {
+        (!text.is_empty()).then(|| [state, text.into_bytes()].concat())
+    }
+}
+
+export!(Liar);
