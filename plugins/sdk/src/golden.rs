@@ -20,7 +20,7 @@ use crate::persona::{Acceptance, Handoff, Persona, Report, TaskBrief, Work};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// Plays every case of a folder.
+/// Plays every case of a folder, and holds name, summary, tools and paths against the `plugin.toml` above it.
 ///
 /// # Panics
 /// When the folder holds no case, when a case cannot be read, and with every difference found.
@@ -31,8 +31,27 @@ pub fn check<P: Persona>(folder: impl AsRef<Path>) {
     cases.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     cases.sort();
     assert!(!cases.is_empty(), "no golden case in {}", folder.display());
-    let wrong: Vec<String> = cases.iter().flat_map(|path| differences::<P>(path)).collect();
+    let manifest = manifest(&folder.join("../plugin.toml"));
+    let mut wrong: Vec<String> = cases.iter().flat_map(|path| differences::<P>(path, &manifest.asks)).collect();
+    let info = P::describe();
+    if (info.name, info.summary) != (manifest.name, manifest.summary) {
+        wrong.push("name or summary is not what plugin.toml says".into());
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    name: String,
+    summary: String,
+    asks: Asks,
+}
+
+/// The ceiling of what a persona may ask for.
+#[derive(Deserialize)]
+struct Asks {
+    tools: Vec<String>,
+    write: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +114,12 @@ struct Expect {
     prompt_says: Vec<String>,
 }
 
-fn differences<P: Persona>(path: &Path) -> Vec<String> {
+fn manifest(path: &Path) -> Manifest {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn differences<P: Persona>(path: &Path, asks: &Asks) -> Vec<String> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -106,6 +130,10 @@ fn differences<P: Persona>(path: &Path) -> Vec<String> {
         Ok(orders) => {
             if case.expect.refusal {
                 wrong.push(format!("{name}: brief did not refuse"));
+            }
+            let tools = orders.tools.iter().filter(|tool| !asks.tools.contains(tool));
+            for wish in tools.chain(orders.write.iter().filter(|glob| !asks.write.contains(glob))) {
+                wrong.push(format!("{name}: brief asks for `{wish}`, plugin.toml does not"));
             }
             for words in case.expect.prompt_says.iter().filter(|words| !orders.prompt.contains(words.as_str())) {
                 wrong.push(format!("{name}: the prompt lacks `{words}`"));

@@ -2,10 +2,13 @@
 //! data from orders.
 
 use crate::visible;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What a system prompt says about marked blocks.
 pub const MARK_RULES: &str = include_str!("mark-rules.md");
+
+/// FNV-1a, 32 bits: the same on every machine and in every release, so that prompts can be compared.
+const FNV_OFFSET: u32 = 0x811c_9dc5;
+const FNV_PRIME: u32 = 0x0100_0193;
 
 /// Puts text between `<<<data TAG from ORIGIN>>>` and `<<<end TAG>>>`. The tag is made from the text and does not occur in it, so
 /// no text can close its own block; hidden characters are made visible. Origin is one of ours, not a stranger's.
@@ -18,16 +21,12 @@ pub fn marked(origin: &str, text: &str) -> String {
 
 /// A short word that is not in the text. It needs no secret: the text would have to contain what is chosen to be absent from it.
 fn tag(text: &str) -> String {
-    let mut salt = 0_u64;
-    loop {
-        let mut hasher = DefaultHasher::new();
-        (salt, text).hash(&mut hasher);
-        let tag = format!("{:08x}", hasher.finish() as u32);
-        if !text.contains(&tag) {
-            return tag;
-        }
-        salt += 1;
-    }
+    // Each step of the hash is a bijection, so different salts give different tags and a text of finite length runs out of them.
+    let hash = |salt: u32| {
+        let bytes = salt.to_le_bytes().into_iter().chain(text.bytes());
+        bytes.fold(FNV_OFFSET, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(FNV_PRIME))
+    };
+    (0..=u32::MAX).map(|salt| format!("{:08x}", hash(salt))).find(|tag| !text.contains(tag)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -78,6 +78,15 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Why an attempt cannot be accepted whatever the persona: an artefact the pipeline expects is missing or blank.
+    pub fn missing_artefact(&self, report: &Report) -> Option<String> {
+        let present = |name: &String| report.artefact(name).is_some_and(|artefact| !artefact.text.trim().is_empty());
+        let name = self.produces.iter().find(|name| !present(name))?;
+        Some(format!("`/out/{name}` is missing or empty; write it before you end"))
+    }
+}
+
 impl Report {
     /// An artefact this attempt left in `/out`.
     pub fn artefact(&self, name: &str) -> Option<&Handoff> {

@@ -1,12 +1,19 @@
 //! The smallest template language that prompts need: `{{name}}`.
 
 /// Replaces each `{{name}}` by its value, once: what a value contains is never looked at again, so text of strangers cannot name
-/// a placeholder. A line that holds nothing but one placeholder vanishes when the value is empty. Unknown names stay as they
-/// are, where a test sees them.
+/// a placeholder. A line that holds nothing but one placeholder vanishes when the value is empty, and so does a blank line after
+/// it that would be the second in a row. Unknown names stay as they are, where a test sees them.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len());
+    let mut vanished = false;
     for line in template.split_inclusive('\n') {
+        let would_double = line.trim().is_empty() && (out.is_empty() || out.ends_with("\n\n"));
+        if vanished && would_double {
+            continue;
+        }
+        vanished = false;
         if only_placeholder(line).and_then(|name| value(values, name)).is_some_and(str::is_empty) {
+            vanished = true;
             continue;
         }
         fill_line(line, values, &mut out);
@@ -54,5 +61,11 @@ mod tests {
     #[test]
     fn a_line_with_an_empty_value_vanishes() {
         assert_eq!(fill("x\n{{a}}\ny {{a}}\n", &[("a", "")]), "x\ny \n");
+    }
+
+    #[test]
+    fn blank_lines_around_what_vanished_become_one() {
+        assert_eq!(fill("x\n\n{{a}}\n\n{{a}}\n\ny\n\n\nz", &[("a", "")]), "x\n\ny\n\n\nz");
+        assert_eq!(fill("{{a}}\n\ny", &[("a", "")]), "y");
     }
 }

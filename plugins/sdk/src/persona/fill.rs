@@ -17,8 +17,8 @@ impl Work {
     /// | `request` | title and description, in a marked block |
     /// | `title` | the title, on one line |
     /// | `repository`, `base-branch`, `stage`, `task`, `attempt` | as in [`Work`] |
-    /// | `handoffs` | a list of the files in `/in` |
-    /// | `produces` | a list of the files expected in `/out` |
+    /// | `handoffs` | which files are in `/in`; empty when there are none |
+    /// | `produces` | a list of the files expected in `/out`; may be empty |
     /// | `failure` | why the previous attempt was not accepted, in a marked block; empty at the first attempt |
     /// | `sandbox` | facts about the container |
     /// | `data` | what marked blocks mean |
@@ -32,6 +32,10 @@ impl Work {
             description => format!("{}\n\n{description}", task.title.trim()),
         };
         let handoffs = self.handoffs.iter().map(|handoff| handoff.name.as_str());
+        let handed_on = match list("/in/", handoffs) {
+            list if list.is_empty() => list,
+            list => format!("Handed on to you:\n{list}"),
+        };
         fill(
             template.trim_end(),
             &[
@@ -42,7 +46,7 @@ impl Work {
                 ("stage", &one_line(&self.stage)),
                 ("task", &task.id.to_string()),
                 ("attempt", &self.attempt.to_string()),
-                ("handoffs", &list("/in/", handoffs)),
+                ("handoffs", &handed_on),
                 ("produces", &list("/out/", self.produces.iter().map(String::as_str))),
                 ("failure", &self.failure.as_deref().map(failure).unwrap_or_default()),
                 ("sandbox", SANDBOX.trim_end()),
