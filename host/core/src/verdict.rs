@@ -31,7 +31,7 @@ pub struct RuleFailure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum VerdictKind {
+pub enum Verdict {
     Pass,
     /// A person must look.
     Review,
@@ -41,8 +41,8 @@ pub enum VerdictKind {
 
 /// The verdict over one change and, in words, everything that kept it from being better.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    pub kind: VerdictKind,
+pub struct Ruling {
+    pub verdict: Verdict,
     /// Empty for a pass; the gravest first.
     pub reasons: Vec<String>,
 }
@@ -64,15 +64,15 @@ pub fn verdict(
     rule_failures: &[RuleFailure],
     incomplete: &[String],
     thresholds: Thresholds,
-) -> Verdict {
-    let mut kind = VerdictKind::Pass;
+) -> Ruling {
+    let mut kind = Verdict::Pass;
     let mut reasons: Vec<(u8, String)> = Vec::new();
     for finding in findings {
         let risk = risk(finding);
         let this = if risk >= thresholds.block {
-            VerdictKind::Block
+            Verdict::Block
         } else if risk >= thresholds.review {
-            VerdictKind::Review
+            Verdict::Review
         } else {
             continue;
         };
@@ -80,15 +80,15 @@ pub fn verdict(
         reasons.push((risk, format!("{}/{}: {}", finding.rule, finding.id, finding.message)));
     }
     for failure in rule_failures {
-        kind = kind.max(VerdictKind::Review);
+        kind = kind.max(Verdict::Review);
         reasons.push((thresholds.review, format!("rule {} gave no answer: {}", failure.rule, failure.why)));
     }
     for gap in incomplete {
-        kind = kind.max(VerdictKind::Review);
+        kind = kind.max(Verdict::Review);
         reasons.push((thresholds.review, format!("not everything could be looked at: {gap}")));
     }
     reasons.sort_by_key(|(risk, _)| std::cmp::Reverse(*risk));
-    Verdict { kind, reasons: reasons.into_iter().map(|(_, reason)| reason).collect() }
+    Ruling { verdict: kind, reasons: reasons.into_iter().map(|(_, reason)| reason).collect() }
 }
 
 type Place<'a> = Option<(&'a str, u32, u32)>;
@@ -138,17 +138,17 @@ mod tests {
     #[test]
     fn risk_is_weight_times_confidence() {
         for (severity, confidence, expected, kind) in [
-            (Severity::Note, 100, 10, VerdictKind::Pass),
-            (Severity::Minor, 69, 27, VerdictKind::Pass),
-            (Severity::Minor, 70, 28, VerdictKind::Review),
-            (Severity::Major, 100, 70, VerdictKind::Review),
-            (Severity::Critical, 79, 79, VerdictKind::Review),
-            (Severity::Critical, 80, 80, VerdictKind::Block),
-            (Severity::Critical, 255, 100, VerdictKind::Block),
+            (Severity::Note, 100, 10, Verdict::Pass),
+            (Severity::Minor, 69, 27, Verdict::Pass),
+            (Severity::Minor, 70, 28, Verdict::Review),
+            (Severity::Major, 100, 70, Verdict::Review),
+            (Severity::Critical, 79, 79, Verdict::Review),
+            (Severity::Critical, 80, 80, Verdict::Block),
+            (Severity::Critical, 255, 100, Verdict::Block),
         ] {
             let finding = finding(severity, confidence, "m");
             assert_eq!(risk(&finding), expected);
-            assert_eq!(verdict(&[finding], &[], &[], Thresholds::default()).kind, kind);
+            assert_eq!(verdict(&[finding], &[], &[], Thresholds::default()).verdict, kind);
         }
     }
 
@@ -156,11 +156,11 @@ mod tests {
     fn what_could_not_be_judged_is_never_a_pass() {
         let failure = RuleFailure { rule: "scope".into(), why: "ran out of time".into() };
         let got = verdict(&[], &[failure], &["the diff was cut".into()], Thresholds::default());
-        assert_eq!(got.kind, VerdictKind::Review);
+        assert_eq!(got.verdict, Verdict::Review);
         assert!(got.reasons[0].contains("scope") && got.reasons[1].contains("cut"));
-        assert_eq!(verdict(&[], &[], &[], Thresholds::default()).kind, VerdictKind::Pass);
+        assert_eq!(verdict(&[], &[], &[], Thresholds::default()).verdict, Verdict::Pass);
         let strict = Thresholds { review: 255, block: 255 };
-        assert_eq!(verdict(&[], &[], &["cut".into()], strict).kind, VerdictKind::Review);
+        assert_eq!(verdict(&[], &[], &["cut".into()], strict).verdict, Verdict::Review);
     }
 
     #[test]
