@@ -1,10 +1,13 @@
 //! What a test may need and the machine may lack: found, or skipped so that everybody sees it, or — under `--require-all` — failed.
 
 use crate::process;
-use std::{path::PathBuf, time::Duration};
+use std::{fs::File, io::Write, path::PathBuf, time::Duration};
 
 /// Set by `cargo xtask test --require-all`: nothing may be skipped.
 const REQUIRE_ALL: &str = "BORG_TEST_REQUIRE_ALL";
+
+/// File to which each skipped test adds a line, so that the runner can tell in the end what did not run and why.
+const SKIPPED: &str = "BORG_TEST_SKIPPED";
 
 /// A setting of the test run.
 #[expect(clippy::disallowed_methods, reason = "the one place where tests read their own settings")]
@@ -19,7 +22,14 @@ pub fn setting(name: &str) -> Option<String> {
 #[track_caller]
 pub fn skip(what: &str) {
     assert!(setting(REQUIRE_ALL).is_none(), "{what}, and {REQUIRE_ALL} is set");
-    eprintln!("skipped: {what}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("skipped: {test}: {what}");
+    if let Some(path) = setting(SKIPPED) {
+        let mut file =
+            File::options().append(true).create(true).open(path).expect("the runner names a file that can be written");
+        // One write, so that lines of tests running at once stay whole.
+        file.write_all(format!("{test}: {what}\n").as_bytes()).expect("the runner's file can be written");
+    }
 }
 
 /// The real Claude Code program: `BORG_TEST_CLAUDE` names it.
@@ -27,7 +37,7 @@ pub fn skip(what: &str) {
 pub fn claude() -> Option<PathBuf> {
     let found = setting("BORG_TEST_CLAUDE").map(PathBuf::from).filter(|path| path.is_file());
     if found.is_none() {
-        skip("no Claude Code bundle (BORG_TEST_CLAUDE names the program)");
+        skip("no Claude Code bundle");
     }
     found
 }

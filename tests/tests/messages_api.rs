@@ -147,7 +147,9 @@ async fn what_the_script_does_not_foresee_is_a_problem() {
 #[tokio::test]
 async fn only_the_right_key_is_let_in() {
     let oauth = "sk-ant-oat01-x";
-    let rows: [(&str, &[(&str, &str)], u16, &str); 7] = [
+    /// The key expected, the headers sent, the status and the message answered.
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+    let rows: [Row; 7] = [
         (KEY, &[("x-api-key", KEY)], 200, ""),
         (KEY, &[("authorization", "Bearer sk-ant-api-test")], 200, ""),
         (KEY, &[], 401, "x-api-key header is required"),

@@ -67,8 +67,8 @@ impl Trial {
 
     fn to_its_end(&self) -> (Output, Value) {
         let output = self.run(Duration::from_secs(60)).unwrap();
-        let lines = output.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let result = lines.filter(|line| line["type"] == "result").next_back().unwrap_or_default();
+        let mut lines = output.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let result = lines.rfind(|line| line["type"] == "result").unwrap_or_default();
         (output, result)
     }
 }

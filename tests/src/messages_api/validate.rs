@@ -283,7 +283,9 @@ mod tests {
 
     #[test]
     fn each_flaw_is_named_where_it_is() {
-        let rows: [(&str, fn(&mut Value)); 13] = [
+        /// The refusal and the change that provokes it.
+        type Row = (&'static str, fn(&mut Value));
+        let rows: [Row; 13] = [
             ("max_tokens: Field required", |b| drop(b.as_object_mut().unwrap().remove("max_tokens"))),
             ("max_tokens: Input should be greater", |b| b["max_tokens"] = json!(0)),
             ("model: Field required", |b| drop(b.as_object_mut().unwrap().remove("model"))),

@@ -1,0 +1,222 @@
+//! Rules of the house that neither the compiler nor a lint holds; `cargo test` runs them too. Each finding names a file and what to do.
+
+use crate::sh;
+use anyhow::{Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// At this length a file has more than one reason to change.
+const LONGEST: usize = 600;
+
+/// Folders of `host/src` that each wrap one neighbour of the host. They know the core and what is shared at the top, never each other.
+const ADAPTERS: [&str; 8] = ["agents", "chats", "control", "forge", "sandbox", "store", "web", "workspace"];
+
+/// Crates that would bring I/O, a clock or a plugin engine into the core.
+const NOT_IN_CORE: [&str; 8] = ["tokio", "wasmtime", "hyper", "mio", "rusqlite", "bollard", "nix", "rustix"];
+
+/// Folders that hold other people's code, made up or recorded: data, not ours to keep tidy.
+const DATA: [&str; 6] = ["corpus", "scenarios", "fixtures", "captures", "recorded", "golden"];
+
+pub fn run() -> Result<()> {
+    let findings = check(&sh::root())?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    bail!("the tree is not tidy:\n  {}", findings.join("\n  "))
+}
+
+fn check(root: &Path) -> Result<Vec<String>> {
+    let mut findings = core_is_pure()?;
+    let mut files = Vec::new();
+    walk(root, &mut files)?;
+    files.sort();
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let name = path.strip_prefix(root).expect("found below the root").to_string_lossy().into_owned();
+        findings.extend(judge(&name, &text).into_iter().map(|finding| format!("{name}: {finding}")));
+    }
+    Ok(findings)
+}
+
+fn core_is_pure() -> Result<Vec<String>> {
+    let tree = sh::output(sh::cargo().args([
+        "tree",
+        "--package",
+        "borg-core",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]))?;
+    let crates = tree.lines().filter_map(|line| line.split(' ').next());
+    let mut found: Vec<&str> = crates.filter(|name| NOT_IN_CORE.contains(name)).collect();
+    found.sort_unstable();
+    found.dedup();
+    Ok(found
+        .into_iter()
+        .map(|name| format!("host/core: depends on {name}; the core does no I/O: take the dependency out"))
+        .collect())
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let kind = entry.file_type()?;
+        if kind.is_dir() && name != "target" && name != ".git" && name != "data" {
+            walk(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with one file, given its path from the root.
+fn judge(name: &str, text: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    if name.split('/').any(|part| DATA.contains(&part)) {
+        return findings;
+    }
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| names_a_machine(line)) {
+        findings.push(format!("line {} names a path of somebody's machine: {}", n + 1, line.trim()));
+    }
+    if !name.ends_with(".rs") {
+        return findings;
+    }
+    let lines = text.lines().count();
+    if lines > LONGEST {
+        findings.push(format!("has {lines} lines, more than {LONGEST}: split it where its reasons to change part"));
+    }
+    let first = text.lines().next().unwrap_or_default();
+    if !first.starts_with("//! ") {
+        findings.push("does not open with `//! `: say what it is for and what it leaves to others".into());
+    }
+    for (n, line) in text.lines().enumerate() {
+        let code = line.trim_start();
+        // Rules have such lines in the code they are tested on.
+        if code.starts_with("#[ignore") && !name.starts_with("plugins/rules/") {
+            findings.push(format!(
+                "line {}: a test that never runs is no test: let it say what it lacks (`require`)",
+                n + 1
+            ));
+        }
+        if [concat!("to", "do!("), concat!("unimpl", "emented!(")].iter().any(|word| code.starts_with(word)) {
+            findings.push(format!("line {}: write it or leave it out", n + 1));
+        }
+    }
+    findings.extend(neighbours(name, text));
+    findings
+}
+
+fn names_a_machine(line: &str) -> bool {
+    // Put together here, so that this file does not find itself.
+    [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/tmp/", "lab")]
+        .iter()
+        .any(|path| line.contains(path))
+}
+
+/// Adapters that a file in an adapter's folder reaches for.
+fn neighbours(name: &str, text: &str) -> Vec<String> {
+    let Some(own) = name.strip_prefix("host/src/").and_then(|rest| rest.split_once('/')).map(|(folder, _)| folder)
+    else {
+        return Vec::new();
+    };
+    if !ADAPTERS.contains(&own) {
+        return Vec::new();
+    }
+    let mut others: Vec<String> =
+        crate_modules(text).into_iter().filter(|module| module != own && ADAPTERS.contains(&module.as_str())).collect();
+    others.sort();
+    others.dedup();
+    let tell = |other| {
+        format!("the adapter `{own}` imports the adapter `{other}`: let the one who wires them carry the value")
+    };
+    others.into_iter().map(tell).collect()
+}
+
+/// First segments of all paths that start with `crate::`, in groups too; comments do not count.
+fn crate_modules(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut modules = Vec::new();
+    for (at, start) in code.match_indices("crate::") {
+        let rest = &code[at + start.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            modules.push(word(rest));
+            continue;
+        };
+        let mut depth = 1;
+        let mut item_starts = true;
+        for (i, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => item_starts = true,
+                c if item_starts && !c.is_whitespace() => {
+                    modules.push(word(&group[i..]));
+                    item_starts = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    modules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_tidy() {
+        assert_eq!(check(&sh::root()).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_rule_finds_what_it_is_for() {
+        let rows = [
+            ("a.rs", "fn main() {}\n".to_owned(), "does not open with"),
+            ("a.rs", format!("//! x\n{}", "\n".repeat(LONGEST)), "601 lines"),
+            ("a.rs", "//! x\n    #[ignore]\n".to_owned(), "never runs"),
+            ("a.rs", format!("//! x\n    {}do!()\n", "to"), "write it or leave it out"),
+            ("a.md", format!("see {}home\n", concat!("/ro", "ot/")), "line 1 names a path"),
+            (
+                "host/src/forge/mod.rs",
+                "//! x\nuse crate::{\n    spawn::Child,\n    sandbox::{Docker, A},\n};\n".to_owned(),
+                "adapter `sandbox`",
+            ),
+            ("host/src/forge/mod.rs", "//! x\nfn a() { crate::store::open() }\n".to_owned(), "adapter `store`"),
+        ];
+        for (name, text, wanted) in rows {
+            let findings = judge(name, &text);
+            assert!(findings.len() == 1 && findings[0].contains(wanted), "{wanted}: {findings:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_not_found() {
+        let rows = [
+            (
+                "host/src/forge/mod.rs",
+                "//! x\n// like crate::sandbox\nuse crate::forge::b;\nuse crate::spawn::{sandbox, store};\n",
+            ),
+            ("host/src/main.rs", "//! x\nuse crate::{forge, sandbox};\n"),
+            ("tests/corpus/a/base/lib.rs", "#[ignore]\nfn a() {}\n"),
+            ("plugins/rules/x/src/lib.rs", "//! x\n#[ignore]\n"),
+            ("a.sh", "cd /workspace/x\n"),
+        ];
+        for (name, text) in rows {
+            assert_eq!(judge(name, text), Vec::<String>::new(), "{name}");
+        }
+    }
+}
