@@ -1,0 +1,214 @@
+//! What a run may reach and within which limits: plain values handed in by the host, already taken from policy.
+
+use borg_core::{
+    budget::{Budget, Price, Spent},
+    id::RunKey,
+};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// Settings of the whole gateway, the same for all runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Base of the Anthropic API, such as `https://api.anthropic.com`. Plain `http` is accepted for loopback addresses
+    /// only; a path is put in front of `/v1/…`.
+    pub anthropic_base: http::Uri,
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { anthropic_base: http::Uri::from_static("https://api.anthropic.com"), limits: Limits::default() }
+    }
+}
+
+/// Sizes, counts and times that bound what one run can cost the host.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest request body in bytes; the provider's own limit is 32 MB.
+    pub request_bytes: usize,
+    /// JSON values in one request body: bounds the memory a small text can unfold into.
+    pub json_values: usize,
+    /// Longest request head in bytes.
+    pub head_bytes: usize,
+    /// Headers in one request.
+    pub headers: usize,
+    /// From the first byte of a request (or the end of the one before) to the end of its head.
+    pub head_time: Duration,
+    /// From the end of the head to the end of the body.
+    pub body_time: Duration,
+    /// How long a connection waits for [`crate::Door::admit`].
+    pub admit_time: Duration,
+    pub connect_time: Duration,
+    /// From the end of the request to the head of the provider's response.
+    pub response_time: Duration,
+    /// Longest silence within a response; the provider sends pings far more often.
+    pub idle_time: Duration,
+    /// How long a client may refuse to take the next piece of a response before it counts as gone.
+    pub stall_time: Duration,
+    /// How long a response is read to its end for the sake of its usage after the client has gone.
+    pub drain_time: Duration,
+    /// Open connections per run; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Requests of a run that are read or answered at once; further ones wait. Also bounds by how much a budget can be
+    /// overshot, since it is checked before a request and settled after.
+    pub in_flight: usize,
+    /// Refusals a run may cause before its door shuts: a ledger row is durable, so they must not be free.
+    pub refusals: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            request_bytes: 32 << 20,
+            json_values: 500_000,
+            head_bytes: 64 << 10,
+            headers: 64,
+            head_time: Duration::from_secs(30),
+            body_time: Duration::from_secs(60),
+            admit_time: Duration::from_secs(60),
+            connect_time: Duration::from_secs(10),
+            response_time: Duration::from_secs(600),
+            idle_time: Duration::from_secs(180),
+            stall_time: Duration::from_secs(120),
+            drain_time: Duration::from_secs(30),
+            connections: 32,
+            in_flight: 4,
+            refusals: 1000,
+        }
+    }
+}
+
+/// What one run may do at its door.
+#[derive(Clone, Debug)]
+pub struct Access {
+    pub run: RunKey,
+    /// Where to listen. At most 107 bytes (`sun_path`); a stale socket there is removed, anything else is an error. The
+    /// socket itself is open to every uid, because an agent's uid differs from the host's: keep its directory private.
+    pub socket: PathBuf,
+    /// Doors to the outside, tried in order: the first whose `models` match a request serves it.
+    pub egress: Vec<Egress>,
+    /// What the agent was given in place of a key. A request with any other credential is refused: a foreign key in a
+    /// container is a way to carry data to somebody else's account.
+    pub placeholder_key: String,
+    /// What the task may still spend, enforced here. Wall time counts from [`crate::Door::admit`].
+    pub allowance: Budget,
+    /// What the task spent before this run: only the percentages of notices are computed with it.
+    pub spent_before: Spent,
+}
+
+/// One `[egress.NAME]` of policy.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    pub name: String,
+    pub provider: Provider,
+    /// Model names that are let through; `*` stands for any run of characters.
+    pub models: Vec<String>,
+    /// Name of the secret that is put into requests, asked of [`crate::Secrets`].
+    pub secret: String,
+    /// List prices by model pattern; the longest pattern that matches counts, a model without a price is refused.
+    pub prices: BTreeMap<String, Price>,
+    /// Highest `max_tokens` of one request; a higher one is lowered to it.
+    pub max_tokens: u32,
+    /// `anthropic-beta` tokens that are let through, patterns as in `models`; [`CLAUDE_CODE_BETAS`] is what the pinned
+    /// Claude Code sends.
+    pub betas: Vec<String>,
+}
+
+/// Whose API an egress speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    Anthropic,
+}
+
+/// The `anthropic-beta` tokens seen in requests of Claude Code 2.1.197 (see `tests/recorded/`). The OAuth token is not
+/// among them: it goes with the credential and is added or removed with it.
+pub const CLAUDE_CODE_BETAS: [&str; 10] = [
+    "claude-code-20250219",
+    "context-1m-2025-08-07",
+    "context-management-2025-06-27",
+    "effort-2025-11-24",
+    "extended-cache-ttl-2025-04-11",
+    "interleaved-thinking-2025-05-14",
+    "mid-conversation-system-2026-04-07",
+    "prompt-caching-scope-2026-01-05",
+    "thinking-token-count-2026-05-13",
+    "token-counting-2024-11-01",
+];
+
+impl Egress {
+    pub(crate) fn may_use(&self, model: &str) -> bool {
+        self.models.iter().any(|pattern| matches(pattern, model))
+    }
+
+    /// The price under the longest pattern that matches.
+    pub(crate) fn price(&self, model: &str) -> Option<Price> {
+        self.prices
+            .iter()
+            .filter(|(pattern, _)| matches(pattern, model))
+            .max_by_key(|(pattern, _)| pattern.len())
+            .map(|(_, price)| *price)
+    }
+
+    pub(crate) fn may_beta(&self, token: &str) -> bool {
+        self.betas.iter().any(|pattern| matches(pattern, token))
+    }
+}
+
+/// True if `text` is `pattern`, in which each `*` stands for any run of characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let Some((middle, tail)) = rest.rsplit_once('*') else { return text.ends_with(rest) };
+    for piece in middle.split('*') {
+        match text.find(piece) {
+            Some(at) => text = &text[at + piece.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, expected) in [
+            ("claude-opus-*", "claude-opus-4-8", true),
+            ("claude-opus-*", "claude-opus-", true),
+            ("claude-opus-*", "claude-sonnet-5", false),
+            ("claude-opus-*", "xclaude-opus-4", false),
+            ("claude-opus-4", "claude-opus-4-8", false),
+            ("*", "", true),
+            ("*-2025", "a-2025", true),
+            ("*-2025", "a-2025b", false),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "ac", false),
+            ("a*b*c", "abcd", false),
+            ("a*a", "a", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_pattern_sets_the_price() {
+        let price = |n| Price { input: n, output: n, cache_read: n, cache_write: n };
+        let prices = BTreeMap::from([("claude-*".into(), price(1)), ("claude-opus-*".into(), price(2))]);
+        let egress = Egress {
+            name: "anthropic".into(),
+            provider: Provider::Anthropic,
+            models: vec!["*".into()],
+            secret: "claude".into(),
+            prices,
+            max_tokens: 1,
+            betas: vec![],
+        };
+        assert_eq!(egress.price("claude-opus-4-8"), Some(price(2)));
+        assert_eq!(egress.price("claude-haiku"), Some(price(1)));
+        assert_eq!(egress.price("other"), None);
+    }
+}

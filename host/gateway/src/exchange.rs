@@ -1,0 +1,279 @@
+//! One forwarded request: budget, credential, provider, and back; then usage is settled and the row written.
+//!
+//! How one could get it wrong: forgetting a way out. Every path from a charge ends in `settle` or `refund`, and one that is
+//! forgotten books the worst case (see `account.rs`). A request that may have reached the provider is never refunded
+//! unless the provider itself answered that it failed.
+
+use crate::{
+    Credential, Notice, Verdict,
+    account::Charge,
+    firewall::Route,
+    meter::{Meter, Used},
+    relay::{self, End},
+    request::{Answer, Entry, Ready, Stop, shut},
+    response::{self, Cut, Retry},
+    run::Run,
+    upstream::SendError,
+};
+use futures_util::stream::poll_fn;
+use http_body_util::{BodyExt, Limited, StreamBody};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::{Frame, Incoming},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use tokio::{sync::mpsc, time::timeout};
+
+/// Longest error body that is read.
+const ERROR_BYTES: usize = 64 << 10;
+
+/// Why there is no response of the provider's to pass on.
+enum Failure {
+    NoCredential { secret: String, why: String },
+    Send(SendError),
+    Silent,
+    Gone,
+}
+
+/// A client that has not gone, or has and was waited for in vain.
+enum Waited<T> {
+    Done(T),
+    Gone,
+}
+
+pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
+    let run = Arc::clone(&entry.run);
+    if run.is_shut() || answer.is_closed() {
+        return entry.stop(Stop::Gone, answer).await;
+    }
+    let turns = match ready.head.route {
+        Route::Messages => 1,
+        Route::CountTokens => 0,
+    };
+    let worst = ready.worst.used();
+    let charge = match run.account.charge(turns, (worst.usage, worst.cost(&ready.price))) {
+        Ok(charge) => charge,
+        Err((cap, figure)) => return entry.stop(Stop::Capped(cap, figure), answer).await,
+    };
+    let sent = match while_there(&mut answer, &run, send(&run, &ready)).await {
+        Waited::Done(sent) => sent,
+        Waited::Gone => Err(Failure::Gone),
+    };
+    match sent {
+        Ok((response, credential)) if response.status() == StatusCode::OK => {
+            if response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+                let message = "borg: the model provider sent a compressed response, which cannot be metered";
+                entry.row.verdict = Verdict::Failed("compressed response".into());
+                settle(&mut entry, charge, &ready, worst);
+                return entry.close(StatusCode::BAD_GATEWAY, message, Retry::Never, answer).await;
+            }
+            drop(credential);
+            pass(entry, ready, charge, response, answer).await;
+        }
+        Ok((response, credential)) => explain(entry, ready, charge, response, &credential, answer).await,
+        Err(failure) => fail(entry, ready, charge, failure, answer).await,
+    }
+}
+
+/// Sends with the current credential; once more with the next one if the provider rejects it.
+async fn send(run: &Run, ready: &Ready) -> Result<(Response<Incoming>, Credential), Failure> {
+    let secret = run.egress[ready.egress].secret.as_str();
+    let mut again = true;
+    loop {
+        let credential = run.secrets.get(secret).await;
+        let credential =
+            credential.map_err(|error| Failure::NoCredential { secret: secret.into(), why: error.to_string() })?;
+        let sending = run.upstream.send(&ready.head, &credential, ready.body.clone());
+        let response =
+            timeout(run.limits.response_time, sending).await.map_err(|_| Failure::Silent)?.map_err(Failure::Send)?;
+        if response.status() != StatusCode::UNAUTHORIZED || !again {
+            return Ok((response, credential));
+        }
+        again = false;
+        run.secrets.rejected(secret).await;
+    }
+}
+
+/// Passes a good response on while it is metered.
+async fn pass(mut entry: Entry, ready: Ready, charge: Charge, upstream: Response<Incoming>, answer: Answer) {
+    let run = Arc::clone(&entry.run);
+    let (parts, body) = upstream.into_parts();
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_stream = kind.starts_with("text/event-stream");
+    let mut meter = if is_stream { Meter::stream() } else { Meter::whole() };
+    // One piece on its way at most: nothing is buffered, and a slow client slows the provider down.
+    let (mut pieces, mut taken) = mpsc::channel::<Result<_, Cut>>(1);
+    let pieces_in = poll_fn(move |cx| taken.poll_recv(cx).map_ok(Frame::data));
+    let mut response = Response::new(StreamBody::new(pieces_in).boxed_unsync());
+    response::pass_headers(&parts.headers, response.headers_mut());
+    // A client that has gone already is noticed by the relay.
+    let _ = answer.send(response);
+    let relayed = relay::relay(body, &mut pieces, &mut meter, &run.limits).await;
+    entry.row.bytes_out = relayed.bytes_out;
+    let may_append = meter.may_append();
+    match ready.head.route {
+        Route::Messages => settle(&mut entry, charge, &ready, meter.settle(&ready.worst)),
+        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&ready.price)),
+    }
+    let complaint = match relayed.end {
+        End::Complete | End::ClientGone => None,
+        End::Dropped => Some("the model provider dropped the connection"),
+        End::Silent => Some("the model provider went silent"),
+    };
+    if let Some(complaint) = complaint {
+        entry.row.verdict = Verdict::Failed(complaint.into());
+    }
+    let recorded = entry.finish(StatusCode::OK).await;
+    // The body ends well when its sender is dropped. The client sees the end only once the row is durable.
+    match (recorded, complaint) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(complaint)) if may_append => {
+            let _ = pieces.send(Ok(response::error_event(&format!("borg: {complaint}")))).await;
+        }
+        (Ok(()), Some(_)) | (Err(()), _) => {
+            let _ = pieces.send(Err(Cut)).await;
+        }
+    }
+}
+
+/// Passes an error of the provider's on: its kind and message, not its bytes.
+async fn explain(
+    mut entry: Entry,
+    ready: Ready,
+    charge: Charge,
+    upstream: Response<Incoming>,
+    credential: &Credential,
+    answer: Answer,
+) {
+    let run = Arc::clone(&entry.run);
+    let (parts, body) = upstream.into_parts();
+    let status = parts.status;
+    if !status.is_client_error() && !status.is_server_error() {
+        let message = format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
+        entry.row.verdict = Verdict::Failed(format!("status {}", status.as_u16()));
+        settle(&mut entry, charge, &ready, ready.worst.used());
+        return entry.close(StatusCode::BAD_GATEWAY, &message, Retry::Never, answer).await;
+    }
+    charge.refund();
+    if status == StatusCode::UNAUTHORIZED {
+        let secret = run.egress[ready.egress].secret.clone();
+        let message = format!(
+            "borg: the model provider rejected the host's credential `{secret}`; an operator has to renew it"
+        );
+        run.tell(Notice::CredentialRejected { secret });
+        let response = response::error(status, "authentication_error", &message, Retry::Never);
+        return entry.answer(status, response, answer).await;
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 529 {
+        run.tell(Notice::RetryAfter { ms: response::retry_after_ms(&parts.headers) });
+    }
+    let (kind, message) = read_error(body, &parts.headers, &run)
+        .await
+        .filter(|(kind, message)| ![kind, message].iter().any(|text| text.contains(credential.secret().expose())))
+        .unwrap_or_else(|| ("api_error".into(), format!("the model provider answered with status {}", status.as_u16())));
+    let mut response = response::error(status, &kind, &message, Retry::Open);
+    let own = response.headers().clone();
+    response::pass_headers(&parts.headers, response.headers_mut());
+    response.headers_mut().extend(own);
+    entry.answer(status, response, answer).await;
+}
+
+/// Answers for a provider that did not.
+async fn fail(mut entry: Entry, ready: Ready, charge: Charge, failure: Failure, answer: Answer) {
+    let run = Arc::clone(&entry.run);
+    let worst = ready.worst.used();
+    let (status, message, retry) = match failure {
+        Failure::NoCredential { secret, why } => {
+            charge.refund();
+            let message = format!("the host has no usable credential `{secret}`: {why}");
+            run.tell(Notice::NoCredential { secret, why });
+            (StatusCode::FORBIDDEN, message, Retry::Never)
+        }
+        Failure::Send(error @ SendError::Credential) => {
+            charge.refund();
+            (StatusCode::FORBIDDEN, error.to_string(), Retry::Never)
+        }
+        Failure::Send(error @ SendError::Connect) => {
+            charge.refund();
+            (StatusCode::BAD_GATEWAY, error.to_string(), Retry::Open)
+        }
+        Failure::Send(error @ SendError::Lost) => {
+            settle(&mut entry, charge, &ready, worst);
+            (StatusCode::BAD_GATEWAY, error.to_string(), Retry::Open)
+        }
+        Failure::Silent => {
+            settle(&mut entry, charge, &ready, worst);
+            let seconds = run.limits.response_time.as_secs();
+            let message = format!("the model provider gave no answer within {seconds} s");
+            (StatusCode::GATEWAY_TIMEOUT, message, Retry::Open)
+        }
+        Failure::Gone => {
+            settle(&mut entry, charge, &ready, worst);
+            (StatusCode::GATEWAY_TIMEOUT, "the client went away before the model provider answered".into(), Retry::Open)
+        }
+    };
+    entry.row.verdict = Verdict::Failed(message.clone());
+    entry.close(status, &format!("borg: {message}"), retry, answer).await;
+}
+
+/// Books what was used, in the account and in the row.
+fn settle(entry: &mut Entry, charge: Charge, ready: &Ready, used: Used) {
+    let cost = used.cost(&ready.price);
+    entry.row.usage = Some(used.usage);
+    entry.row.cost = cost;
+    entry.row.estimated = used.estimated;
+    charge.settle(used.usage, cost);
+}
+
+impl Entry {
+    /// Records, then answers with an error of ours.
+    async fn close(self, status: StatusCode, message: &str, retry: Retry, answer: Answer) {
+        let kind = if status == StatusCode::FORBIDDEN { "permission_error" } else { "api_error" };
+        self.answer(status, response::error(status, kind, message, retry), answer).await;
+    }
+
+    /// Records, then answers.
+    async fn answer(self, status: StatusCode, response: Response<response::Body>, answer: Answer) {
+        let host = self.run.upstream.host.clone();
+        let response = match self.finish(status).await {
+            Ok(()) => response,
+            Err(()) => shut(&host),
+        };
+        // An error only means that the client has gone.
+        let _ = answer.send(response);
+    }
+}
+
+/// Kind and message of an error body in the provider's form.
+async fn read_error(body: Incoming, headers: &HeaderMap, run: &Run) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Outer {
+        error: Inner,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        #[serde(rename = "type")]
+        kind: String,
+        message: String,
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return None;
+    }
+    let text = timeout(run.limits.idle_time, Limited::new(body, ERROR_BYTES).collect()).await.ok()?.ok()?.to_bytes();
+    let outer: Outer = serde_json::from_slice(&text).ok()?;
+    Some((outer.error.kind, outer.error.message))
+}
+
+/// Waits for something as long as the client does, and for the drain time after it has gone.
+async fn while_there<T>(answer: &mut Answer, run: &Run, work: impl Future<Output = T>) -> Waited<T> {
+    let gone = async {
+        answer.closed().await;
+        tokio::time::sleep(run.limits.drain_time).await;
+    };
+    tokio::select! {
+        done = work => Waited::Done(done),
+        () = gone => Waited::Gone,
+    }
+}

@@ -1,0 +1,166 @@
+//! The tables: what a body for `/v1/messages` and `/v1/messages/count_tokens` may hold.
+//!
+//! Source: the Messages API reference (version 2023-06-01) and the requests of Claude Code in `tests/recorded/`. Absent on
+//! purpose: `container`, `mcp_servers`, `service_tier`, `inference_geo`, `speed` (each changes the price or the place),
+//! tools with a `type` other than `custom`, blocks of server tools, `file` and `url` sources, citations and search results.
+//! Free JSON is at `tool_use.input` and `tools[].input_schema` only.
+
+use super::{
+    Route,
+    shape::{self, Field, Shape, may, need},
+};
+use crate::refusal::{Refusal, Rule};
+use serde_json::Value;
+
+static TEXT: Shape = Shape::Text;
+static BOOL: Shape = Shape::Bool;
+static COUNT: Shape = Shape::Count;
+static NUMBER: Shape = Shape::Number;
+static FREE: Shape = Shape::FreeObject;
+
+static CACHE: Shape = Shape::Tagged(&[("ephemeral", &[may("ttl", &TTL)])]);
+static TTL: Shape = Shape::Word(&["5m", "1h"]);
+
+static TEXT_BLOCK: [Field; 2] = [need("text", &TEXT), may("cache_control", &CACHE)];
+static IMAGE_BLOCK: [Field; 2] = [need("source", &IMAGE_SOURCE), may("cache_control", &CACHE)];
+static IMAGE_SOURCE: Shape = Shape::Tagged(&[("base64", &[need("media_type", &IMAGE_TYPE), need("data", &TEXT)])]);
+static IMAGE_TYPE: Shape = Shape::Word(&["image/png", "image/jpeg", "image/gif", "image/webp"]);
+static DOCUMENT_BLOCK: [Field; 4] = [
+    need("source", &DOCUMENT_SOURCE),
+    may("title", &TEXT),
+    may("context", &TEXT),
+    may("cache_control", &CACHE),
+];
+static DOCUMENT_SOURCE: Shape = Shape::Tagged(&[
+    ("base64", &[need("media_type", &PDF), need("data", &TEXT)]),
+    ("text", &[need("media_type", &PLAIN), need("data", &TEXT)]),
+]);
+static PDF: Shape = Shape::Word(&["application/pdf"]);
+static PLAIN: Shape = Shape::Word(&["text/plain"]);
+
+static BLOCKS: Shape = Shape::TextOr(&Shape::List(&BLOCK));
+static BLOCK: Shape = Shape::Tagged(&[
+    ("text", &TEXT_BLOCK),
+    ("image", &IMAGE_BLOCK),
+    ("document", &DOCUMENT_BLOCK),
+    ("thinking", &[need("thinking", &TEXT), need("signature", &TEXT)]),
+    ("redacted_thinking", &[need("data", &TEXT)]),
+    (
+        "tool_use",
+        &[need("id", &TEXT), need("name", &TEXT), need("input", &FREE), may("cache_control", &CACHE)],
+    ),
+    (
+        "tool_result",
+        &[need("tool_use_id", &TEXT), may("content", &RESULT), may("is_error", &BOOL), may("cache_control", &CACHE)],
+    ),
+]);
+static RESULT: Shape = Shape::TextOr(&Shape::List(&RESULT_BLOCK));
+static RESULT_BLOCK: Shape =
+    Shape::Tagged(&[("text", &TEXT_BLOCK), ("image", &IMAGE_BLOCK), ("document", &DOCUMENT_BLOCK)]);
+
+static MESSAGES: Shape = Shape::List(&Shape::Object(&[need("role", &ROLE), need("content", &BLOCKS)]));
+/// `system` within a conversation comes with the beta `mid-conversation-system`.
+static ROLE: Shape = Shape::Word(&["user", "assistant", "system"]);
+static SYSTEM: Shape = Shape::TextOr(&Shape::List(&Shape::Tagged(&[("text", &TEXT_BLOCK)])));
+
+/// A custom tool. Its `type` may be left out, so it is a field like the others.
+static TOOLS: Shape = Shape::List(&Shape::Object(&[
+    may("type", &Shape::Word(&["custom"])),
+    need("name", &TEXT),
+    may("description", &TEXT),
+    need("input_schema", &FREE),
+    may("cache_control", &CACHE),
+]));
+static TOOL_CHOICE: Shape = Shape::Tagged(&[
+    ("auto", &[may("disable_parallel_tool_use", &BOOL)]),
+    ("any", &[may("disable_parallel_tool_use", &BOOL)]),
+    ("tool", &[need("name", &TEXT), may("disable_parallel_tool_use", &BOOL)]),
+    ("none", &[]),
+]);
+
+static THINKING: Shape =
+    Shape::Tagged(&[("enabled", &[need("budget_tokens", &COUNT)]), ("adaptive", &[]), ("disabled", &[])]);
+static METADATA: Shape = Shape::Object(&[may("user_id", &TEXT)]);
+static CONTEXT: Shape =
+    Shape::Object(&[may("edits", &Shape::List(&Shape::Tagged(&[("clear_thinking_20251015", &[may("keep", &ALL)])])))]);
+static ALL: Shape = Shape::Word(&["all"]);
+static OUTPUT: Shape = Shape::Object(&[may("effort", &Shape::Word(&["low", "medium", "high", "xhigh", "max"]))]);
+
+static REQUEST: Shape = Shape::Object(&[
+    need("model", &TEXT),
+    need("messages", &MESSAGES),
+    need("max_tokens", &COUNT),
+    may("system", &SYSTEM),
+    may("tools", &TOOLS),
+    may("tool_choice", &TOOL_CHOICE),
+    may("thinking", &THINKING),
+    may("metadata", &METADATA),
+    may("stop_sequences", &Shape::List(&TEXT)),
+    may("stream", &BOOL),
+    may("temperature", &NUMBER),
+    may("top_p", &NUMBER),
+    may("top_k", &COUNT),
+    may("context_management", &CONTEXT),
+    may("output_config", &OUTPUT),
+]);
+static COUNT_REQUEST: Shape = Shape::Object(&[
+    need("model", &TEXT),
+    need("messages", &MESSAGES),
+    may("system", &SYSTEM),
+    may("tools", &TOOLS),
+    may("tool_choice", &TOOL_CHOICE),
+    may("thinking", &THINKING),
+    may("context_management", &CONTEXT),
+    may("output_config", &OUTPUT),
+]);
+
+/// A body that holds only what is on the list.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    value: Value,
+    pub model: String,
+}
+
+/// Checks the body against the table of its route.
+pub(crate) fn check(route: Route, value: Value) -> Result<Checked, Refusal> {
+    shape::check(
+        &value,
+        match route {
+            Route::Messages => &REQUEST,
+            Route::CountTokens => &COUNT_REQUEST,
+        },
+    )?;
+    let model = value["model"].as_str().unwrap_or_default().to_owned();
+    let is_name = !model.is_empty()
+        && model.len() <= 128
+        && model.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:@".contains(&b));
+    if !is_name {
+        return Err(Refusal::at(Rule::Model, "/model".into(), "this is not a model name"));
+    }
+    Ok(Checked { value, model })
+}
+
+impl Checked {
+    /// Lowers `max_tokens`, and a thinking budget that would not fit any more, to the cap; says what was left to it.
+    ///
+    /// The provider wants a thinking budget below `max_tokens`.
+    pub fn limit_tokens(&mut self, cap: u32) -> u32 {
+        let asked = self.value["max_tokens"].as_u64().unwrap_or_default();
+        let granted = u32::try_from(asked).unwrap_or(u32::MAX).min(cap);
+        if u64::from(granted) < asked {
+            self.value["max_tokens"] = granted.into();
+            let most = u64::from(granted.saturating_sub(1));
+            if let Some(budget) = self.value.pointer_mut("/thinking/budget_tokens")
+                && budget.as_u64() > Some(most)
+            {
+                *budget = most.into();
+            }
+        }
+        granted
+    }
+
+    /// The body that is sent: written anew, so that it says what was checked.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.value.to_string().into_bytes()
+    }
+}

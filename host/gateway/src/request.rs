@@ -1,0 +1,186 @@
+//! One request from its head to its verdict: everything that is decided before anything leaves. What is decided is recorded
+//! before the client hears of it.
+//!
+//! A request is a task of its own, not part of its connection: a client that goes away must not take the ledger row of
+//! what it tried, or the usage of what it asked for, with it.
+
+use crate::{
+    Row, Rule, Verdict, exchange,
+    firewall::{Route, head, json, messages},
+    meter::Worst,
+    refusal::{Refusal, cap_message, quoted},
+    response::{self, Body},
+    run::Run,
+};
+use borg_core::budget::{Cap, MicroUsd, Price};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::CONTENT_LENGTH,
+    http::request::Parts,
+};
+use std::{sync::Arc, time::Instant};
+use tokio::{sync::oneshot, time::timeout};
+
+/// Where the response goes; closed when the client has gone.
+pub(crate) type Answer = oneshot::Sender<Response<Body>>;
+
+/// A request that may be forwarded, as far as its content goes.
+pub(crate) struct Ready {
+    pub head: head::Head,
+    pub body: Bytes,
+    pub price: Price,
+    pub worst: Worst,
+    /// Index into [`Run::egress`].
+    pub egress: usize,
+}
+
+/// The ledger row of a request under way.
+pub(crate) struct Entry {
+    pub run: Arc<Run>,
+    pub row: Row,
+    began: Instant,
+}
+
+/// Why a request goes no further.
+pub(crate) enum Stop {
+    Refused(Refusal),
+    Capped(Cap, String),
+    /// The client went away before anything was forwarded.
+    Gone,
+}
+
+/// Serves one request to its end, the ledger row included.
+pub(crate) async fn serve(run: Arc<Run>, peer: i32, request: Request<Incoming>, mut answer: Answer) {
+    let (parts, body) = request.into_parts();
+    let mut entry = Entry::open(&run, peer);
+    entry.row.method = quoted(parts.method.as_str());
+    entry.row.path = quoted(parts.uri.path_and_query().map_or(parts.uri.path(), |both| both.as_str()));
+    let slot = tokio::select! {
+        slot = run.slots.acquire() => slot,
+        () = answer.closed() => return entry.stop(Stop::Gone, answer).await,
+    };
+    // The semaphore is never closed; a request without a slot would be one too many.
+    let Ok(_slot) = slot else { return };
+    match check(&mut entry, parts, body).await {
+        Ok(ready) => exchange::serve(entry, ready, answer).await,
+        Err(refusal) => entry.stop(Stop::Refused(refusal), answer).await,
+    }
+}
+
+/// Head, body, model, betas, in this order.
+async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready, Refusal> {
+    let run = Arc::clone(&entry.run);
+    let head = head::check(&parts.method, &parts.uri, &parts.headers, &run.placeholder)?;
+    let text = read(&parts, body, &run).await?;
+    entry.row.bytes_in = text.len() as u64;
+    let value =
+        json::parse(&text, run.limits.json_values).map_err(|error| Refusal::new(Rule::Json, error.to_string()))?;
+    drop(text);
+    let mut checked = messages::check(head.route, value)?;
+    entry.row.model = checked.model.clone();
+    let place = run.egress.iter().position(|egress| egress.may_use(&checked.model));
+    let no_model = || Refusal::at(Rule::Model, "/model".into(), format!("model `{}` is not granted", checked.model));
+    let place = place.ok_or_else(no_model)?;
+    let egress = &run.egress[place];
+    let no_price = || {
+        let detail = format!("model `{}` has no price in `[egress.{}]`", checked.model, egress.name);
+        Refusal::at(Rule::Price, "/model".into(), detail)
+    };
+    let price = egress.price(&checked.model).ok_or_else(no_price)?;
+    head::check_betas(&head.betas, egress)?;
+    let max_tokens = match head.route {
+        Route::Messages => checked.limit_tokens(egress.max_tokens),
+        Route::CountTokens => 0,
+    };
+    let body = Bytes::from(checked.into_bytes());
+    let worst = match head.route {
+        Route::Messages => Worst::of(body.len(), max_tokens),
+        Route::CountTokens => Worst { input_tokens: 0, output_tokens: 0 },
+    };
+    Ok(Ready { head, body, price, worst, egress: place })
+}
+
+/// The whole body, within its limits of size and time.
+async fn read(parts: &Parts, body: Incoming, run: &Run) -> Result<Bytes, Refusal> {
+    let most = run.limits.request_bytes;
+    let too_big = || Refusal::new(Rule::BodySize, format!("the body is longer than {most} bytes"));
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > most as u64) {
+        return Err(too_big());
+    }
+    match timeout(run.limits.body_time, Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_big()),
+        Ok(Err(_)) => Err(Refusal::new(Rule::Body, "the body ended early or is malformed")),
+        Err(_) => Err(Refusal::new(Rule::Body, "the body did not arrive in time")),
+    }
+}
+
+impl Entry {
+    pub fn open(run: &Arc<Run>, peer: i32) -> Entry {
+        let row = Row {
+            run: run.key,
+            host: run.upstream.host.clone(),
+            method: String::new(),
+            path: String::new(),
+            model: String::new(),
+            status: 0,
+            verdict: Verdict::Allowed,
+            usage: None,
+            cost: MicroUsd(0),
+            estimated: false,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_ms: 0,
+            peer_pid: peer,
+        };
+        Entry { run: Arc::clone(run), row, began: Instant::now() }
+    }
+
+    /// Records a request that was not forwarded, then answers it.
+    pub async fn stop(mut self, stop: Stop, answer: Answer) {
+        let run = Arc::clone(&self.run);
+        let host = run.upstream.host.clone();
+        let ((status, response), verdict) = match stop {
+            Stop::Refused(refusal) => {
+                let verdict = Verdict::Refused { rule: refusal.rule, pointer: refusal.pointer.clone() };
+                (response::refused(&refusal, &host), verdict)
+            }
+            Stop::Capped(cap, figure) => (response::capped(cap, &cap_message(cap, &figure)), Verdict::Capped(cap)),
+            Stop::Gone => {
+                let refusal = Refusal::new(Rule::Shut, "the client has gone");
+                (response::refused(&refusal, &host), Verdict::Failed("the client went away first".into()))
+            }
+        };
+        self.row.verdict = verdict;
+        if run.is_shut() {
+            let _ = answer.send(shut(&host));
+            return;
+        }
+        match self.finish(status).await {
+            Ok(()) => {
+                run.count_refusal();
+                // An error only means that the client has gone.
+                let _ = answer.send(response);
+            }
+            Err(()) => {
+                let _ = answer.send(shut(&host));
+            }
+        }
+    }
+
+    /// Records the row as it stands; an error means that the door is shut.
+    pub async fn finish(mut self, status: StatusCode) -> Result<(), ()> {
+        self.row.status = status.as_u16();
+        self.row.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.run.record(self.row).await.map_err(|_| ())
+    }
+}
+
+/// What everybody hears once the door is shut.
+pub(crate) fn shut(host: &str) -> Response<Body> {
+    let refusal = Refusal::new(Rule::Shut, "the door of this run is shut (failed ledger, too many refusals, or the end of the run)");
+    response::refused(&refusal, host).1
+}

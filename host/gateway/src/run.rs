@@ -1,0 +1,129 @@
+//! What all requests of one run share.
+
+use crate::{
+    Ledger, LedgerError, Notice, Row, Secrets,
+    access::{Access, Egress, Limits},
+    account::Account,
+    upstream::Upstream,
+};
+use borg_core::id::RunKey;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+use tokio::sync::{Semaphore, broadcast, watch};
+
+/// Notices that may wait for a slow listener; older ones are lost to it.
+const NOTICES: usize = 64;
+
+pub(crate) struct Run {
+    pub key: RunKey,
+    pub egress: Vec<Egress>,
+    pub placeholder: String,
+    pub limits: Limits,
+    pub account: Arc<Account>,
+    pub upstream: Arc<Upstream>,
+    pub secrets: Arc<dyn Secrets>,
+    /// A request holds one from before its body is read until its row is written.
+    pub slots: Semaphore,
+    pub notices: broadcast::Sender<Notice>,
+    pub tasks: Tasks,
+    ledger: Arc<dyn Ledger>,
+    refusals: AtomicU32,
+    shut: AtomicBool,
+}
+
+impl Run {
+    pub fn new(
+        access: Access,
+        limits: Limits,
+        upstream: Arc<Upstream>,
+        secrets: Arc<dyn Secrets>,
+        ledger: Arc<dyn Ledger>,
+    ) -> Run {
+        let (notices, _) = broadcast::channel(NOTICES);
+        Run {
+            key: access.run,
+            egress: access.egress,
+            placeholder: access.placeholder_key,
+            account: Arc::new(Account::new(access.allowance, access.spent_before, notices.clone())),
+            slots: Semaphore::new(limits.in_flight),
+            limits,
+            upstream,
+            secrets,
+            notices,
+            tasks: Tasks::default(),
+            ledger,
+            refusals: AtomicU32::new(0),
+            shut: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes a row. If it cannot be written, nothing more is let through.
+    pub async fn record(&self, row: Row) -> Result<(), LedgerError> {
+        let recorded = self.ledger.record(row).await;
+        if let Err(error) = &recorded {
+            self.shut();
+            self.tell(Notice::LedgerFailed { why: error.to_string() });
+        }
+        recorded
+    }
+
+    /// Counts a refusal that was recorded; too many shut the door.
+    pub fn count_refusal(&self) {
+        if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 == self.limits.refusals {
+            self.shut();
+            self.tell(Notice::TooManyRefusals);
+        }
+    }
+
+    /// From now on nothing is forwarded and no refusal is recorded.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::SeqCst)
+    }
+
+    pub fn tell(&self, notice: Notice) {
+        // An error only means that nobody listens.
+        let _ = self.notices.send(notice);
+    }
+}
+
+/// Tasks whose end can be waited for.
+#[derive(Clone, Default)]
+pub(crate) struct Tasks(watch::Sender<usize>);
+
+impl Tasks {
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let counted = Counted::new(self.0.clone());
+        tokio::spawn(async move {
+            task.await;
+            drop(counted);
+        });
+    }
+
+    /// Returns when none is left.
+    pub async fn ended(&self) {
+        // The sender is ours, so the wait cannot fail.
+        let _ = self.0.subscribe().wait_for(|live| *live == 0).await;
+    }
+}
+
+/// One task in the count, also if it panics or is dropped.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(count: watch::Sender<usize>) -> Counted {
+        count.send_modify(|live| *live += 1);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|live| *live -= 1);
+    }
+}

@@ -1,0 +1,140 @@
+//! The provider's end: puts the credential into a checked request and sends it to the one host there is. Redirects are not
+//! followed, nothing is asked twice here.
+
+use crate::{
+    access::Config,
+    firewall::{
+        Route,
+        head::{Head, OAUTH_BETA},
+    },
+    secret::Credential,
+};
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request, Response, Uri,
+    body::{Bytes, Incoming},
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use std::{io, net::IpAddr};
+
+/// Why the provider's address cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseError {
+    #[error("`{0}` is not an http or https address without a query")]
+    NotHttp(String),
+    #[error("`{0}` would send the key in the clear: use https, or http to a loopback address")]
+    Clear(String),
+    #[error("the system's certificate authorities cannot be read; install `ca-certificates`")]
+    Roots(#[source] io::Error),
+}
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    #[error("the credential holds characters that no header can carry")]
+    Credential,
+    /// The request did not leave.
+    #[error("the model provider cannot be reached")]
+    Connect,
+    /// It may have been worked on.
+    #[error("the model provider closed the connection without an answer")]
+    Lost,
+}
+
+/// Connections to the provider, shared by all runs.
+pub(crate) struct Upstream {
+    client: Http,
+    scheme_and_host: String,
+    path: String,
+    pub host: String,
+}
+
+enum Http {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+impl Upstream {
+    pub fn new(config: &Config) -> Result<Upstream, BaseError> {
+        let base = &config.anthropic_base;
+        let not_http = || BaseError::NotHttp(base.to_string());
+        let (scheme, authority) = base.scheme_str().zip(base.authority()).ok_or_else(not_http)?;
+        if base.query().is_some() || authority.as_str().contains('@') {
+            return Err(not_http());
+        }
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(config.limits.connect_time));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(256 << 10);
+        let client = match scheme {
+            "http" if is_loopback(authority.host()) => Http::Plain(builder.build(tcp)),
+            "http" => return Err(BaseError::Clear(base.to_string())),
+            "https" => {
+                let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(BaseError::Roots)?;
+                Http::Tls(builder.build(tls.https_only().enable_http1().wrap_connector(tcp)))
+            }
+            _ => return Err(not_http()),
+        };
+        Ok(Upstream {
+            client,
+            scheme_and_host: format!("{scheme}://{authority}"),
+            path: base.path().trim_end_matches('/').to_owned(),
+            host: authority.host().to_owned(),
+        })
+    }
+
+    /// Sends one request and waits for the head of its response, however long that takes.
+    pub async fn send(&self, head: &Head, credential: &Credential, body: Bytes) -> Result<Response<Incoming>, SendError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri(head.route, head.beta_query);
+        *request.headers_mut() = headers(head, credential)?;
+        let sent = match &self.client {
+            Http::Plain(client) => client.request(request).await,
+            Http::Tls(client) => client.request(request).await,
+        };
+        // The error's own words are dropped: they may quote what was sent.
+        sent.map_err(|error| if error.is_connect() { SendError::Connect } else { SendError::Lost })
+    }
+
+    fn uri(&self, route: Route, beta: bool) -> Uri {
+        let query = if beta { "?beta=true" } else { "" };
+        format!("{}{}{}{query}", self.scheme_and_host, self.path, route.path())
+            .parse()
+            .expect("the parts of a checked address and constants make an address")
+    }
+}
+
+/// The headers of the request as it leaves: the checked ones, the betas, the credential.
+fn headers(head: &Head, credential: &Credential) -> Result<HeaderMap, SendError> {
+    let mut headers = head.headers.clone();
+    let mut betas: Vec<&str> = head.betas.iter().map(String::as_str).collect();
+    let (name, value) = match credential {
+        Credential::ApiKey(key) => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key.expose())),
+        Credential::OAuth(token) => {
+            betas.push(OAUTH_BETA);
+            let text = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
+            (AUTHORIZATION, HeaderValue::from_str(&text))
+        }
+    };
+    let mut value = value.map_err(|_| SendError::Credential)?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    if !betas.is_empty() {
+        let list = HeaderValue::from_str(&betas.join(",")).expect("tokens were checked to be ASCII letters, digits and -_.");
+        headers.insert("anthropic-beta", list);
+    }
+    Ok(headers)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
