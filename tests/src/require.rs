@@ -32,6 +32,33 @@ pub fn skip(what: &str) {
     }
 }
 
+/// The program under test: `BORG_HOST_BIN`, or what `cargo xtask build` left in the default place.
+#[track_caller]
+pub fn host() -> Option<PathBuf> {
+    let built = target().join("debug/borg-host");
+    let program = setting("BORG_HOST_BIN").map_or(built, PathBuf::from);
+    // `borg-init` beside it and the plugins tell that it was built whole.
+    let whole = program.is_file() && program.with_file_name("borg-init").is_file() && plugins().is_dir();
+    if !whole {
+        skip("borg-host is not built as a whole (`cargo xtask build`)");
+    }
+    whole.then_some(program)
+}
+
+/// The plugins as built: `BORG_PLUGINS`, or where `cargo xtask build` puts them.
+pub fn plugins() -> PathBuf {
+    setting("BORG_PLUGINS").map_or_else(|| target().join("plugins"), PathBuf::from)
+}
+
+/// Plugins that nobody gets unasked.
+pub fn plugin_examples() -> PathBuf {
+    setting("BORG_PLUGIN_EXAMPLES").map_or_else(|| target().join("plugins-examples"), PathBuf::from)
+}
+
+fn target() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target")
+}
+
 /// The real Claude Code program: `BORG_TEST_CLAUDE` names it.
 #[track_caller]
 pub fn claude() -> Option<PathBuf> {
