@@ -3,13 +3,26 @@
 //! Data in, data out: no I/O, no clock, no async, no wasmtime. Everything risky is a value by the time it gets here;
 //! everything to be done leaves as an [`effect::Effect`].
 
+pub mod approval;
 pub mod budget;
 pub mod chat;
+pub mod check;
 pub mod collect;
+pub mod effect;
+pub mod event;
+pub mod evidence;
 pub mod executor;
 pub mod facts;
+pub mod grant;
 pub mod id;
+pub mod intent;
+pub mod permit;
 pub mod persona;
+pub mod plan;
+pub mod policy;
 pub mod run;
+pub mod step;
 pub mod survey;
+pub mod task;
 pub mod verdict;
+pub mod words;

@@ -55,7 +55,8 @@ pub fn risk(finding: &Finding) -> u8 {
         Severity::Major => 70,
         Severity::Critical => 100,
     };
-    u8::try_from(weight * u16::from(finding.confidence.min(100)) / 100).expect("a weight of at most 100 times at most one")
+    u8::try_from(weight * u16::from(finding.confidence.min(100)) / 100)
+        .expect("a weight of at most 100 times at most one")
 }
 
 /// Adds up findings, failures of rules and gaps in the facts. A failure or a gap is never a pass.

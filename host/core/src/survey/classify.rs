@@ -85,12 +85,23 @@ fn is_ci(folders: &[&str], name: &str) -> bool {
                 | ".woodpecker.yml"
         );
     let dependabot = top == ".github" && folders.len() == 1 && matches!(name, "dependabot.yml" | "dependabot.yaml");
-    in_github || at_top || dependabot || matches!(top, ".circleci" | ".buildkite" | ".gitlab" | ".ci" | ".woodpecker" | ".forgejo" | ".gitea")
+    in_github
+        || at_top
+        || dependabot
+        || matches!(top, ".circleci" | ".buildkite" | ".gitlab" | ".ci" | ".woodpecker" | ".forgejo" | ".gitea")
 }
 
 fn is_coverage(lower: &str) -> bool {
-    matches!(lower, ".coveragerc" | "codecov.yml" | "codecov.yaml" | ".codecov.yml" | ".codecov.yaml" | "tarpaulin.toml" | ".coveralls.yml")
-        || lower.starts_with(".nycrc")
+    matches!(
+        lower,
+        ".coveragerc"
+            | "codecov.yml"
+            | "codecov.yaml"
+            | ".codecov.yml"
+            | ".codecov.yaml"
+            | "tarpaulin.toml"
+            | ".coveralls.yml"
+    ) || lower.starts_with(".nycrc")
         || lower.starts_with("nyc.config.")
         || lower.starts_with(".c8rc")
 }
@@ -198,12 +209,16 @@ fn is_snapshot(folders: &[&str], lower: &str) -> bool {
         || lower.ends_with(".snap.new")
         || lower.ends_with(".ambr")
         || lower.ends_with(".golden")
-        || folders.iter().any(|folder| matches!(*folder, "__snapshots__" | "snapshots" | "__image_snapshots__" | "golden"))
+        || folders
+            .iter()
+            .any(|folder| matches!(*folder, "__snapshots__" | "snapshots" | "__image_snapshots__" | "golden"))
 }
 
 /// Folders whose files are data of tests.
 fn is_fixture(folders: &[&str], lower: &str) -> bool {
-    if folders.iter().any(|folder| matches!(*folder, "fixtures" | "testdata" | "test_data" | "__fixtures__" | "test-data" | "__mocks__")) {
+    if folders.iter().any(|folder| {
+        matches!(*folder, "fixtures" | "testdata" | "test_data" | "__fixtures__" | "test-data" | "__mocks__")
+    }) {
         return true;
     }
     let in_tests = folders.iter().any(|folder| is_test_folder(folder));
@@ -218,11 +233,24 @@ fn is_test(path: &str, folders: &[&str], name: &str) -> bool {
     let in_tests = folders.iter().any(|folder| is_test_folder(folder));
     let stem = name.split('.').next().unwrap_or_default();
     match language(path) {
-        Some(Language::Rust) => in_tests || stem == "tests" || stem == "test" || stem.ends_with("_test") || stem.ends_with("_tests"),
-        Some(Language::Python) => {
-            in_tests || stem.starts_with("test_") || stem.ends_with("_test") || stem == "tests" || stem == "test" || stem == "conftest"
+        Some(Language::Rust) => {
+            in_tests || stem == "tests" || stem == "test" || stem.ends_with("_test") || stem.ends_with("_tests")
         }
-        Some(Language::Js) => in_tests || name.contains(".test.") || name.contains(".spec.") || name.contains("_test.") || name.contains(".cy."),
+        Some(Language::Python) => {
+            in_tests
+                || stem.starts_with("test_")
+                || stem.ends_with("_test")
+                || stem == "tests"
+                || stem == "test"
+                || stem == "conftest"
+        }
+        Some(Language::Js) => {
+            in_tests
+                || name.contains(".test.")
+                || name.contains(".spec.")
+                || name.contains("_test.")
+                || name.contains(".cy.")
+        }
         Some(Language::Go) => stem.ends_with("_test"),
         Some(Language::Java) => {
             path.contains("src/test/")
@@ -238,7 +266,10 @@ fn is_test(path: &str, folders: &[&str], name: &str) -> bool {
 fn is_docs(folders: &[&str], lower: &str) -> bool {
     let ending = lower.rsplit_once('.').map_or("", |(_, ending)| ending);
     matches!(ending, "md" | "rst" | "adoc" | "mdx")
-        || matches!(lower, "license" | "licence" | "changelog" | "readme" | "notice" | "authors" | "license.txt" | "readme.txt")
+        || matches!(
+            lower,
+            "license" | "licence" | "changelog" | "readme" | "notice" | "authors" | "license.txt" | "readme.txt"
+        )
         || folders.first().is_some_and(|top| matches!(*top, "docs" | "doc")) && !is_source(lower)
 }
 
@@ -247,7 +278,35 @@ fn is_source(lower: &str) -> bool {
     language(lower).is_some()
         || matches!(
             ending,
-            "c" | "h" | "cc" | "cpp" | "hpp" | "cs" | "rb" | "php" | "swift" | "scala" | "zig" | "sh" | "bash" | "lua" | "ex" | "exs"
-                | "erl" | "hs" | "ml" | "sql" | "proto" | "wit" | "vue" | "svelte" | "html" | "css" | "scss" | "pl" | "r" | "jl" | "dart"
+            "c" | "h"
+                | "cc"
+                | "cpp"
+                | "hpp"
+                | "cs"
+                | "rb"
+                | "php"
+                | "swift"
+                | "scala"
+                | "zig"
+                | "sh"
+                | "bash"
+                | "lua"
+                | "ex"
+                | "exs"
+                | "erl"
+                | "hs"
+                | "ml"
+                | "sql"
+                | "proto"
+                | "wit"
+                | "vue"
+                | "svelte"
+                | "html"
+                | "css"
+                | "scss"
+                | "pl"
+                | "r"
+                | "jl"
+                | "dart"
         )
 }

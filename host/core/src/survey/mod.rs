@@ -17,8 +17,18 @@ pub use raw::{RawEntry, RawStatus, read_raw};
 use crate::facts::{ChangedFile, FileClass, FileMode, FileStatus};
 
 /// `git ARGS BASE HEAD`: which files changed, NUL-separated. BASE and HEAD are full object ids, so neither can be an option.
-pub const RAW_ARGS: [&str; 10] =
-    ["diff-tree", "-r", "-M", "-l1000", "--raw", "-z", "--full-index", "--no-abbrev", "--no-commit-id", "--no-ext-diff"];
+pub const RAW_ARGS: [&str; 10] = [
+    "diff-tree",
+    "-r",
+    "-M",
+    "-l1000",
+    "--raw",
+    "-z",
+    "--full-index",
+    "--no-abbrev",
+    "--no-commit-id",
+    "--no-ext-diff",
+];
 
 /// `git ARGS BASE HEAD`: what changed in them. Rename detection is the same as in [`RAW_ARGS`], so that both agree.
 pub const PATCH_ARGS: [&str; 18] = [
@@ -101,7 +111,9 @@ pub fn survey(raw: &[u8], patch: &[u8], limits: Limits) -> Survey {
         entries.truncate(limits.files);
     }
     let shown = if patch.len() > limits.patch_bytes {
-        survey.incomplete.push(format!("the diff is larger than {} bytes; it was looked at up to there", limits.patch_bytes));
+        survey
+            .incomplete
+            .push(format!("the diff is larger than {} bytes; it was looked at up to there", limits.patch_bytes));
         &patch[..limits.patch_bytes]
     } else {
         patch
@@ -194,7 +206,8 @@ impl Survey {
     pub fn set_text(&mut self, wanted: &WantedText, bytes: &[u8]) {
         let Some(file) = self.files.get_mut(wanted.file) else { return };
         if bytes.len() > self.text_bytes {
-            self.incomplete.push(format!("{} is larger than {} bytes; only its diff was looked at", file.path, self.text_bytes));
+            self.incomplete
+                .push(format!("{} is larger than {} bytes; only its diff was looked at", file.path, self.text_bytes));
             return;
         }
         let Ok(text) = std::str::from_utf8(bytes) else {

@@ -207,8 +207,15 @@ fn header_line(file: &mut FilePatch, line: &[u8]) -> bool {
         file.binary = true;
         return true;
     }
-    const KNOWN: [&str; 7] =
-        ["index ", "old mode ", "new mode ", "new file mode ", "deleted file mode ", "similarity index ", "dissimilarity index "];
+    const KNOWN: [&str; 7] = [
+        "index ",
+        "old mode ",
+        "new mode ",
+        "new file mode ",
+        "deleted file mode ",
+        "similarity index ",
+        "dissimilarity index ",
+    ];
     KNOWN.iter().any(|known| line.starts_with(known.as_bytes()))
 }
 

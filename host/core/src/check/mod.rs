@@ -1,0 +1,125 @@
+//! What a run of the test command meant. Pure: running it is the sandbox's part, ordering the runs is `step`'s.
+//!
+//! A runner's output is a claim of the code under test; the exit status is the kernel's word. [`parse`] turns output into a
+//! [`Report`] of test ids, [`judge`] holds the claim against the baseline.
+
+mod go;
+pub mod harness;
+mod inventory;
+mod judge;
+mod junit;
+mod libtest;
+mod node;
+mod pytest;
+mod python;
+mod runner;
+mod unittest;
+
+pub use inventory::{removed_ids, test_names};
+pub use judge::{Expect, Judgement, Question, Run, judge};
+pub use runner::{Runner, detect, sniff};
+
+use serde::{Deserialize, Serialize};
+
+/// Tests by id, as a runner reported them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Report {
+    /// None when no runner was recognised.
+    pub runner: Option<Runner>,
+    pub passed: Vec<String>,
+    pub failed: Vec<String>,
+    /// Skipped, ignored, to do, or failed as expected.
+    pub skipped: Vec<String>,
+    /// Tests that broke outside their assertions.
+    pub errored: Vec<String>,
+    /// What kept tests from running at all: errors of build, import or collection.
+    pub faults: Vec<Fault>,
+    /// The runner printed its closing summary, and the counts in it agree with the ids where both are known.
+    pub complete: bool,
+    /// Passed tests are listed by id (many runners list only failures unless asked).
+    pub lists_passed: bool,
+    /// The runner said that there was nothing to run.
+    pub no_tests: bool,
+}
+
+/// An error that kept tests from being built, imported or collected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// File in which it lies, as the runner wrote it (absolute, or relative to some folder).
+    pub path: String,
+    pub message: String,
+    /// The file itself is no valid code, so nothing written elsewhere can mend it.
+    pub syntax: bool,
+}
+
+impl Report {
+    /// All ids, whatever became of them.
+    pub fn ids(&self) -> impl Iterator<Item = &String> {
+        self.passed.iter().chain(&self.failed).chain(&self.skipped).chain(&self.errored)
+    }
+
+    /// True when an absent id means an absent test.
+    pub fn ids_known(&self) -> bool {
+        self.lists_passed && self.ids().next().is_some()
+    }
+
+    /// Sorts, removes repetitions, and lets the worse word win where an id was reported twice.
+    fn settle(&mut self) {
+        for list in [&mut self.passed, &mut self.failed, &mut self.skipped, &mut self.errored] {
+            list.sort();
+            list.dedup();
+        }
+        let has = |list: &[String], id: &String| list.binary_search(id).is_ok();
+        self.errored.retain(|id| !has(&self.failed, id));
+        self.skipped.retain(|id| !has(&self.failed, id) && !has(&self.errored, id));
+        self.passed.retain(|id| !has(&self.failed, id) && !has(&self.errored, id) && !has(&self.skipped, id));
+    }
+}
+
+/// Reads the output of a test command.
+///
+/// `command` is the configured one, which may hide the runner (`make test`); then the output tells. `junit` is the JUnit file
+/// the run was asked for by [`Runner::environment`], if it wrote one.
+pub fn parse(command: &str, output: &str, junit: Option<&str>) -> Report {
+    let Some(runner) = detect(command).or_else(|| sniff(output)) else { return Report::default() };
+    let output = &strip_ansi(output);
+    let mut report = match runner {
+        Runner::Unittest => unittest::read(output),
+        Runner::Pytest => pytest::read(output),
+        Runner::Cargo => libtest::read(output),
+        Runner::Nextest => libtest::read_nextest(output),
+        Runner::Node => node::read(output),
+        Runner::Go => go::read(output),
+    };
+    if let Some(listed) = junit.and_then(|junit| junit::read(junit).ok()) {
+        report.passed = listed.passed;
+        report.failed = listed.failed;
+        report.skipped = listed.skipped;
+        report.errored = listed.errored;
+        report.faults.extend(listed.faults);
+        report.lists_passed = true;
+    }
+    report.runner = Some(runner);
+    report.settle();
+    report
+}
+
+/// Takes colours and cursor movements out, so that a terminal-minded runner reads like a plain one.
+fn strip_ansi(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' {
+            if chars.next_if_eq(&'[').is_some() {
+                chars.by_ref().find(|end| ('@'..='~').contains(end));
+            }
+        } else if char != '\r' {
+            out.push(char);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! What is to be done, in the imperative. An effect carries all its doer needs and a key that stays the same when it is done again.
+
+use crate::{
+    chat::Notice,
+    collect::CommitId,
+    executor::EndCause,
+    id::{RunKey, TaskId},
+    persona::{Report, TaskBrief, Work},
+    policy::Via,
+    run::{Limits, WriteGrant},
+    task::StageRecord,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Names an effect for ever. Doing it twice must not matter twice: each doer looks for what an earlier try left under this key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EffectKey(pub String);
+
+impl EffectKey {
+    /// `t12-s1-a2-brief`, or `t12-s1-a2-tell-3` where one attempt has several of a kind.
+    pub fn new(task: TaskId, stage: u32, attempt: u32, kind: &str, ordinal: u32) -> Self {
+        if ordinal == 0 {
+            EffectKey(format!("t{task}-s{stage}-a{attempt}-{kind}"))
+        } else {
+            EffectKey(format!("t{task}-s{stage}-a{attempt}-{kind}-{ordinal}"))
+        }
+    }
+}
+
+impl fmt::Display for EffectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One thing to do, owed until an event settles it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    pub key: EffectKey,
+    pub task: TaskId,
+    pub order: Order,
+}
+
+/// A file handed to a run as `/in/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFile {
+    pub name: String,
+    /// SHA-256 of the artefact in the data directory.
+    pub digest: crate::id::Digest,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Order {
+    /// Refresh the mirror, find the base commit, check that everything the plan needs is there.
+    Prepare {
+        repository: String,
+        needs_check: bool,
+        executors: Vec<String>,
+    },
+    /// Ask a persona for its orders and cut them to what is granted. Hand-offs in `work` are filled in from the artefacts.
+    Brief {
+        persona: String,
+        work: Box<Work>,
+        artefacts: Vec<InFile>,
+        records: Vec<StageRecord>,
+    },
+    /// Run an agent.
+    Run(Box<RunOrder>),
+    /// End a run: close its gateway, kill it, wait until it is dead. Settled by the run's own end.
+    Stop {
+        run: RunKey,
+        cause: EndCause,
+    },
+    /// Take what a dead run left.
+    Collect(Box<CollectOrder>),
+    /// Ask a persona whether the result will do.
+    Accept {
+        persona: String,
+        work: Box<Work>,
+        artefacts: Vec<InFile>,
+        report: Box<Report>,
+        produced: Vec<InFile>,
+    },
+    /// Run the test command on a commit.
+    Check(Box<CheckOrder>),
+    /// Let the rules look at the change.
+    Judge(Box<JudgeOrder>),
+    Deliver {
+        via: Via,
+        branch: String,
+        commit: CommitId,
+        repository: String,
+    },
+    /// Remove a run's sandbox and directories.
+    Forget {
+        run: RunKey,
+    },
+    Tell {
+        notice: Box<Notice>,
+    },
+}
+
+/// An agent run, granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrder {
+    pub run: RunKey,
+    pub repository: String,
+    pub brief: TaskBrief,
+    pub persona: String,
+    pub stage: String,
+    /// As people and plugins count: tries that used up the stage's allowance, plus one.
+    pub attempt: u32,
+    pub executor: String,
+    pub image: String,
+    pub model: Option<String>,
+    /// JSON of the [`crate::persona::Assignment`], kept beside the journal.
+    pub assignment: crate::event::Kept,
+    pub tools: Vec<String>,
+    pub write: WriteGrant,
+    pub limits: Limits,
+    /// Names of `[egress.*]`.
+    pub egress: Vec<String>,
+    pub allowance: crate::budget::Budget,
+    pub base: CommitId,
+    /// Commit the workspace starts from.
+    pub head: CommitId,
+    pub base_branch: String,
+    pub inputs: Vec<InFile>,
+}
+
+/// A collection, with all that makes its commit reproducible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectOrder {
+    pub run: RunKey,
+    pub repository: String,
+    pub base: CommitId,
+    pub parent: CommitId,
+    pub write: WriteGrant,
+    /// Name of the persona, author of the commit.
+    pub author: String,
+    /// First line and body of the commit message.
+    pub message: String,
+    /// Author and committer date, milliseconds since 1970.
+    pub at_ms: u64,
+    /// Names allowed in `/out`.
+    pub produces: Vec<String>,
+    pub limits: Limits,
+}
+
+/// One run of the test command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckOrder {
+    pub run: RunKey,
+    pub repository: String,
+    pub image: String,
+    pub command: String,
+    /// Whole-harness files come from here.
+    pub base: CommitId,
+    pub head: CommitId,
+    /// Paths of the stage that is checked; empty for the baseline.
+    pub changed: Vec<String>,
+    /// What the baseline reported, to know which of its tests are gone from the text.
+    pub baseline: Option<crate::check::Report>,
+    pub limits: Limits,
+}
+
+/// One judgement over base..head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgeOrder {
+    pub repository: String,
+    pub base: CommitId,
+    pub head: CommitId,
+    pub rules: Vec<String>,
+    pub commits: Vec<crate::facts::StageCommit>,
+    pub evidence: Vec<crate::facts::TestEvidence>,
+    pub incomplete: Vec<String>,
+}

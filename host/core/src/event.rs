@@ -1,0 +1,228 @@
+//! What happened, in the past tense. Events are the journal: versioned, self-contained, and the only input of [`crate::step`].
+
+use crate::{
+    budget::Spent,
+    chat::Notice,
+    collect::{Collected, CommitId},
+    effect::EffectKey,
+    evidence::CheckRun,
+    executor::{Outcome, RunEnd},
+    facts::Finding,
+    grant::Grant,
+    id::{Digest, RunKey, TaskId},
+    persona::Acceptance,
+    policy::PersonId,
+    run::Attestation,
+    task::NewTask,
+    verdict::RuleFailure,
+};
+use serde::{Deserialize, Serialize};
+
+/// Version of the event format; a newer one is refused by an older binary.
+pub const EVENT_VERSION: u32 = 1;
+
+/// Text that is kept beside the hash chain, so that it can be deleted: the chain holds its digest only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// SHA-256 of the text.
+    #[serde(rename = "$kept")]
+    pub digest: Digest,
+    /// Empty once deleted.
+    #[serde(default)]
+    pub text: String,
+}
+
+impl Kept {
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Kept { digest: Digest::of_bytes(text.as_bytes()), text }
+    }
+}
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since 1970-01-01 00:00 UTC.
+    pub at_ms: u64,
+    pub task: Option<TaskId>,
+    /// The owed effect this event settles, if any: it is struck off in the same transaction.
+    pub settles: Option<EffectKey>,
+    pub body: Body,
+}
+
+/// A refusal by policy, the kernel or collection, with the line that would allow it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenialNote {
+    /// What was asked for, such as `tool Bash`.
+    pub what: String,
+    /// Which rule said no.
+    pub rule: String,
+    /// The policy edit that would allow it; empty when nothing would.
+    pub remedy: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Body {
+    HostStarted {
+        version: String,
+        sandbox: String,
+    },
+    PolicyLoaded {
+        digest: Digest,
+    },
+    /// A policy edit did not take effect.
+    PolicyRefused {
+        reason: String,
+    },
+    Paused {
+        by: PersonId,
+    },
+    Resumed {
+        by: PersonId,
+    },
+    /// A person was told no.
+    PersonDenied {
+        by: PersonId,
+        what: String,
+        reason: String,
+    },
+    TaskCreated {
+        task: Box<NewTask>,
+    },
+    /// Mirror, base commit and everything a run needs are there.
+    Prepared {
+        branch: String,
+        commit: CommitId,
+        /// Test command, from policy or the base.
+        check: Option<String>,
+        warnings: Vec<String>,
+    },
+    /// The task cannot start until a person acts.
+    PrepareFailed {
+        reason: String,
+        remedy: String,
+    },
+    Briefed {
+        /// JSON of the [`crate::persona::Assignment`].
+        assignment: Kept,
+        grant: Grant,
+    },
+    BriefRefused {
+        reason: String,
+    },
+    RunStarted {
+        run: RunKey,
+        executor: String,
+        /// SHA-256 of the executor component, kept for the whole attempt.
+        executor_digest: Option<Digest>,
+        attestation: Attestation,
+    },
+    /// Output lines were read; `line` is the last one.
+    Progressed {
+        run: RunKey,
+        line: u64,
+        /// Executor state, base64.
+        state: String,
+        /// JSON list of [`crate::executor::AgentEvent`].
+        events: Kept,
+        turns: u32,
+    },
+    /// Something was refused during a run.
+    Denied {
+        run: RunKey,
+        denial: DenialNote,
+    },
+    /// The gateway settled a request.
+    Metered {
+        run: RunKey,
+        spent: Spent,
+        estimated: bool,
+    },
+    RunEnded {
+        run: RunKey,
+        end: RunEnd,
+        outcome: Outcome,
+        wall_ms: u64,
+        /// The run never came to be: why, and what to do.
+        start_error: Option<StartFailure>,
+    },
+    Collected {
+        run: RunKey,
+        collected: Collected,
+    },
+    /// Collection itself failed.
+    CollectFailed {
+        run: RunKey,
+        reason: String,
+    },
+    Accepted {
+        acceptance: Acceptance,
+    },
+    Checked {
+        run: RunKey,
+        check: Box<CheckRun>,
+    },
+    Judged {
+        findings: Vec<Finding>,
+        failures: Vec<RuleFailure>,
+        incomplete: Vec<String>,
+        /// Digest of the diff that was judged.
+        diff: Digest,
+    },
+    Approved {
+        by: PersonId,
+        digest: Digest,
+        note: String,
+    },
+    Rejected {
+        by: PersonId,
+        digest: Digest,
+        note: String,
+    },
+    CancelRequested {
+        by: PersonId,
+    },
+    /// A person sends a blocked task on its way again.
+    Unblocked {
+        by: PersonId,
+    },
+    Delivered {
+        branch: String,
+        commit: CommitId,
+        pushed_to: Option<String>,
+    },
+    DeliverFailed {
+        reason: String,
+        remedy: String,
+    },
+    /// A plugin failed a call that the task cannot do without.
+    PluginFailed {
+        plugin: String,
+        reason: String,
+    },
+    /// A notice could not be shown; the journal keeps it.
+    TellFailed {
+        reason: String,
+    },
+    /// A sandbox and its directories are gone.
+    Forgotten {
+        run: RunKey,
+    },
+    /// A notice went out, or had nowhere to go.
+    Told {
+        notice: Box<Notice>,
+    },
+    /// The deadline of a parked task passed.
+    DeadlinePassed,
+}
+
+/// Why a run could not start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartFailure {
+    pub reason: String,
+    pub remedy: String,
+    /// True when a later try may work without anybody acting (a busy engine, a full disk).
+    pub transient: bool,
+}

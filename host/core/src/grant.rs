@@ -1,0 +1,243 @@
+//! What an agent gets: what its persona asked for, cut to what the plugin's manifest may ask and what policy grants.
+
+use crate::{event::DenialNote, policy::PersonaPolicy, run::WriteGrant, task::StageRecord};
+use serde::{Deserialize, Serialize};
+
+/// Paths no persona may write unless policy says `may-touch-ci = true`: a push of them is code execution in somebody's CI.
+pub const CI_PATHS: [&str; 13] = [
+    ".github/**",
+    ".gitlab-ci.yml",
+    ".gitlab/**",
+    ".circleci/**",
+    ".buildkite/**",
+    ".drone.yml",
+    ".travis.yml",
+    "azure-pipelines.yml",
+    "Jenkinsfile",
+    "bitbucket-pipelines.yml",
+    "**/CODEOWNERS",
+    "**/.gitmodules",
+    "**/.gitattributes",
+];
+
+/// What a plugin may ask for at most, from `[asks]` of its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ceiling {
+    pub tools: Vec<String>,
+    pub write: Vec<String>,
+}
+
+/// Tools and paths of one run. Made by [`grant`] only, and read back from the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    tools: Vec<String>,
+    write: WriteGrant,
+    denials: Vec<DenialNote>,
+}
+
+impl Grant {
+    pub fn tools(&self) -> &[String] {
+        &self.tools
+    }
+
+    pub fn write(&self) -> &WriteGrant {
+        &self.write
+    }
+
+    pub fn denials(&self) -> &[DenialNote] {
+        &self.denials
+    }
+}
+
+/// Cuts a wish to what is granted; everything cut off becomes a denial that names the line which would allow it.
+pub fn grant(
+    persona: &str,
+    tools: &[String],
+    write: &[String],
+    ceiling: &Ceiling,
+    policy: &PersonaPolicy,
+    records: &[StageRecord],
+    read_only: bool,
+) -> Grant {
+    let mut denials = Vec::new();
+    let mut granted_tools = Vec::new();
+    for tool in tools {
+        let rule = if !ceiling.tools.contains(tool) {
+            Some((
+                format!("its plugin.toml does not ask for {tool}"),
+                format!("[asks] tools = [\"{tool}\"] in its plugin.toml"),
+            ))
+        } else if !policy.tools.contains(tool) {
+            Some((
+                format!("[persona.{persona}] does not grant {tool}"),
+                format!("[persona.{persona}] tools = [\"{tool}\"]"),
+            ))
+        } else if read_only && matches!(tool.as_str(), "Edit") {
+            Some(("the pipeline is read-only".into(), String::new()))
+        } else {
+            None
+        };
+        match rule {
+            Some((rule, remedy)) => denials.push(DenialNote { what: format!("tool {tool}"), rule, remedy }),
+            None if !granted_tools.contains(tool) => granted_tools.push(tool.clone()),
+            None => {}
+        }
+    }
+    let mut allow = Vec::new();
+    if !read_only {
+        for glob in write {
+            let asked = narrowed(glob, &ceiling.write);
+            let granted: Vec<String> = asked.iter().flat_map(|glob| narrowed(glob, &policy.write)).collect();
+            if granted.is_empty() {
+                let (rule, remedy) = if asked.is_empty() {
+                    (
+                        format!("its plugin.toml does not ask to write {glob}"),
+                        format!("[asks] write = [\"{glob}\"] in its plugin.toml"),
+                    )
+                } else {
+                    (
+                        format!("[persona.{persona}] does not grant writing {glob}"),
+                        format!("[persona.{persona}] write = [\"{glob}\"]"),
+                    )
+                };
+                denials.push(DenialNote { what: format!("writing {glob}"), rule, remedy });
+            }
+            for glob in granted {
+                if !allow.contains(&glob) {
+                    allow.push(glob);
+                }
+            }
+        }
+    }
+    Grant {
+        tools: granted_tools,
+        write: WriteGrant { allow, deny: denied_paths(policy), pinned: pinned(policy, records) },
+        denials,
+    }
+}
+
+/// Globs of `glob ∩ limits`, for globs that are equal, `**`, or a folder over another.
+fn narrowed(glob: &str, limits: &[String]) -> Vec<String> {
+    if limits.iter().any(|limit| covers(limit, glob)) {
+        return vec![glob.to_owned()];
+    }
+    limits.iter().filter(|limit| covers(glob, limit)).cloned().collect()
+}
+
+/// True when every path that matches `narrow` matches `wide`; false when that is not plain.
+fn covers(wide: &str, narrow: &str) -> bool {
+    if wide == "**" || wide == narrow {
+        return true;
+    }
+    match wide.strip_suffix("/**") {
+        Some(folder) if !folder.contains(['*', '?', '[', '{']) => {
+            narrow.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) && !narrow.contains("..")
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn denied_paths(policy: &PersonaPolicy) -> Vec<String> {
+    let own = policy.protect.iter().filter(|glob| !glob.starts_with("stage:")).cloned();
+    let ci = if policy.may_touch_ci { &[][..] } else { &CI_PATHS[..] };
+    own.chain(ci.iter().map(|glob| (*glob).to_owned())).collect()
+}
+
+fn pinned(policy: &PersonaPolicy, records: &[StageRecord]) -> Vec<String> {
+    let stages: Vec<&str> = policy.protect.iter().filter_map(|glob| glob.strip_prefix("stage:")).collect();
+    let mut paths: Vec<String> = records
+        .iter()
+        .filter(|record| stages.contains(&record.stage.as_str()))
+        .flat_map(|record| record.changed.iter().cloned())
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    fn policy(tools: &[&str], write: &[&str], protect: &[&str]) -> PersonaPolicy {
+        PersonaPolicy {
+            tools: strings(tools),
+            write: strings(write),
+            protect: strings(protect),
+            may_touch_ci: false,
+            executor: "scripted".into(),
+            budget: None,
+            model: None,
+            settings: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn the_least_of_three_counts() {
+        let ceiling = Ceiling { tools: strings(&["Read", "Write", "Bash"]), write: strings(&["**"]) };
+        let policy = policy(&["Read", "Bash", "Edit"], &["src/**", "tests/**"], &[]);
+        let got =
+            grant("w", &strings(&["Read", "Write", "Bash", "Edit"]), &strings(&["**"]), &ceiling, &policy, &[], false);
+        assert_eq!(got.tools(), strings(&["Read", "Bash"]));
+        assert_eq!(got.write().allow, strings(&["src/**", "tests/**"]));
+        let denied: Vec<&str> = got.denials().iter().map(|d| d.what.as_str()).collect();
+        assert_eq!(denied, ["tool Write", "tool Edit"]);
+        assert!(got.denials()[0].remedy.contains("[persona.w] tools = [\"Write\"]"));
+        assert!(got.denials()[1].remedy.contains("plugin.toml"));
+    }
+
+    #[test]
+    fn globs_are_never_widened() {
+        let ceiling = Ceiling { tools: vec![], write: strings(&["tests/**", "*_test.py"]) };
+        let all = policy(&[], &["**"], &[]);
+        for (asked, want) in [
+            ("**", vec!["tests/**", "*_test.py"]),
+            ("tests/**", vec!["tests/**"]),
+            ("tests/unit/**", vec!["tests/unit/**"]),
+            ("tests/../src/**", vec![]),
+            ("testsuite/**", vec![]),
+            ("src/**", vec![]),
+            ("*.py", vec![]),
+        ] {
+            let got = grant("qa", &[], &strings(&[asked]), &ceiling, &all, &[], false);
+            assert_eq!(got.write().allow, strings(&want), "{asked}");
+            assert_eq!(got.denials().is_empty(), !want.is_empty(), "{asked}");
+        }
+    }
+
+    #[test]
+    fn ci_files_and_earlier_stages_are_protected() {
+        let record = StageRecord {
+            stage: "qa".into(),
+            persona: "qa".into(),
+            attempt: 1,
+            commit: crate::collect::CommitId("c".repeat(40)),
+            changed: strings(&["tests/test_a.py"]),
+            write: vec![],
+            protected: vec![],
+            left_behind: vec![],
+            artefacts: vec![],
+        };
+        let ceiling = Ceiling { tools: vec![], write: strings(&["**"]) };
+        let mut policy = policy(&[], &["**"], &["stage:qa", "docs/**"]);
+        let got = grant("w", &[], &strings(&["**"]), &ceiling, &policy, &[record], false);
+        assert_eq!(got.write().pinned, strings(&["tests/test_a.py"]));
+        assert!(got.write().deny.contains(&"docs/**".to_owned()));
+        assert!(got.write().deny.contains(&".github/**".to_owned()));
+        policy.may_touch_ci = true;
+        assert_eq!(grant("w", &[], &[], &ceiling, &policy, &[], false).write().deny, strings(&["docs/**"]));
+    }
+
+    #[test]
+    fn a_read_only_pipeline_grants_no_path() {
+        let ceiling = Ceiling { tools: strings(&["Edit", "Read"]), write: strings(&["**"]) };
+        let policy = policy(&["Edit", "Read"], &["**"], &[]);
+        let got = grant("w", &strings(&["Edit", "Read"]), &strings(&["**"]), &ceiling, &policy, &[], true);
+        assert!(got.write().is_read_only());
+        assert_eq!(got.tools(), strings(&["Read"]));
+    }
+}

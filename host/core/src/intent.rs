@@ -1,0 +1,351 @@
+//! What a person wants, from what they typed. One grammar for every frontend; whether they may is [`crate::permit`]'s business.
+
+use crate::{id::TaskId, policy::Role};
+use std::fmt;
+
+/// What somebody asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    Task(TaskRequest),
+    Ask { repository: Option<String>, question: String },
+    Tasks,
+    Status { task: Option<TaskId> },
+    Diff { task: TaskId },
+    Approve { task: TaskId, note: String },
+    Reject { task: TaskId, note: String },
+    Cancel { task: TaskId },
+    Retry { task: TaskId },
+    Pause,
+    Resume,
+    Help { command: Option<String> },
+}
+
+/// A task as it was asked for; names in it are not yet known to exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskRequest {
+    pub repository: Option<String>,
+    pub title: String,
+    pub description: String,
+    pub budget: Option<String>,
+    pub pipeline: Option<String>,
+    /// Only this persona works: a pipeline of one stage.
+    pub persona: Option<String>,
+}
+
+/// One row of the command table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub usage: &'static str,
+    pub summary: &'static str,
+    /// Least role that may use it.
+    pub role: Role,
+}
+
+/// Every command there is: help, completion and permission read it.
+pub const COMMANDS: [Command; 12] = [
+    Command {
+        name: "task",
+        aliases: &[],
+        usage: "/task [--budget=quick|default|deep] [--pipeline=NAME] [--persona=NAME] [owner/repo] TITLE, then the description on the next lines",
+        summary: "start a task",
+        role: Role::Member,
+    },
+    Command {
+        name: "ask",
+        aliases: &[],
+        usage: "/ask [owner/repo] QUESTION",
+        summary: "ask about a repository; changes nothing",
+        role: Role::Member,
+    },
+    Command { name: "tasks", aliases: &["list"], usage: "/tasks", summary: "the ten newest tasks", role: Role::Guest },
+    Command {
+        name: "status",
+        aliases: &[],
+        usage: "/status [N]",
+        summary: "the host, or one task with its stages, findings and cost",
+        role: Role::Guest,
+    },
+    Command { name: "diff", aliases: &[], usage: "/diff N", summary: "what a task changed", role: Role::Guest },
+    Command {
+        name: "approve",
+        aliases: &[],
+        usage: "/approve N [NOTE]",
+        summary: "let a change through",
+        role: Role::Admin,
+    },
+    Command {
+        name: "reject",
+        aliases: &[],
+        usage: "/reject N [NOTE]",
+        summary: "turn a change down",
+        role: Role::Admin,
+    },
+    Command { name: "cancel", aliases: &[], usage: "/cancel N", summary: "stop a task", role: Role::Member },
+    Command {
+        name: "retry",
+        aliases: &[],
+        usage: "/retry N",
+        summary: "send a blocked task on its way, or run an ended one again as a new task",
+        role: Role::Member,
+    },
+    Command { name: "pause", aliases: &[], usage: "/pause", summary: "start nothing new", role: Role::Admin },
+    Command { name: "resume", aliases: &[], usage: "/resume", summary: "start things again", role: Role::Admin },
+    Command { name: "help", aliases: &["start"], usage: "/help [COMMAND]", summary: "this list", role: Role::Guest },
+];
+
+/// Finds a command by its exact name or alias.
+pub fn command(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+}
+
+/// Something that is not a command, with what would have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misunderstood {
+    pub problem: String,
+    /// What to type instead.
+    pub hint: String,
+}
+
+impl fmt::Display for Misunderstood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. {}", self.problem, self.hint)
+    }
+}
+
+impl std::error::Error for Misunderstood {}
+
+/// Longest title, in characters.
+pub const TITLE_LIMIT: usize = 200;
+/// Longest description, in bytes.
+pub const DESCRIPTION_LIMIT: usize = 64 * 1024;
+
+/// Reads one message that starts with `/`.
+pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
+    let text = text.trim();
+    let (head, description) = text.split_once('\n').unwrap_or((text, ""));
+    let (word, rest) = head.split_once(char::is_whitespace).unwrap_or((head, ""));
+    let name = word.strip_prefix('/').ok_or_else(|| Misunderstood {
+        problem: "that is not a command".into(),
+        hint: "type /help for what can be said, or /task TITLE to start a task".into(),
+    })?;
+    let Some(command) = command(name) else {
+        return Err(unknown(name));
+    };
+    let rest = rest.trim();
+    let wrong = |problem: &str| usage_error(command, problem);
+    match command.name {
+        "task" => task(command, rest, description.trim()),
+        "ask" => {
+            let question = if description.trim().is_empty() {
+                rest.to_owned()
+            } else {
+                format!("{rest}\n{}", description.trim_end())
+            };
+            ask(command, &question)
+        }
+        "tasks" => no_more(command, rest).map(|()| Intent::Tasks),
+        "status" if rest.is_empty() => Ok(Intent::Status { task: None }),
+        "status" => one_task(command, rest).map(|task| Intent::Status { task: Some(task) }),
+        "diff" => one_task(command, rest).map(|task| Intent::Diff { task }),
+        "approve" => task_and_note(command, rest, description).map(|(task, note)| Intent::Approve { task, note }),
+        "reject" => task_and_note(command, rest, description).map(|(task, note)| Intent::Reject { task, note }),
+        "cancel" => one_task(command, rest).map(|task| Intent::Cancel { task }),
+        "retry" => one_task(command, rest).map(|task| Intent::Retry { task }),
+        "pause" => no_more(command, rest).map(|()| Intent::Pause),
+        "resume" => no_more(command, rest).map(|()| Intent::Resume),
+        "help" => {
+            let about = rest.trim_start_matches('/');
+            if about.is_empty() {
+                Ok(Intent::Help { command: None })
+            } else if self::command(about).is_some() {
+                Ok(Intent::Help { command: Some(about.to_owned()) })
+            } else {
+                Err(unknown(about))
+            }
+        }
+        _ => Err(wrong("this command has no grammar")),
+    }
+}
+
+/// True for `owner/repo`: two parts of letters, digits, `-`, `_` and `.`, neither starting with a dot or dash.
+pub fn is_repository_name(word: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 100
+            && !part.starts_with(['.', '-'])
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    word.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
+}
+
+fn task(command: &Command, rest: &str, description: &str) -> Result<Intent, Misunderstood> {
+    let mut request = TaskRequest { description: description.to_owned(), ..TaskRequest::default() };
+    let mut rest = rest;
+    while rest.starts_with("--") {
+        let (flag, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        rest = tail.trim_start();
+        if flag == "--" {
+            break;
+        }
+        let Some((name, value)) = flag[2..].split_once('=') else {
+            return Err(usage_error(command, &format!("`{flag}` needs a value, as in `{flag}=NAME`")));
+        };
+        let slot = match name {
+            "budget" => &mut request.budget,
+            "pipeline" => &mut request.pipeline,
+            "persona" => &mut request.persona,
+            other => return Err(usage_error(command, &format!("there is no flag `--{other}`"))),
+        };
+        if value.is_empty() || slot.replace(value.to_owned()).is_some() {
+            return Err(usage_error(command, &format!("`--{name}` must be given once, with a value")));
+        }
+    }
+    if let Some((word, tail)) = rest.split_once(char::is_whitespace).or(Some((rest, "")))
+        && is_repository_name(word)
+    {
+        request.repository = Some(word.to_owned());
+        rest = tail.trim_start();
+    }
+    request.title = rest.to_owned();
+    check_texts(&request).map_err(|problem| usage_error(command, &problem))?;
+    Ok(Intent::Task(request))
+}
+
+/// Refuses a request without a title, or with texts over their limits.
+pub fn check_texts(request: &TaskRequest) -> Result<(), String> {
+    if request.title.trim().is_empty() {
+        return Err("the title is missing".into());
+    }
+    if request.title.chars().count() > TITLE_LIMIT {
+        return Err(format!("the title is longer than {TITLE_LIMIT} characters; put the rest on the next lines"));
+    }
+    if request.title.chars().any(char::is_control) {
+        return Err("the title holds control characters".into());
+    }
+    if request.description.len() > DESCRIPTION_LIMIT {
+        return Err(format!("the description is longer than {DESCRIPTION_LIMIT} bytes"));
+    }
+    Ok(())
+}
+
+fn ask(command: &Command, text: &str) -> Result<Intent, Misunderstood> {
+    let (word, tail) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let (repository, question) =
+        if is_repository_name(word) { (Some(word.to_owned()), tail.trim()) } else { (None, text.trim()) };
+    if question.is_empty() {
+        return Err(usage_error(command, "the question is missing"));
+    }
+    if question.len() > DESCRIPTION_LIMIT {
+        return Err(usage_error(command, &format!("the question is longer than {DESCRIPTION_LIMIT} bytes")));
+    }
+    Ok(Intent::Ask { repository, question: question.to_owned() })
+}
+
+fn no_more(command: &Command, rest: &str) -> Result<(), Misunderstood> {
+    if rest.is_empty() { Ok(()) } else { Err(usage_error(command, &format!("`{rest}` is too much"))) }
+}
+
+fn one_task(command: &Command, rest: &str) -> Result<TaskId, Misunderstood> {
+    if rest.is_empty() {
+        return Err(usage_error(command, "the number of the task is missing"));
+    }
+    rest.parse().map_err(|_| usage_error(command, &format!("`{rest}` is not the number of a task")))
+}
+
+fn task_and_note(command: &Command, rest: &str, more: &str) -> Result<(TaskId, String), Misunderstood> {
+    let (number, note) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let task = one_task(command, number)?;
+    Ok((task, format!("{note}\n{more}").trim().to_owned()))
+}
+
+fn usage_error(command: &Command, problem: &str) -> Misunderstood {
+    Misunderstood { problem: problem.to_owned(), hint: format!("Usage: {}", command.usage) }
+}
+
+fn unknown(name: &str) -> Misunderstood {
+    let nearest = COMMANDS
+        .iter()
+        .map(|command| (strsim::damerau_levenshtein(command.name, name), command.name))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
+    let hint = match nearest {
+        Some((_, near)) => format!("Did you mean /{near}? /help lists all commands"),
+        None => "/help lists all commands".into(),
+    };
+    Misunderstood { problem: format!("there is no command /{name}"), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(text: &str) -> TaskRequest {
+        match parse(text).unwrap() {
+            Intent::Task(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_task_with_everything() {
+        let got =
+            request("/task --budget=deep --pipeline=quick acme/shop Add a discount \nFor orders over 100.\n\nPlease.");
+        assert_eq!(got.budget.as_deref(), Some("deep"));
+        assert_eq!(got.pipeline.as_deref(), Some("quick"));
+        assert_eq!(got.repository.as_deref(), Some("acme/shop"));
+        assert_eq!(got.title, "Add a discount");
+        assert_eq!(got.description, "For orders over 100.\n\nPlease.");
+        assert_eq!(request("/task either/or is a title too").repository.as_deref(), Some("either/or"));
+        assert_eq!(request("/task Fix a/b/c paths").repository, None);
+        assert_eq!(request("/task -- --verbose is ignored").title, "--verbose is ignored");
+    }
+
+    #[test]
+    fn a_malformed_flag_is_an_error_and_never_part_of_the_title() {
+        for (text, problem) in [
+            ("/task --budget deep Title", "needs a value"),
+            ("/task --budgte=deep Title", "no flag"),
+            ("/task --budget= Title", "with a value"),
+            ("/task --budget=a --budget=b Title", "given once"),
+            ("/task acme/shop", "title is missing"),
+            ("/task", "title is missing"),
+            ("/task a\u{1b}[31mb", "control characters"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.problem.contains(problem), "{text}: {error}");
+            assert!(error.hint.contains("/task ["), "{text}: {error}");
+        }
+        assert!(parse(&format!("/task {}", "x".repeat(201))).is_err());
+    }
+
+    #[test]
+    fn commands_match_exactly() {
+        assert_eq!(parse("/list"), Ok(Intent::Tasks));
+        assert_eq!(parse("/status #3"), Ok(Intent::Status { task: Some(TaskId(3)) }));
+        assert_eq!(
+            parse("/approve 3 looks good\nreally"),
+            Ok(Intent::Approve { task: TaskId(3), note: "looks good\nreally".into() })
+        );
+        for (text, hint) in
+            [("/statusx", "/status"), ("/aprove 1", "/approve"), ("/zzzzzzzz", "/help"), ("hello", "/task")]
+        {
+            assert!(parse(text).unwrap_err().hint.contains(hint), "{text}");
+        }
+        for text in ["/cancel", "/cancel x", "/cancel 1 2", "/tasks 1", "/ask", "/ask acme/shop"] {
+            assert!(parse(text).unwrap_err().hint.starts_with("Usage: /"), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_grammar() {
+        for command in COMMANDS {
+            for argument in ["", " 1", " acme/shop words"] {
+                if let Err(error) = parse(&format!("/{}{argument}", command.name)) {
+                    assert!(!error.problem.contains("no grammar"), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! May this person do that? The answer is a [`Permit`], which can be made here only, or a [`Refused`].
+
+use crate::{
+    intent::{self, Intent},
+    policy::{PersonId, Policy, Role},
+    task::Task,
+};
+
+/// Leave for one intent of one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    person: PersonId,
+    role: Role,
+    intent: Intent,
+}
+
+impl Permit {
+    pub fn person(&self) -> &PersonId {
+        &self.person
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+}
+
+/// A no, with the policy line that would make it a yes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    pub reason: String,
+    pub remedy: String,
+    /// True for somebody policy does not know: frontends may answer with silence.
+    pub stranger: bool,
+}
+
+/// Decides on the intent of a person; `task` is the task it names, when there is one.
+pub fn permit(person: &PersonId, intent: Intent, task: Option<&Task>, policy: &Policy) -> Result<Permit, Refused> {
+    let Some(role) = policy.role(person) else {
+        return Err(Refused {
+            reason: format!("{person} is not known here"),
+            remedy: format!("an owner may add `member = [\"{person}\"]` to [people] in policies/people.toml"),
+            stranger: true,
+        });
+    };
+    let needed = needed_role(&intent, person, task);
+    if role < needed {
+        let word = role_word(needed);
+        return Err(Refused {
+            reason: format!("that needs the role {word}, and you are {}", role_word(role)),
+            remedy: format!("an owner may add `{word} = [\"{person}\"]` to [people] in policies/people.toml"),
+            stranger: false,
+        });
+    }
+    Ok(Permit { person: person.clone(), role, intent })
+}
+
+fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>) -> Role {
+    let own = task.is_none_or(|task| task.spec.by == *person);
+    let (name, others) = match intent {
+        Intent::Task(_) => ("task", None),
+        Intent::Ask { .. } => ("ask", None),
+        Intent::Tasks => ("tasks", None),
+        Intent::Status { .. } => ("status", None),
+        Intent::Diff { .. } => ("diff", None),
+        Intent::Approve { .. } => ("approve", None),
+        Intent::Reject { .. } => ("reject", None),
+        Intent::Cancel { .. } => ("cancel", Some(Role::Admin)),
+        Intent::Retry { .. } => ("retry", Some(Role::Admin)),
+        Intent::Pause => ("pause", None),
+        Intent::Resume => ("resume", None),
+        Intent::Help { .. } => ("help", None),
+    };
+    let role = intent::command(name).map_or(Role::Owner, |command| command.role);
+    match others {
+        Some(others) if !own => role.max(others),
+        Some(_) | None => role,
+    }
+}
+
+/// The word of a role in `[people]`.
+pub fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Guest => "guest",
+        Role::Member => "member",
+        Role::Admin => "admin",
+        Role::Owner => "owner",
+    }
+}

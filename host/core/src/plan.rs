@@ -1,0 +1,199 @@
+//! From a permitted request to a task with stages. Every name in it exists, or the person is told which one does not.
+
+use crate::{
+    event::Kept,
+    id::TaskId,
+    intent::{self, Intent, TaskRequest},
+    permit::Permit,
+    policy::{Expect, Pipeline, Policy, StagePlan, StageWork, Via},
+    task::{NewTask, Task},
+};
+
+/// Why no task can be made of a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct PlanError {
+    pub problem: String,
+    pub remedy: String,
+}
+
+fn error(problem: String, remedy: impl Into<String>) -> PlanError {
+    PlanError { problem, remedy: remedy.into() }
+}
+
+/// Plans the task a permit asks for; none when its intent is not one that makes a task.
+pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) -> Result<Option<NewTask>, PlanError> {
+    let request = match permit.intent() {
+        Intent::Task(request) => request.clone(),
+        Intent::Ask { repository, question } => TaskRequest {
+            repository: repository.clone(),
+            title: first_words(question),
+            description: question.clone(),
+            pipeline: Some("ask".into()),
+            ..TaskRequest::default()
+        },
+        Intent::Tasks
+        | Intent::Status { .. }
+        | Intent::Diff { .. }
+        | Intent::Approve { .. }
+        | Intent::Reject { .. }
+        | Intent::Cancel { .. }
+        | Intent::Retry { .. }
+        | Intent::Pause
+        | Intent::Resume
+        | Intent::Help { .. } => return Ok(None),
+    };
+    intent::check_texts(&request).map_err(|problem| error(problem, "see /help task"))?;
+    let repository = repository(&request, policy)?;
+    let pipeline = pipeline(&request, policy)?;
+    let budget_name = request
+        .budget
+        .clone()
+        .or_else(|| persona_budget(&pipeline, policy))
+        .unwrap_or_else(|| policy.host.budget.clone());
+    let budget = *policy.budgets.get(&budget_name).ok_or_else(|| {
+        error(format!("there is no budget `{budget_name}`"), format!("known budgets: {}", list(policy.budgets.keys())))
+    })?;
+    Ok(Some(NewTask {
+        id,
+        branch: format!("borg/{id}/{}", slug(&request.title)),
+        title: request.title.trim().to_owned(),
+        description: Kept::new(request.description),
+        repository,
+        pipeline,
+        by: permit.person().clone(),
+        chat,
+        budget_name,
+        budget,
+        policy: policy.digest,
+        retry_of: None,
+    }))
+}
+
+/// Plans the same again as a new task, under the policy of today.
+pub fn replan(
+    old: &Task,
+    permit: &Permit,
+    id: TaskId,
+    chat: Option<String>,
+    policy: &Policy,
+) -> Result<NewTask, PlanError> {
+    let pipeline = policy.pipelines.get(&old.spec.pipeline.name).unwrap_or(&old.spec.pipeline).clone();
+    let budget = policy.budgets.get(&old.spec.budget_name).copied().unwrap_or(old.spec.budget);
+    if !policy.repos.contains_key(&old.spec.repository) {
+        return Err(unknown_repository(&old.spec.repository, policy));
+    }
+    Ok(NewTask {
+        id,
+        branch: format!("borg/{id}/{}", slug(&old.spec.title)),
+        by: permit.person().clone(),
+        chat,
+        pipeline,
+        budget,
+        policy: policy.digest,
+        retry_of: Some(old.id()),
+        ..old.spec.clone()
+    })
+}
+
+fn repository(request: &TaskRequest, policy: &Policy) -> Result<String, PlanError> {
+    let only = || (policy.repos.len() == 1).then(|| policy.repos.keys().next().cloned()).flatten();
+    let name =
+        request.repository.clone().or_else(|| policy.host.repository.clone()).or_else(only).ok_or_else(|| {
+            error(
+                "no repository was named and there is no default one".into(),
+                "name it, as in `/task owner/repo TITLE`, or set PIPELINE_REPO in borg.toml or the environment",
+            )
+        })?;
+    if policy.repos.contains_key(&name) { Ok(name) } else { Err(unknown_repository(&name, policy)) }
+}
+
+fn unknown_repository(name: &str, policy: &Policy) -> PlanError {
+    let known = if policy.repos.is_empty() { "none yet".to_owned() } else { list(policy.repos.keys()) };
+    error(
+        format!("the repository `{name}` is not granted here (known: {known})"),
+        format!("`borg-host repo add {name} PATH` grants it"),
+    )
+}
+
+fn pipeline(request: &TaskRequest, policy: &Policy) -> Result<Pipeline, PlanError> {
+    let name = request.pipeline.clone().unwrap_or_else(|| policy.host.pipeline.clone());
+    let known = policy.pipelines.get(&name).ok_or_else(|| {
+        error(format!("there is no pipeline `{name}`"), format!("known pipelines: {}", list(policy.pipelines.keys())))
+    })?;
+    let Some(persona) = &request.persona else {
+        return Ok(known.clone());
+    };
+    let granted = policy.personas.get(persona).ok_or_else(|| {
+        error(format!("there is no persona `{persona}`"), format!("known personas: {}", list(policy.personas.keys())))
+    })?;
+    Ok(alone(persona, granted.write.is_empty()))
+}
+
+/// A pipeline in which one persona works alone.
+fn alone(persona: &str, read_only: bool) -> Pipeline {
+    let work = |check| StageWork::Persona { persona: persona.to_owned(), produces: Vec::new(), check, attempts: 3 };
+    let stage = |name: &str, work| StagePlan { name: name.to_owned(), work };
+    let stages = if read_only {
+        vec![stage("answer", work(None)), stage("deliver", StageWork::Deliver { via: Via::Reply })]
+    } else {
+        vec![
+            stage("impl", work(Some(Expect::TestsPass))),
+            stage("judge", StageWork::Judge { rules: vec!["*".into()] }),
+            stage("deliver", StageWork::Deliver { via: Via::Branch }),
+        ]
+    };
+    Pipeline { name: format!("persona:{persona}"), summary: format!("{persona} alone"), read_only, stages }
+}
+
+fn persona_budget(pipeline: &Pipeline, policy: &Policy) -> Option<String> {
+    pipeline.stages.iter().find_map(|stage| match &stage.work {
+        StageWork::Persona { persona, .. } => policy.personas.get(persona)?.budget.clone(),
+        StageWork::Judge { .. } | StageWork::Deliver { .. } => None,
+    })
+}
+
+fn first_words(question: &str) -> String {
+    let line = question.lines().next().unwrap_or_default();
+    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
+    if clean.chars().count() <= 80 { clean } else { format!("{}…", clean.chars().take(79).collect::<String>()) }
+}
+
+/// Lower-case letters, digits and dashes of a title, at most 40 long; `task` when nothing is left.
+pub fn slug(title: &str) -> String {
+    let mut slug = String::new();
+    for c in title.chars() {
+        if slug.len() >= 40 {
+            break;
+        }
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "task".into() } else { slug.into() }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_safe_in_branch_names() {
+        for (title, want) in [
+            ("Add a discount!", "add-a-discount"),
+            ("..//..", "task"),
+            ("Ünïcode only ✓", "n-code-only"),
+            ("-x", "x"),
+            (&"word ".repeat(20), "word-word-word-word-word-word-word-word"),
+        ] {
+            assert_eq!(slug(title), want);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What is allowed, as data. Parsing and its errors are in [`parse`]; what a value means is decided where it is used
+//! (`grant`, `permit`, `plan`, `verdict`).
+//!
+//! Two keys open a door: a plugin's manifest asks, policy grants. Absent means no; `deny` wins.
+
+mod example;
+pub mod parse;
+mod pipeline;
+mod section;
+pub mod source;
+
+use crate::{
+    budget::{Budget, Price},
+    id::Digest,
+    run::Limits,
+    verdict::Thresholds,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// Everything policy says, checked as a whole: every name in it refers to something that exists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// SHA-256 over the names and contents of all files it came from, in order.
+    pub digest: Digest,
+    pub personas: BTreeMap<String, PersonaPolicy>,
+    pub executors: BTreeMap<String, ExecutorPolicy>,
+    pub rules: BTreeMap<String, RulePolicy>,
+    pub chats: BTreeMap<String, ChatPolicy>,
+    pub plugins: PluginPolicy,
+    pub secrets: BTreeMap<String, SecretSource>,
+    pub egress: BTreeMap<String, EgressPolicy>,
+    pub budgets: BTreeMap<String, Budget>,
+    pub people: BTreeMap<PersonId, Role>,
+    pub repos: BTreeMap<String, RepoPolicy>,
+    pub verdict: Thresholds,
+    pub pipelines: BTreeMap<String, Pipeline>,
+    pub checks: CheckPolicy,
+    pub host: HostPolicy,
+}
+
+/// `[persona.NAME]`: what a persona's agent may use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersonaPolicy {
+    /// Tools, by Claude Code's names.
+    pub tools: Vec<String>,
+    /// Globs it may write; empty keeps the workspace read-only.
+    pub write: Vec<String>,
+    /// Globs it may not write although `write` matches; `stage:NAME` stands for the files that stage committed.
+    pub protect: Vec<String>,
+    /// True lifts the built-in protection of CI files, CODEOWNERS, `.gitmodules` and `.gitattributes`.
+    pub may_touch_ci: bool,
+    pub executor: String,
+    /// Budget used when the task names none.
+    pub budget: Option<String>,
+    /// Overrides the executor's model.
+    pub model: Option<String>,
+    /// `[persona.NAME.settings]`, given to the plugin as JSON.
+    pub settings: serde_json::Value,
+}
+
+/// `[executor.NAME]`: where and how an agent runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecutorPolicy {
+    pub image: String,
+    pub memory_bytes: u64,
+    pub cpu_millis: u32,
+    pub pids: u32,
+    pub disk_bytes: u64,
+    pub disk_files: u64,
+    pub output_bytes: u64,
+    /// Longest single run, in milliseconds; the budget may end it sooner.
+    pub wall_ms: u64,
+    /// Longest silence, in milliseconds.
+    pub idle_ms: u64,
+    /// Names of `[egress.*]` it may use.
+    pub egress: Vec<String>,
+    pub model: Option<String>,
+    pub settings: serde_json::Value,
+}
+
+/// `[rule.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RulePolicy {
+    pub enabled: bool,
+    pub settings: serde_json::Value,
+}
+
+/// `[chat.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatPolicy {
+    pub enabled: bool,
+    pub settings: serde_json::Value,
+}
+
+/// `[plugin-defaults]` and `[plugin.NAME]`: what components may import, and which file is theirs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginPolicy {
+    pub log: bool,
+    pub clock: bool,
+    /// True refuses every plugin without a pin.
+    pub strict: bool,
+    /// SHA-256 of a plugin's component, by plugin name.
+    pub pins: BTreeMap<String, Digest>,
+    /// Per plugin: `log` and `clock` where they differ from the defaults.
+    pub grants: BTreeMap<String, PluginGrant>,
+}
+
+/// Imports granted to one plugin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PluginGrant {
+    pub log: Option<bool>,
+    pub clock: Option<bool>,
+}
+
+/// `[secret.NAME] from = …`: where the host finds a secret. The secret itself is never in policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// Claude Code's own credentials file, re-read when it changes (`claude-credentials` or `claude-credentials:PATH`).
+    ClaudeCredentials { path: Option<String> },
+    /// `env:NAME`.
+    Env(String),
+    /// `file:PATH`.
+    File(String),
+    /// `stored:NAME`: set by `borg-host secret set NAME`.
+    Stored(String),
+}
+
+/// `[egress.NAME]`: one way out, through the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EgressPolicy {
+    pub provider: Provider,
+    /// Globs over model names.
+    pub models: Vec<String>,
+    pub secret: String,
+    /// Largest `max_tokens` of one request.
+    pub max_tokens: u32,
+    /// Globs over `anthropic-beta` tokens.
+    pub betas: Vec<String>,
+    /// Prices by glob over model names; the longest matching glob counts.
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// API a way out speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    Anthropic,
+}
+
+/// A person, as a frontend knows them: `console:1000`, `telegram:1001`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonId(pub String);
+
+impl fmt::Display for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a person may do; each role may do all that a lesser one may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Looks.
+    Guest,
+    /// Asks for tasks, and cancels their own.
+    Member,
+    /// Decides on reviews, and on everybody's tasks.
+    Admin,
+    /// May overrule a blocking verdict.
+    Owner,
+}
+
+/// `[repo."owner/name"]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepoPolicy {
+    /// Local path or `file://` URL.
+    pub url: String,
+    /// Branch tasks start from; the repository's default branch when absent.
+    pub base: Option<String>,
+    /// Image for its checks, and for its agents where the executor names none of its own.
+    pub image: Option<String>,
+    /// Test command, run by the host with `sh -c` at the root of a clean checkout.
+    pub check: Option<String>,
+}
+
+/// One pipeline of `pipelines/*.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pipeline {
+    pub name: String,
+    pub summary: String,
+    /// True when no stage may change the repository.
+    pub read_only: bool,
+    pub stages: Vec<StagePlan>,
+}
+
+/// One stage of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagePlan {
+    pub name: String,
+    pub work: StageWork,
+}
+
+/// What a stage does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageWork {
+    /// A persona works, and its result is checked.
+    Persona {
+        persona: String,
+        produces: Vec<String>,
+        check: Option<Expect>,
+        /// Attempts it may use up, at least 1.
+        attempts: u32,
+    },
+    /// Rules look at the whole change.
+    Judge {
+        /// Rule names, or `*` for all that are enabled.
+        rules: Vec<String>,
+    },
+    Deliver {
+        via: Via,
+    },
+}
+
+/// What the test command must say after a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expect {
+    TestsFail,
+    TestsPass,
+}
+
+impl Expect {
+    /// The word used in pipelines and told to personas.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Expect::TestsFail => "tests-fail",
+            Expect::TestsPass => "tests-pass",
+        }
+    }
+}
+
+/// How a change leaves the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A branch in the repository.
+    Branch,
+    /// Text to the person who asked.
+    Reply,
+    /// Nothing leaves.
+    None,
+}
+
+/// `[checks]`: limits of test runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckPolicy {
+    /// Image where the repository names none.
+    pub image: String,
+    pub memory_bytes: u64,
+    pub cpu_millis: u32,
+    pub pids: u32,
+    pub disk_bytes: u64,
+    pub disk_files: u64,
+    pub output_bytes: u64,
+    pub wall_ms: u64,
+}
+
+/// `[host]`: limits of the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPolicy {
+    /// Tasks that run at the same time.
+    pub parallel: u32,
+    /// New runs wait while the data directory has less free space, in bytes.
+    pub free_space_floor: u64,
+    pub sandbox: SandboxChoice,
+    /// Budget of tasks whose persona names none.
+    pub budget: String,
+    /// Pipeline of `task add` and `/task` without `--pipeline`.
+    pub pipeline: String,
+    /// Repository of `/task` without one.
+    pub repository: Option<String>,
+    /// Waits and tries again this often after a transient failure, before the attempt counts as used.
+    pub transient_retries: u32,
+}
+
+/// `sandbox = "docker"` (the default) or `"local"`; there is no silent fallback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxChoice {
+    Docker,
+    Local,
+}
+
+impl ExecutorPolicy {
+    /// Limits of one run.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: self.memory_bytes,
+            cpu_millis: self.cpu_millis,
+            pids: self.pids,
+            disk_bytes: self.disk_bytes,
+            disk_files: self.disk_files,
+            output_bytes: self.output_bytes,
+            wall_ms: self.wall_ms,
+            idle_ms: self.idle_ms,
+        }
+    }
+}
+
+impl CheckPolicy {
+    /// Limits of one test run; a test may be silent for as long as it runs.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: self.memory_bytes,
+            cpu_millis: self.cpu_millis,
+            pids: self.pids,
+            disk_bytes: self.disk_bytes,
+            disk_files: self.disk_files,
+            output_bytes: self.output_bytes,
+            wall_ms: self.wall_ms,
+            idle_ms: 0,
+        }
+    }
+}
+
+impl Policy {
+    /// Role of a person; none for a stranger.
+    pub fn role(&self, person: &PersonId) -> Option<Role> {
+        self.people.get(person).copied()
+    }
+}

@@ -1,0 +1,161 @@
+//! The host's own test runs: the baseline, and the check after a stage.
+
+use super::Turn;
+use crate::{
+    check::{self, Judgement, Question},
+    collect::CommitId,
+    evidence::CheckRun,
+    facts::CheckOutcome,
+    id::{RunKey, RunKind},
+    policy::{Expect, StageWork},
+    task::{Doing, Position, Running, StageRecord},
+};
+use std::collections::BTreeSet;
+
+impl Turn<'_> {
+    /// Runs the test command on a stage's commit, or goes on where the stage asks for none.
+    pub(super) fn check_stage(&mut self, at: Position, record: Box<StageRecord>) {
+        if self.expectation(&at).is_none() {
+            self.stage_done(*record, None);
+            return;
+        }
+        let head = record.commit.clone();
+        let changed = record.changed.clone();
+        self.owe_check(at, RunKind::Check, &head, changed, Doing::Checking { record, first: None });
+        self.tell_progress("running the tests");
+    }
+
+    pub(super) fn checked(&mut self, run: RunKey, check: &CheckRun) {
+        self.forget(run);
+        if let Some(error) = &check.sandbox_error {
+            self.check_error(error);
+            return;
+        }
+        match self.running().cloned() {
+            Some(Running { at, doing: Doing::Baseline { first }, .. }) => self.baseline_checked(at, first, check),
+            Some(Running { at, doing: Doing::Checking { record, first }, .. }) => {
+                self.stage_checked(at, record, first, check)
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn baseline_checked(&mut self, at: Position, first: Option<Box<CheckRun>>, check: &CheckRun) {
+        let none = BTreeSet::new();
+        let question = Question {
+            expect: check::Expect::Baseline,
+            baseline: None,
+            test_files: &[],
+            required: &[],
+            required_names: &[],
+            removed: &none,
+        };
+        let judgement = judge(&question, first.as_deref(), check);
+        if judgement.again {
+            let Some(head) = self.task.head.clone() else { return };
+            self.owe_check(
+                at,
+                RunKind::Recheck,
+                &head,
+                Vec::new(),
+                Doing::Baseline { first: Some(Box::new(check.clone())) },
+            );
+        } else if judgement.met {
+            self.task.baseline = Some(check.clone());
+            self.begin(at);
+        } else {
+            // Mending it moves the base, so the next try looks for it anew.
+            self.task.base = None;
+            if judgement.outcome == CheckOutcome::CheckError {
+                self.check_error(&judgement.reason);
+            } else {
+                let remedy =
+                    format!("make the tests of the base branch pass, then `borg-host task retry {}`", self.task.id());
+                self.block(&format!("the tests are red before anything changed: {}", judgement.reason), &remedy);
+            }
+        }
+    }
+
+    fn stage_checked(
+        &mut self,
+        at: Position,
+        record: Box<StageRecord>,
+        first: Option<Box<CheckRun>>,
+        check: &CheckRun,
+    ) {
+        let Some(expect) = self.expectation(&at) else { return };
+        let baseline = self.task.baseline.as_ref().map(|run| run.report.clone());
+        let question = Question {
+            expect: match expect {
+                Expect::TestsFail => check::Expect::TestsFail,
+                Expect::TestsPass => check::Expect::TestsPass,
+            },
+            baseline: baseline.as_ref(),
+            test_files: &check.test_files,
+            required: &self.task.required,
+            required_names: &self.task.required_names,
+            removed: &check.removed,
+        };
+        let judgement = judge(&question, first.as_deref(), check);
+        if judgement.again {
+            let (head, changed) = (record.commit.clone(), record.changed.clone());
+            self.owe_check(
+                at,
+                RunKind::Recheck,
+                &head,
+                changed,
+                Doing::Checking { record, first: Some(Box::new(check.clone())) },
+            );
+        } else if judgement.met {
+            if expect == Expect::TestsFail {
+                // From here on these must be reported as passed.
+                self.task.required.extend(judgement.failed.iter().cloned());
+                if judgement.outcome == CheckOutcome::BuildRed {
+                    self.task.required_names.extend(check.names.iter().cloned());
+                }
+            }
+            let evidence = judgement.evidence(&record.stage);
+            self.stage_done(*record, Some(evidence));
+        } else if judgement.outcome == CheckOutcome::CheckError {
+            self.check_error(&judgement.reason);
+        } else {
+            let why = format!("the host ran the tests: {}\n\n{}", judgement.reason, check.tail());
+            self.attempt_failed(&why, Some(*record));
+        }
+    }
+
+    fn owe_check(&mut self, at: Position, kind: RunKind, head: &CommitId, changed: Vec<String>, doing: Doing) {
+        match self.check_order(&at, kind, head, changed) {
+            Some(order) => self.owe(at, doing, order),
+            None => self.block(
+                "no test command is known",
+                "add `check = …` to the repository in policies/repos.toml, then retry",
+            ),
+        }
+    }
+
+    fn check_error(&mut self, reason: &str) {
+        let remedy = format!("mend the test command or its image, then `borg-host task retry {}`", self.task.id());
+        self.block(&format!("the tests could not be run: {reason}"), &remedy);
+    }
+
+    fn expectation(&self, at: &Position) -> Option<Expect> {
+        match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Persona { check, .. }) => *check,
+            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => None,
+        }
+    }
+}
+
+/// Judges this run, after an earlier one of the same where there was one.
+fn judge(question: &Question<'_>, first: Option<&CheckRun>, last: &CheckRun) -> Judgement {
+    let run = |run: &CheckRun| (run.end.clone(), run.report.clone(), run.output.text.clone());
+    let (end, report, output) = run(last);
+    let last = check::Run { end: &end, report: &report, output: &output };
+    match first.map(run) {
+        Some((end, report, output)) => {
+            check::judge(question, check::Run { end: &end, report: &report, output: &output }, Some(last))
+        }
+        None => check::judge(question, last, None),
+    }
+}

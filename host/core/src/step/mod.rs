@@ -1,0 +1,315 @@
+//! The one place where things change: `step(state, event) -> (state, effects)`. No I/O, no clock: time comes in with events.
+//!
+//! A task goes `prepare → baseline → (brief → run → collect → accept → check)* → judge → deliver`. Each arrow is an effect that is
+//! owed until an event settles it. An event that settles something else than what is owed now comes from an older attempt and
+//! changes nothing but the spending.
+
+mod checking;
+mod deciding;
+mod ending;
+mod running;
+mod stage;
+
+use crate::{
+    budget::Spent,
+    effect::{Effect, EffectKey, Order},
+    event::{Body, Event},
+    id::{Digest, TaskId},
+    policy::Policy,
+    task::{Doing, Phase, Position, Running, Task},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// All that lives: tasks that have not ended, and whether new ones may start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    pub tasks: BTreeMap<TaskId, Task>,
+    pub paused: bool,
+}
+
+/// Policies by digest: the one in force, and those that tasks still name.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    current: Arc<Policy>,
+    all: BTreeMap<Digest, Arc<Policy>>,
+}
+
+impl Policies {
+    pub fn new(current: Arc<Policy>) -> Self {
+        let all = BTreeMap::from([(current.digest, current.clone())]);
+        Policies { current, all }
+    }
+
+    /// Puts another policy in force; tasks keep the one they name.
+    pub fn load(&mut self, policy: Arc<Policy>) {
+        self.all.insert(policy.digest, policy.clone());
+        self.current = policy;
+    }
+
+    /// Adds a policy that only older tasks name.
+    pub fn remember(&mut self, policy: Arc<Policy>) {
+        self.all.insert(policy.digest, policy);
+    }
+
+    pub fn current(&self) -> &Arc<Policy> {
+        &self.current
+    }
+
+    /// The policy a task runs under; the current one when that is no longer known.
+    pub fn of(&self, task: &Task) -> &Arc<Policy> {
+        self.all.get(&task.spec.policy).unwrap_or(&self.current)
+    }
+}
+
+/// Applies one event. Unknown tasks and outdated results are ignored; nothing panics.
+pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec<Effect>) {
+    let mut effects = Vec::new();
+    match &event.body {
+        Body::Paused { .. } => state.paused = true,
+        Body::Resumed { .. } => state.paused = false,
+        Body::TaskCreated { task } => {
+            state.tasks.entry(task.id).or_insert_with(|| Task::new((**task).clone(), event.at_ms));
+        }
+        Body::HostStarted { .. }
+        | Body::PolicyLoaded { .. }
+        | Body::PolicyRefused { .. }
+        | Body::PersonDenied { .. }
+        | Body::Prepared { .. }
+        | Body::PrepareFailed { .. }
+        | Body::Briefed { .. }
+        | Body::BriefRefused { .. }
+        | Body::RunStarted { .. }
+        | Body::Progressed { .. }
+        | Body::Denied { .. }
+        | Body::Metered { .. }
+        | Body::RunEnded { .. }
+        | Body::Collected { .. }
+        | Body::CollectFailed { .. }
+        | Body::Accepted { .. }
+        | Body::Checked { .. }
+        | Body::Judged { .. }
+        | Body::Approved { .. }
+        | Body::Rejected { .. }
+        | Body::CancelRequested { .. }
+        | Body::Unblocked { .. }
+        | Body::Delivered { .. }
+        | Body::DeliverFailed { .. }
+        | Body::PluginFailed { .. }
+        | Body::TellFailed { .. }
+        | Body::Forgotten { .. }
+        | Body::Told { .. }
+        | Body::DeadlinePassed => {}
+    }
+    if let Some(task) = event.task.and_then(|id| state.tasks.get_mut(&id)) {
+        let policy = policies.of(task).clone();
+        let mut turn = Turn { task, event, policy: &policy, effects: &mut effects };
+        turn.apply();
+    }
+    schedule(&mut state, event, policies, &mut effects);
+    (state, effects)
+}
+
+/// Earliest time at which something goes on by itself.
+pub fn next_deadline(state: &State) -> Option<(u64, TaskId)> {
+    let parked = |task: &Task| match &task.phase {
+        Phase::Parked { until_ms, .. } => Some((*until_ms, task.id())),
+        Phase::Queued { .. }
+        | Phase::Running(_)
+        | Phase::Blocked { .. }
+        | Phase::NeedsReview { .. }
+        | Phase::Approved { .. }
+        | Phase::Ended { .. } => None,
+    };
+    state.tasks.values().filter_map(parked).min()
+}
+
+/// Starts queued tasks, oldest first, while there are slots and their repositories are free.
+fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
+    let slots = policies.current().host.parallel as usize;
+    while !state.paused && state.tasks.values().filter(|task| task.is_running()).count() < slots {
+        let busy = |repository: &str| {
+            state.tasks.values().any(|other| other.is_running() && other.spec.repository == repository)
+        };
+        let next = state
+            .tasks
+            .values()
+            .find(|task| matches!(task.phase, Phase::Queued { .. }) && !busy(&task.spec.repository));
+        let Some(id) = next.map(Task::id) else { break };
+        let Some(task) = state.tasks.get_mut(&id) else { break };
+        let policy = policies.of(task).clone();
+        Turn { task, event, policy: &policy, effects }.start();
+    }
+}
+
+/// One event meeting one task.
+struct Turn<'a> {
+    task: &'a mut Task,
+    event: &'a Event,
+    policy: &'a Policy,
+    effects: &'a mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    fn apply(&mut self) {
+        self.task.changed_ms = self.event.at_ms;
+        match &self.event.body {
+            Body::Metered { spent, .. } => self.task.spent = self.task.spent + *spent,
+            Body::Denied { denial, .. } => self.task.denials.push(denial.clone()),
+            Body::RunStarted { run, executor_digest, .. } => self.run_started(run, *executor_digest),
+            Body::Progressed { run, line, state, turns, .. } => self.progressed(run, *line, state, *turns),
+            Body::RunEnded { run, end, outcome, wall_ms, start_error } => {
+                self.task.spent = self.task.spent + Spent { wall_ms: *wall_ms, ..Spent::default() };
+                if self.settles_current() {
+                    self.run_ended(*run, end, outcome, start_error.as_ref());
+                }
+            }
+            Body::CancelRequested { .. } => self.cancel(),
+            Body::Unblocked { .. } => self.unblock(),
+            Body::DeadlinePassed => self.unpark(),
+            Body::Approved { by, digest, .. } => self.approved(by, digest),
+            Body::Rejected { note, .. } => self.rejected(note),
+            Body::Delivered { branch, commit, pushed_to } => {
+                if self.settles_current() {
+                    self.delivered(branch, commit, pushed_to.as_deref());
+                }
+            }
+            Body::DeliverFailed { reason, remedy } => {
+                if self.settles_current() {
+                    self.deliver_failed(reason, remedy);
+                }
+            }
+            Body::Prepared { branch, commit, check, .. } => {
+                if self.settles_current() {
+                    self.prepared(branch, commit, check.as_deref());
+                }
+            }
+            Body::PrepareFailed { reason, remedy } => {
+                if self.settles_current() {
+                    self.block(reason, remedy);
+                }
+            }
+            Body::Briefed { assignment, grant } => {
+                if self.settles_current() {
+                    self.briefed(assignment, grant);
+                }
+            }
+            Body::BriefRefused { reason } => {
+                if self.settles_current() {
+                    self.end(crate::task::Ending::Failed, &format!("the persona refused: {reason}"));
+                }
+            }
+            Body::Collected { run, collected } => {
+                if self.settles_current() {
+                    self.collected(*run, collected);
+                }
+            }
+            Body::CollectFailed { run, reason } => {
+                if self.settles_current() {
+                    self.collect_failed(*run, reason);
+                }
+            }
+            Body::Accepted { acceptance } => {
+                if self.settles_current() {
+                    self.accepted(acceptance);
+                }
+            }
+            Body::Checked { run, check } => {
+                if self.settles_current() {
+                    self.checked(*run, check);
+                }
+            }
+            Body::Judged { findings, failures, incomplete, .. } => {
+                if self.settles_current() {
+                    self.judged(findings, failures, incomplete);
+                }
+            }
+            Body::PluginFailed { plugin, reason } => {
+                if self.settles_current() {
+                    let remedy = format!(
+                        "`borg-host doctor` shows the plugins; mend {plugin}, then `borg-host task retry {}`",
+                        self.task.id()
+                    );
+                    self.block(&format!("plugin {plugin} failed: {reason}"), &remedy);
+                }
+            }
+            Body::HostStarted { .. }
+            | Body::PolicyLoaded { .. }
+            | Body::PolicyRefused { .. }
+            | Body::Paused { .. }
+            | Body::Resumed { .. }
+            | Body::PersonDenied { .. }
+            | Body::TaskCreated { .. }
+            | Body::TellFailed { .. }
+            | Body::Forgotten { .. }
+            | Body::Told { .. } => {}
+        }
+    }
+
+    /// True when the event settles the effect this task owes right now.
+    fn settles_current(&self) -> bool {
+        let current = match &self.task.phase {
+            Phase::Running(running) => Some(self.key_for(&running.at, kind_of(&running.doing))),
+            Phase::Approved { at, .. } => Some(self.key_for(at, "deliver")),
+            Phase::Queued { .. }
+            | Phase::Parked { .. }
+            | Phase::Blocked { .. }
+            | Phase::NeedsReview { .. }
+            | Phase::Ended { .. } => None,
+        };
+        current.is_some() && self.event.settles == current
+    }
+
+    fn key_for(&self, at: &Position, kind: &str) -> EffectKey {
+        EffectKey::new(self.task.id(), at.stage, at.attempt, kind, 0)
+    }
+
+    /// Sets what the task does now and owes the effect for it.
+    fn owe(&mut self, at: Position, doing: Doing, order: Order) {
+        let key = self.key_for(&at, kind_of(&doing));
+        self.effects.push(Effect { key, task: self.task.id(), order });
+        let stopping = match &self.task.phase {
+            Phase::Running(running) => running.stopping,
+            Phase::Queued { .. }
+            | Phase::Parked { .. }
+            | Phase::Blocked { .. }
+            | Phase::NeedsReview { .. }
+            | Phase::Approved { .. }
+            | Phase::Ended { .. } => None,
+        };
+        self.task.phase = Phase::Running(Running { at, doing, stopping });
+    }
+
+    /// Owes an effect that nothing waits for.
+    fn also(&mut self, key: String, order: Order) {
+        self.effects.push(Effect { key: EffectKey(key), task: self.task.id(), order });
+    }
+
+    fn running(&self) -> Option<&Running> {
+        match &self.task.phase {
+            Phase::Running(running) => Some(running),
+            Phase::Queued { .. }
+            | Phase::Parked { .. }
+            | Phase::Blocked { .. }
+            | Phase::NeedsReview { .. }
+            | Phase::Approved { .. }
+            | Phase::Ended { .. } => None,
+        }
+    }
+}
+
+/// The word in the key of the effect that `doing` waits for.
+fn kind_of(doing: &Doing) -> &'static str {
+    match doing {
+        Doing::Preparing => "prepare",
+        Doing::Baseline { first: None } => "baseline",
+        Doing::Baseline { first: Some(_) } => "rebaseline",
+        Doing::Briefing => "brief",
+        Doing::Agent(_) => "agent",
+        Doing::Collecting { .. } => "collect",
+        Doing::Accepting { .. } => "accept",
+        Doing::Checking { first: None, .. } => "check",
+        Doing::Checking { first: Some(_), .. } => "recheck",
+        Doing::Judging => "judge",
+        Doing::Delivering { .. } => "deliver",
+    }
+}

@@ -1,0 +1,364 @@
+//! An agent at work: from its orders to what it left behind.
+
+use super::Turn;
+use crate::{
+    collect::{Collected, CommitId},
+    effect::{CollectOrder, Order, RunOrder},
+    event::{Kept, StartFailure},
+    executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
+    grant::Grant,
+    id::{Digest, RunKey, RunKind},
+    persona::{Acceptance, Report},
+    policy::StageWork,
+    run::Limits,
+    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Running, StageRecord},
+};
+
+/// Longest wait the host accepts from a provider, in milliseconds: a day.
+const LONGEST_PARK_MS: u64 = 86_400_000;
+
+impl Turn<'_> {
+    pub(super) fn briefed(&mut self, assignment: &Kept, grant: &Grant) {
+        let Some(running) = self.running() else { return };
+        let at = running.at.clone();
+        if running.stopping.is_some() {
+            self.end(Ending::Cancelled, "cancelled");
+            return;
+        }
+        self.task.denials.extend(grant.denials().iter().cloned());
+        let Some((persona, stage)) = self.persona_of(&at) else {
+            self.block("the stage has no persona", "mend the pipeline, then retry");
+            return;
+        };
+        let found = self
+            .policy
+            .personas
+            .get(&persona)
+            .and_then(|policy| Some((policy, self.policy.executors.get(&policy.executor)?)));
+        let (Some((policy, executor)), Some(base), Some(head)) =
+            (found, self.task.base.clone(), self.task.head.clone())
+        else {
+            self.block(
+                &format!("policy grants persona {persona} nothing to run with"),
+                &format!("add [persona.{persona}] with `executor = …` to policies/personas.toml"),
+            );
+            return;
+        };
+        let run = RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind: RunKind::Agent };
+        let allowance = self.task.spec.budget.left(&self.task.spent);
+        let mut limits = executor.limits();
+        limits.wall_ms = limits.wall_ms.min(allowance.wall_ms.max(1));
+        let image = self.policy.repos.get(&self.task.spec.repository).and_then(|repo| repo.image.clone());
+        let order = Order::Run(Box::new(RunOrder {
+            run,
+            repository: self.task.spec.repository.clone(),
+            brief: self.task.brief(),
+            persona,
+            stage,
+            attempt: at.used + 1,
+            executor: policy.executor.clone(),
+            image: image.unwrap_or_else(|| executor.image.clone()),
+            model: policy.model.clone().or_else(|| executor.model.clone()),
+            assignment: assignment.clone(),
+            tools: grant.tools().to_vec(),
+            write: grant.write().clone(),
+            limits,
+            egress: executor.egress.clone(),
+            allowance,
+            base: base.commit,
+            head,
+            base_branch: base.branch,
+            inputs: self.artefacts(),
+        }));
+        let agent = AgentRun {
+            run,
+            write: grant.write().clone(),
+            started_ms: self.event.at_ms,
+            line: 0,
+            state: String::new(),
+            executor_digest: None,
+            turns: 0,
+        };
+        self.owe(at, Doing::Agent(agent), order);
+    }
+
+    pub(super) fn run_started(&mut self, run: &RunKey, digest: Option<Digest>) {
+        if let Some(agent) = self.agent_mut(run) {
+            agent.executor_digest = digest;
+        }
+    }
+
+    pub(super) fn progressed(&mut self, run: &RunKey, line: u64, state: &str, turns: u32) {
+        if let Some(agent) = self.agent_mut(run)
+            && line >= agent.line
+        {
+            agent.line = line;
+            agent.state = state.to_owned();
+            agent.turns = turns;
+        }
+    }
+
+    fn agent_mut(&mut self, run: &RunKey) -> Option<&mut AgentRun> {
+        match &mut self.task.phase {
+            Phase::Running(Running { doing: Doing::Agent(agent), .. }) if agent.run == *run => Some(agent),
+            Phase::Running(_)
+            | Phase::Queued { .. }
+            | Phase::Parked { .. }
+            | Phase::Blocked { .. }
+            | Phase::NeedsReview { .. }
+            | Phase::Approved { .. }
+            | Phase::Ended { .. } => None,
+        }
+    }
+
+    pub(super) fn run_ended(
+        &mut self,
+        run: RunKey,
+        end: &RunEnd,
+        outcome: &Outcome,
+        start_error: Option<&StartFailure>,
+    ) {
+        let Some(running) = self.running() else { return };
+        let at = running.at.clone();
+        let stopping = running.stopping;
+        self.task.last_words = Some(Kept::new(outcome.message.clone()));
+        if let Some(ending) = stopping {
+            let reason = if ending == Ending::Cancelled { "cancelled" } else { "stopped" };
+            self.collect(at, AfterCollect::End { ending, reason: reason.into() });
+            return;
+        }
+        if let Some(failure) = start_error {
+            self.forget(run);
+            if failure.transient {
+                self.retry_later(at, &failure.reason, None);
+            } else {
+                self.block(&failure.reason, &failure.remedy);
+            }
+            return;
+        }
+        match end.cause {
+            EndCause::Cancelled => {
+                self.collect(at, AfterCollect::End { ending: Ending::Cancelled, reason: "cancelled".into() })
+            }
+            EndCause::Capped => self.collect(at, capped(outcome)),
+            EndCause::Lost => {
+                self.forget(run);
+                self.retry_later(at, "the sandbox was lost", None);
+            }
+            EndCause::TimedOut if self.task.spec.budget.reached(&self.task.spent).is_some() => {
+                self.collect(
+                    at,
+                    AfterCollect::End { ending: Ending::Capped, reason: "the budget for wall time is used up".into() },
+                );
+            }
+            EndCause::TimedOut => self.run_failed(run, at, "the run took longer than its wall limit"),
+            EndCause::Silent => self.run_failed(run, at, "the agent was silent for longer than its idle limit"),
+            EndCause::OutOfMemory => self.run_failed(run, at, "the run needed more memory than its limit"),
+            EndCause::OutputCap => self.run_failed(run, at, "the run printed more than its output limit"),
+            EndCause::DiskCap => self.run_failed(run, at, "the run wrote more than its disk limit"),
+            EndCause::Exited | EndCause::KilledBySignal => match outcome.status {
+                OutcomeStatus::Completed => self.collect(at, AfterCollect::Accept),
+                OutcomeStatus::Capped => self.collect(at, capped(outcome)),
+                OutcomeStatus::Auth => {
+                    self.forget(run);
+                    let remedy = format!(
+                        "check the secret of its [egress.*] entry (`borg-host doctor`, `borg-host secret set NAME`), then `borg-host task retry {}`",
+                        self.task.id()
+                    );
+                    self.block(&format!("the model provider refused the credentials: {}", outcome.message), &remedy);
+                }
+                OutcomeStatus::RateLimited => {
+                    self.forget(run);
+                    self.park(at, outcome.retry_after_ms.unwrap_or(60_000), "the model provider asked to wait");
+                }
+                OutcomeStatus::Transient => {
+                    self.forget(run);
+                    self.retry_later(at, &outcome.message, outcome.retry_after_ms);
+                }
+                OutcomeStatus::Failed => self.run_failed(run, at, &outcome.message),
+            },
+        }
+    }
+
+    /// Counts the attempt; the last one's work is kept on the branch.
+    fn run_failed(&mut self, run: RunKey, at: Position, why: &str) {
+        let allowed = match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Persona { attempts, .. }) => *attempts,
+            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => 1,
+        };
+        if at.used + 1 < allowed {
+            self.forget(run);
+            self.attempt_failed(why, None);
+        } else {
+            let stage = self.stage_name(at.stage);
+            let reason = format!("stage {stage} failed {allowed} of {allowed} attempts: {why}");
+            self.collect(at, AfterCollect::End { ending: Ending::Failed, reason });
+        }
+    }
+
+    /// Waits and tries again without using up an attempt, a few times.
+    fn retry_later(&mut self, at: Position, why: &str, wait_ms: Option<u64>) {
+        self.task.transients += 1;
+        if self.task.transients > self.policy.host.transient_retries {
+            self.task.transients = 0;
+            self.attempt_failed(why, None);
+            return;
+        }
+        let back_off = 1_000_u64 << self.task.transients.min(8);
+        self.park(at, wait_ms.unwrap_or(back_off), why);
+    }
+
+    fn park(&mut self, at: Position, wait_ms: u64, reason: &str) {
+        let until_ms = self.event.at_ms + wait_ms.clamp(1, LONGEST_PARK_MS);
+        self.task.phase = Phase::Parked { at, until_ms, reason: reason.to_owned() };
+        self.tell_parked(reason, until_ms);
+    }
+
+    pub(super) fn unpark(&mut self) {
+        if let Phase::Parked { at, until_ms, .. } = &self.task.phase
+            && *until_ms <= self.event.at_ms
+        {
+            self.task.phase = Phase::Queued { at: at.clone() };
+        }
+    }
+
+    fn collect(&mut self, at: Position, after: AfterCollect) {
+        let Some(Running { doing: Doing::Agent(agent), .. }) = self.running().cloned() else { return };
+        let (Some(base), Some(head), Some((persona, stage))) =
+            (self.task.base.clone(), self.task.head.clone(), self.persona_of(&at))
+        else {
+            return;
+        };
+        let order = Order::Collect(Box::new(CollectOrder {
+            run: agent.run,
+            repository: self.task.spec.repository.clone(),
+            base: base.commit,
+            parent: head,
+            write: agent.write.clone(),
+            message: self.commit_message(&stage, &persona, at.used + 1, &after),
+            author: persona.clone(),
+            at_ms: self.event.at_ms,
+            produces: self.produces_of(&at),
+            limits: self.limits_of(&persona),
+        }));
+        self.owe(at, Doing::Collecting { agent, after }, order);
+    }
+
+    pub(super) fn collected(&mut self, run: RunKey, collected: &Collected) {
+        let Some(Running { at, doing: Doing::Collecting { agent, after }, stopping }) = self.running().cloned() else {
+            return;
+        };
+        let Some((persona, stage)) = self.persona_of(&at) else { return };
+        self.forget(run);
+        self.task.incomplete.extend(collected.incomplete.iter().map(|why| format!("{stage}: {why}")));
+        let record = StageRecord {
+            stage,
+            persona: persona.clone(),
+            attempt: at.used + 1,
+            commit: collected.commit.clone(),
+            changed: collected.changed.clone(),
+            write: agent.write.allow.clone(),
+            protected: agent.write.pinned.clone(),
+            left_behind: collected.left_behind.clone(),
+            artefacts: collected.artefacts.clone(),
+        };
+        let after = match stopping {
+            Some(ending) => AfterCollect::End { ending, reason: "cancelled".into() },
+            None => after,
+        };
+        match after {
+            AfterCollect::End { ending, reason } => {
+                self.keep_unfinished(record);
+                self.end(ending, &reason);
+            }
+            AfterCollect::Accept => {
+                let report = Report {
+                    message: self.task.last_words.as_ref().map(|kept| kept.text.clone()).unwrap_or_default(),
+                    artefacts: Vec::new(),
+                    changed: collected.changed.clone(),
+                    left_behind: collected.left_behind.iter().map(|left| left.path.clone()).collect(),
+                };
+                let produced = collected
+                    .artefacts
+                    .iter()
+                    .map(|artefact| crate::effect::InFile { name: artefact.name.clone(), digest: artefact.digest });
+                let order = Order::Accept {
+                    persona,
+                    work: Box::new(self.work_now()),
+                    artefacts: self.artefacts(),
+                    report: Box::new(report),
+                    produced: produced.collect(),
+                };
+                self.owe(at, Doing::Accepting { agent, record: Box::new(record) }, order);
+            }
+        }
+    }
+
+    pub(super) fn collect_failed(&mut self, run: RunKey, reason: &str) {
+        self.forget(run);
+        self.task.incomplete.push(format!("collection failed: {reason}"));
+        let remedy = format!("`borg-host doctor`, then `borg-host task retry {}`", self.task.id());
+        self.block(&format!("what the agent left could not be collected: {reason}"), &remedy);
+    }
+
+    pub(super) fn accepted(&mut self, acceptance: &Acceptance) {
+        let Some(Running { at, doing: Doing::Accepting { record, .. }, .. }) = self.running().cloned() else { return };
+        match acceptance {
+            Acceptance::Accept => self.check_stage(at, record),
+            Acceptance::Retry(why) => self.attempt_failed(why, Some(*record)),
+            Acceptance::Fail(why) => {
+                self.keep_unfinished(*record);
+                self.end(Ending::Failed, why);
+            }
+        }
+    }
+
+    /// Work that was cut short stays on the branch, for people to see.
+    fn keep_unfinished(&mut self, record: StageRecord) {
+        self.task.head = Some(record.commit.clone());
+        self.task.records.push(record);
+    }
+
+    pub(super) fn forget(&mut self, run: RunKey) {
+        self.also(format!("{run}-forget"), Order::Forget { run });
+    }
+
+    pub(super) fn persona_of(&self, at: &Position) -> Option<(String, String)> {
+        let stage = self.task.spec.pipeline.stages.get(at.stage as usize)?;
+        match &stage.work {
+            StageWork::Persona { persona, .. } => Some((persona.clone(), stage.name.clone())),
+            StageWork::Judge { .. } | StageWork::Deliver { .. } => None,
+        }
+    }
+
+    fn produces_of(&self, at: &Position) -> Vec<String> {
+        match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Persona { produces, .. }) => produces.clone(),
+            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => Vec::new(),
+        }
+    }
+
+    fn limits_of(&self, persona: &str) -> Limits {
+        let executor = self.policy.personas.get(persona).and_then(|policy| self.policy.executors.get(&policy.executor));
+        executor.map_or_else(|| self.policy.checks.limits(), |executor| executor.limits())
+    }
+
+    fn commit_message(&self, stage: &str, persona: &str, attempt: u32, after: &AfterCollect) -> String {
+        let unfinished = match after {
+            AfterCollect::Accept => "",
+            AfterCollect::End { .. } => " (unfinished)",
+        };
+        let CommitId(base) =
+            self.task.base.as_ref().map(|base| base.commit.clone()).unwrap_or_else(|| CommitId(String::new()));
+        format!(
+            "{stage}: {}{unfinished}\n\nTask: {}\nStage: {stage}\nPersona: {persona}\nAttempt: {attempt}\nBase: {base}\n",
+            self.task.spec.title,
+            self.task.id(),
+        )
+    }
+}
+
+fn capped(outcome: &Outcome) -> AfterCollect {
+    let reason = if outcome.message.is_empty() { "the budget is used up".to_owned() } else { outcome.message.clone() };
+    AfterCollect::End { ending: Ending::Capped, reason }
+}

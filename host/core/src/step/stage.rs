@@ -1,0 +1,264 @@
+//! Moving along the pipeline: starting a task, a stage, an attempt.
+
+use super::Turn;
+use crate::{
+    approval::ApprovedChange,
+    collect::CommitId,
+    effect::{CheckOrder, InFile, JudgeOrder, Order},
+    facts::{CheckOutcome, StageCommit, TestEvidence},
+    id::{RunKey, RunKind},
+    persona::Work,
+    policy::{StageWork, Via},
+    task::{Base, Doing, Ending, Phase, Position, StageRecord},
+};
+
+impl Turn<'_> {
+    /// A queued task gets a slot and its repository.
+    pub(super) fn start(&mut self) {
+        let Phase::Queued { at } = &self.task.phase else { return };
+        let mut at = at.clone();
+        at.attempt += 1;
+        if self.task.base.is_some() {
+            self.begin(at);
+            return;
+        }
+        let order = Order::Prepare {
+            repository: self.task.spec.repository.clone(),
+            needs_check: self.needs_check(),
+            executors: self.executors(),
+        };
+        self.owe(at, Doing::Preparing, order);
+        self.tell_progress("preparing");
+    }
+
+    pub(super) fn prepared(&mut self, branch: &str, commit: &CommitId, check: Option<&str>) {
+        self.task.base =
+            Some(Base { branch: branch.to_owned(), commit: commit.clone(), check: check.map(str::to_owned) });
+        self.task.head = Some(commit.clone());
+        let Some(running) = self.running() else { return };
+        let at = running.at.clone();
+        if running.stopping.is_some() {
+            self.end(Ending::Cancelled, "cancelled");
+        } else if !self.needs_check() {
+            self.begin(at);
+        } else if let Some(order) = self.check_order(&at, RunKind::Baseline, commit, Vec::new()) {
+            self.owe(at, Doing::Baseline { first: None }, order);
+            self.tell_progress("running the tests of the base");
+        } else {
+            let repository = self.task.spec.repository.clone();
+            self.task.base = None;
+            self.block(
+                &format!("no test command is known for {repository}"),
+                &format!("add `check = \"make test\"` (or what runs its tests) to [repo.\"{repository}\"] in policies/repos.toml, or a `test` target to its Makefile"),
+            );
+        }
+    }
+
+    /// Starts the stage at this position.
+    pub(super) fn begin(&mut self, at: Position) {
+        let Some(stage) = self.task.spec.pipeline.stages.get(at.stage as usize).cloned() else {
+            self.end(Ending::Completed, "every stage is done");
+            return;
+        };
+        match stage.work {
+            StageWork::Persona { persona, .. } => {
+                if let Some(cap) = self.task.spec.budget.reached(&self.task.spent) {
+                    self.end(Ending::Capped, &format!("the budget for {cap} is used up"));
+                    return;
+                }
+                let order = Order::Brief {
+                    persona,
+                    work: Box::new(self.work(&at)),
+                    artefacts: self.artefacts(),
+                    records: self.task.records.clone(),
+                };
+                self.owe(at, Doing::Briefing, order);
+                self.tell_progress(&stage.name);
+            }
+            StageWork::Judge { rules } => {
+                let (Some(base), Some(head)) = (self.task.base.clone(), self.task.head.clone()) else {
+                    self.end(Ending::Failed, "there is nothing to judge");
+                    return;
+                };
+                if !self.task.has_changes() {
+                    self.end(Ending::Completed, "no changes");
+                    return;
+                }
+                let order = Order::Judge(Box::new(JudgeOrder {
+                    repository: self.task.spec.repository.clone(),
+                    base: base.commit,
+                    head,
+                    rules,
+                    commits: self.task.records.iter().map(stage_commit).collect(),
+                    evidence: self.evidence(),
+                    incomplete: self.task.incomplete.clone(),
+                }));
+                self.owe(at, Doing::Judging, order);
+                self.tell_progress("judging");
+            }
+            StageWork::Deliver { via: Via::Branch } => {
+                // Reached only by way of a verdict; see `deliver`.
+                self.block(
+                    "nothing judged this change",
+                    "put a stage with `rules` before the one with `via = \"branch\"`",
+                );
+            }
+            StageWork::Deliver { via: Via::Reply | Via::None } => self.end(Ending::Completed, "answered"),
+        }
+    }
+
+    /// Delivers an approved change by the stage after `at`.
+    pub(super) fn deliver(&mut self, at: Position, change: ApprovedChange, person: bool) {
+        let at = Position { stage: at.stage + 1, attempt: at.attempt + 1, used: 0, failure: None };
+        let via = match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Deliver { via }) => *via,
+            Some(StageWork::Persona { .. } | StageWork::Judge { .. }) | None => Via::None,
+        };
+        let order = Order::Deliver {
+            via,
+            branch: self.task.spec.branch.clone(),
+            commit: change.head().clone(),
+            repository: self.task.spec.repository.clone(),
+        };
+        if via == Via::None {
+            self.end(Ending::Completed, "judged; the pipeline delivers nothing");
+        } else if person {
+            let key = self.key_for(&at, "deliver");
+            self.also(key.0, order);
+            self.task.phase = Phase::Approved { at, change };
+        } else {
+            self.owe(at, Doing::Delivering { change: Some(change) }, order);
+        }
+    }
+
+    /// A stage is done: its commit is the new head.
+    pub(super) fn stage_done(&mut self, record: StageRecord, evidence: Option<TestEvidence>) {
+        let Some(running) = self.running() else { return };
+        let next = Position { stage: running.at.stage + 1, attempt: 1, used: 0, failure: None };
+        self.task.head = Some(record.commit.clone());
+        self.task.records.push(record);
+        self.task.evidence.extend(evidence);
+        self.task.transients = 0;
+        self.begin(next);
+    }
+
+    /// An attempt was not good enough: another one, or the end.
+    pub(super) fn attempt_failed(&mut self, why: &str, left: Option<StageRecord>) {
+        let Some(running) = self.running() else { return };
+        let used = running.at.used + 1;
+        let at =
+            Position { used, attempt: running.at.attempt + 1, failure: Some(why.to_owned()), ..running.at.clone() };
+        let allowed = match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Persona { attempts, .. }) => *attempts,
+            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => 1,
+        };
+        if used < allowed {
+            self.begin(at);
+            return;
+        }
+        if let Some(record) = left {
+            self.task.head = Some(record.commit.clone());
+            self.task.records.push(record);
+        }
+        let stage = self.stage_name(at.stage);
+        self.end(Ending::Failed, &format!("stage {stage} failed {used} of {allowed} attempts: {why}"));
+    }
+
+    fn work(&self, at: &Position) -> Work {
+        let stage = self.task.spec.pipeline.stages.get(at.stage as usize);
+        let (produces, check) = match stage.map(|stage| &stage.work) {
+            Some(StageWork::Persona { produces, check, .. }) => (produces.clone(), *check),
+            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => (Vec::new(), None),
+        };
+        Work {
+            task: self.task.brief(),
+            stage: self.stage_name(at.stage),
+            attempt: at.used + 1,
+            handoffs: Vec::new(),
+            failure: at.failure.clone(),
+            check: check.map(|expect| expect.as_str().to_owned()),
+            produces,
+        }
+    }
+
+    pub(super) fn work_now(&self) -> Work {
+        let at = self.running().map(|running| running.at.clone()).unwrap_or_default();
+        self.work(&at)
+    }
+
+    pub(super) fn stage_name(&self, stage: u32) -> String {
+        self.task.spec.pipeline.stages.get(stage as usize).map(|stage| stage.name.clone()).unwrap_or_default()
+    }
+
+    /// Artefacts of all accepted stages, later ones last.
+    pub(super) fn artefacts(&self) -> Vec<InFile> {
+        let all = self.task.records.iter().flat_map(|record| &record.artefacts);
+        all.map(|artefact| InFile { name: artefact.name.clone(), digest: artefact.digest }).collect()
+    }
+
+    pub(super) fn check_order(
+        &self,
+        at: &Position,
+        kind: RunKind,
+        head: &CommitId,
+        changed: Vec<String>,
+    ) -> Option<Order> {
+        let base = self.task.base.as_ref()?;
+        let repo = self.policy.repos.get(&self.task.spec.repository);
+        let checks = &self.policy.checks;
+        Some(Order::Check(Box::new(CheckOrder {
+            run: RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind },
+            repository: self.task.spec.repository.clone(),
+            image: repo.and_then(|repo| repo.image.clone()).unwrap_or_else(|| checks.image.clone()),
+            command: base.check.clone()?,
+            base: base.commit.clone(),
+            head: head.clone(),
+            changed,
+            baseline: self.task.baseline.as_ref().map(|run| run.report.clone()),
+            limits: checks.limits(),
+        })))
+    }
+
+    /// Evidence in the order it came to be, the baseline first.
+    fn evidence(&self) -> Vec<TestEvidence> {
+        let baseline = self.task.baseline.iter().map(|run| TestEvidence {
+            stage: "baseline".into(),
+            outcome: CheckOutcome::Green,
+            passed: run.report.passed.clone(),
+            failed: run.report.failed.clone(),
+            skipped: run.report.skipped.clone(),
+        });
+        baseline.chain(self.task.evidence.iter().cloned()).collect()
+    }
+
+    fn needs_check(&self) -> bool {
+        self.task.spec.pipeline.stages.iter().any(|stage| match &stage.work {
+            StageWork::Persona { check, .. } => check.is_some(),
+            StageWork::Judge { .. } | StageWork::Deliver { .. } => false,
+        })
+    }
+
+    fn executors(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for stage in &self.task.spec.pipeline.stages {
+            if let StageWork::Persona { persona, .. } = &stage.work
+                && let Some(policy) = self.policy.personas.get(persona)
+                && !names.contains(&policy.executor)
+            {
+                names.push(policy.executor.clone());
+            }
+        }
+        names
+    }
+}
+
+fn stage_commit(record: &StageRecord) -> StageCommit {
+    StageCommit {
+        stage: record.stage.clone(),
+        persona: record.persona.clone(),
+        write: record.write.clone(),
+        protected: record.protected.clone(),
+        paths: record.changed.clone(),
+        left_behind: record.left_behind.iter().map(|left| left.path.clone()).collect(),
+    }
+}

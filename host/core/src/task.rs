@@ -1,0 +1,428 @@
+//! A task and where it stands. Only [`crate::step`] changes one.
+
+use crate::{
+    approval::{ApprovedChange, Review},
+    budget::{Budget, Spent},
+    collect::{Artefact, CommitId, LeftBehind},
+    event::{DenialNote, Kept},
+    evidence::CheckRun,
+    facts::TestEvidence,
+    id::{Digest, RunKey, TaskId},
+    persona::TaskBrief,
+    policy::{PersonId, Pipeline},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A task as it was planned; never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTask {
+    pub id: TaskId,
+    pub title: String,
+    pub description: Kept,
+    pub repository: String,
+    /// The pipeline as it was when the task was made.
+    pub pipeline: Pipeline,
+    pub by: PersonId,
+    /// Chat that hears of it, as `transport:chat`.
+    pub chat: Option<String>,
+    pub budget_name: String,
+    pub budget: Budget,
+    /// Policy it runs under to its end.
+    pub policy: Digest,
+    /// Task it repeats.
+    pub retry_of: Option<TaskId>,
+    /// `borg/<task>/<slug>`.
+    pub branch: String,
+}
+
+/// A task and all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub spec: NewTask,
+    pub created_ms: u64,
+    pub changed_ms: u64,
+    pub phase: Phase,
+    pub base: Option<Base>,
+    /// Last accepted commit; the base commit at first.
+    pub head: Option<CommitId>,
+    pub baseline: Option<CheckRun>,
+    /// Accepted stages, in order.
+    pub records: Vec<StageRecord>,
+    pub evidence: Vec<TestEvidence>,
+    /// Ids of tests that an accepted stage wrote and showed failing: they must pass from then on.
+    pub required: Vec<String>,
+    /// Names of such tests that had no ids yet, because they could not be built.
+    pub required_names: Vec<String>,
+    /// Findings and verdict, once judged.
+    pub review: Option<Review>,
+    pub spent: Spent,
+    /// Why the facts of the change are not whole.
+    pub incomplete: Vec<String>,
+    pub denials: Vec<DenialNote>,
+    /// The agent's last words in the latest run: a claim.
+    pub last_words: Option<Kept>,
+    /// Transient failures in a row.
+    pub transients: u32,
+    /// Notices sent so far, for their keys.
+    pub told: u32,
+}
+
+/// Where a task starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    pub branch: String,
+    pub commit: CommitId,
+    /// Test command, from policy or the base.
+    pub check: Option<String>,
+}
+
+/// What an accepted stage left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    pub stage: String,
+    pub persona: String,
+    /// Attempt that was accepted.
+    pub attempt: u32,
+    /// Commit of the stage; the one before when it changed nothing.
+    pub commit: CommitId,
+    pub changed: Vec<String>,
+    pub write: Vec<String>,
+    /// Paths pinned by earlier stages.
+    pub protected: Vec<String>,
+    pub left_behind: Vec<LeftBehind>,
+    pub artefacts: Vec<Artefact>,
+}
+
+/// Position in the pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Index into the pipeline's stages.
+    pub stage: u32,
+    /// Fence: counts every try of the stage. A result of an older one changes nothing.
+    pub attempt: u32,
+    /// Tries that counted against the stage's allowance.
+    pub used: u32,
+    /// Why the last one was not accepted, told to the next.
+    pub failure: Option<String>,
+}
+
+/// Where a task stands. Each state carries only what means something in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "phase")]
+pub enum Phase {
+    /// Waits for a free slot and for its repository.
+    Queued {
+        at: Position,
+    },
+    Running(Running),
+    /// Goes on by itself at a time.
+    Parked {
+        at: Position,
+        until_ms: u64,
+        reason: String,
+    },
+    /// Goes on when a person has acted.
+    Blocked {
+        at: Position,
+        on: BlockedOn,
+        reason: String,
+        remedy: String,
+    },
+    /// Waits for a person's decision.
+    NeedsReview {
+        at: Position,
+        review: Review,
+    },
+    /// A person approved it; it is being delivered.
+    Approved {
+        at: Position,
+        change: ApprovedChange,
+    },
+    Ended {
+        ending: Ending,
+        reason: String,
+    },
+}
+
+/// What a blocked task waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "blocked-on")]
+pub enum BlockedOn {
+    /// Somebody mends something, then says `retry`.
+    Repair,
+    /// The verdict was `block`: an owner overrules it, or it is turned down.
+    Verdict { review: Review },
+    /// It is approved but could not be delivered.
+    Delivery { change: ApprovedChange },
+}
+
+/// A task at work: it holds a slot and its repository's lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    pub at: Position,
+    pub doing: Doing,
+    /// Set when the run is to be ended before its time.
+    pub stopping: Option<Ending>,
+}
+
+/// What is owed right now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "doing")]
+pub enum Doing {
+    Preparing,
+    Baseline { first: Option<Box<CheckRun>> },
+    Briefing,
+    Agent(AgentRun),
+    Collecting { agent: AgentRun, after: AfterCollect },
+    Accepting { agent: AgentRun, record: Box<StageRecord> },
+    Checking { record: Box<StageRecord>, first: Option<Box<CheckRun>> },
+    Judging,
+    Delivering { change: Option<ApprovedChange> },
+}
+
+/// A run of an agent and how far its output was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRun {
+    pub run: RunKey,
+    pub write: crate::run::WriteGrant,
+    pub started_ms: u64,
+    /// Last output line that was read and saved.
+    pub line: u64,
+    /// Executor state after that line, base64.
+    pub state: String,
+    pub executor_digest: Option<Digest>,
+    pub turns: u32,
+}
+
+/// What follows a collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "then")]
+pub enum AfterCollect {
+    /// The agent finished: ask the persona.
+    Accept,
+    /// It was cut short: keep the work so far, then end.
+    End { ending: Ending, reason: String },
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    Completed,
+    Rejected,
+    Failed,
+    Cancelled,
+    Capped,
+}
+
+/// The word for where a task stands, as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    Queued,
+    Running,
+    Parked,
+    Blocked,
+    NeedsReview,
+    Capped,
+    Approved,
+    Rejected,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Status {
+    pub const ALL: [Status; 11] = [
+        Status::Queued,
+        Status::Running,
+        Status::Parked,
+        Status::Blocked,
+        Status::NeedsReview,
+        Status::Capped,
+        Status::Approved,
+        Status::Rejected,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+    ];
+
+    /// The one table of allowed transitions.
+    pub fn next(self) -> &'static [Status] {
+        use Status::*;
+        match self {
+            Queued => &[Running, Blocked, Cancelled],
+            Running => &[Queued, Parked, Blocked, NeedsReview, Capped, Completed, Failed, Cancelled],
+            Parked => &[Queued, Cancelled],
+            Blocked => &[Queued, Approved, Rejected, Cancelled],
+            NeedsReview => &[Approved, Rejected, Cancelled],
+            Approved => &[Completed, Blocked],
+            Capped | Rejected | Completed | Failed | Cancelled => &[],
+        }
+    }
+
+    /// True when nothing can follow.
+    pub fn is_terminal(self) -> bool {
+        self.next().is_empty()
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Parked => "parked",
+            Status::Blocked => "blocked",
+            Status::NeedsReview => "needs-review",
+            Status::Capped => "capped",
+            Status::Approved => "approved",
+            Status::Rejected => "rejected",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<Ending> for Status {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Completed => Status::Completed,
+            Ending::Rejected => Status::Rejected,
+            Ending::Failed => Status::Failed,
+            Ending::Cancelled => Status::Cancelled,
+            Ending::Capped => Status::Capped,
+        }
+    }
+}
+
+impl Phase {
+    pub fn status(&self) -> Status {
+        match self {
+            Phase::Queued { .. } => Status::Queued,
+            Phase::Running(_) => Status::Running,
+            Phase::Parked { .. } => Status::Parked,
+            Phase::Blocked { .. } => Status::Blocked,
+            Phase::NeedsReview { .. } => Status::NeedsReview,
+            Phase::Approved { .. } => Status::Approved,
+            Phase::Ended { ending, .. } => (*ending).into(),
+        }
+    }
+
+    /// Position in the pipeline; none once ended.
+    pub fn position(&self) -> Option<&Position> {
+        match self {
+            Phase::Running(running) => Some(&running.at),
+            Phase::Queued { at }
+            | Phase::Parked { at, .. }
+            | Phase::Blocked { at, .. }
+            | Phase::NeedsReview { at, .. }
+            | Phase::Approved { at, .. } => Some(at),
+            Phase::Ended { .. } => None,
+        }
+    }
+}
+
+impl Task {
+    pub fn new(spec: NewTask, at_ms: u64) -> Self {
+        Task {
+            spec,
+            created_ms: at_ms,
+            changed_ms: at_ms,
+            phase: Phase::Queued { at: Position::default() },
+            base: None,
+            head: None,
+            baseline: None,
+            records: Vec::new(),
+            evidence: Vec::new(),
+            required: Vec::new(),
+            required_names: Vec::new(),
+            review: None,
+            spent: Spent::default(),
+            incomplete: Vec::new(),
+            denials: Vec::new(),
+            last_words: None,
+            transients: 0,
+            told: 0,
+        }
+    }
+
+    pub fn id(&self) -> TaskId {
+        self.spec.id
+    }
+
+    pub fn status(&self) -> Status {
+        self.phase.status()
+    }
+
+    /// True while it holds a slot and its repository.
+    pub fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running(_) | Phase::Approved { .. })
+    }
+
+    /// The run in progress, if an agent is at work.
+    pub fn agent_run(&self) -> Option<&AgentRun> {
+        match &self.phase {
+            Phase::Running(Running { doing: Doing::Agent(agent), .. }) => Some(agent),
+            Phase::Running(_)
+            | Phase::Queued { .. }
+            | Phase::Parked { .. }
+            | Phase::Blocked { .. }
+            | Phase::NeedsReview { .. }
+            | Phase::Approved { .. }
+            | Phase::Ended { .. } => None,
+        }
+    }
+
+    /// True when the branch holds something of its own.
+    pub fn has_changes(&self) -> bool {
+        match (&self.base, &self.head) {
+            (Some(base), Some(head)) => base.commit != *head,
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// What plugins are told of it.
+    pub fn brief(&self) -> TaskBrief {
+        TaskBrief {
+            id: self.spec.id,
+            title: self.spec.title.clone(),
+            description: self.spec.description.text.clone(),
+            repository: self.spec.repository.clone(),
+            base_branch: self.base.as_ref().map(|base| base.branch.clone()).unwrap_or_default(),
+            read_only: self.spec.pipeline.read_only,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_reachable_and_ends_somewhere() {
+        for status in Status::ALL {
+            let reached = status == Status::Queued || Status::ALL.iter().any(|from| from.next().contains(&status));
+            assert!(reached, "nothing leads to {status}");
+            assert!(!status.next().contains(&status), "{status} follows itself");
+        }
+        for terminal in [Status::Capped, Status::Rejected, Status::Completed, Status::Failed, Status::Cancelled] {
+            assert!(terminal.is_terminal());
+        }
+        for waiting in [Status::Queued, Status::Parked, Status::Blocked, Status::NeedsReview, Status::Running] {
+            assert!(waiting.next().contains(&Status::Cancelled), "{waiting} cannot be cancelled");
+        }
+    }
+
+    #[test]
+    fn nothing_is_delivered_without_a_decision_or_a_pass() {
+        assert!(!Status::NeedsReview.next().contains(&Status::Completed));
+        assert!(!Status::Blocked.next().contains(&Status::Completed));
+    }
+}

@@ -1,0 +1,128 @@
+//! The hash chain: each event's hash covers the one before and the event without its kept texts.
+
+use super::StoreError;
+use borg_core::{event::Event, id::Digest};
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+/// An event as it stands in the chain, and the texts that stand beside it.
+#[derive(Debug)]
+pub struct Stripped {
+    pub json: String,
+    pub texts: Vec<(Digest, String)>,
+}
+
+/// Where the chain does not hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ChainBreak {
+    pub seq: u64,
+    pub expected: Digest,
+    pub found: Digest,
+}
+
+/// Hash before the first event.
+pub(super) fn genesis() -> Digest {
+    Digest::of_bytes(b"borg-journal-1")
+}
+
+/// Takes the texts out of an event.
+pub(super) fn strip(event: &Event) -> Result<Stripped, StoreError> {
+    let mut value = serde_json::to_value(event).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let mut texts = Vec::new();
+    take_texts(&mut value, &mut texts);
+    Ok(Stripped { json: value.to_string(), texts })
+}
+
+fn take_texts(value: &mut Value, texts: &mut Vec<(Digest, String)>) {
+    match value {
+        Value::Object(fields) => {
+            let digest = fields.get("$kept").and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok());
+            if let (Some(digest), Some(Value::String(text))) = (digest, fields.get_mut("text").map(Value::take)) {
+                fields.remove("text");
+                if Digest::of_bytes(text.as_bytes()) == digest {
+                    texts.push((digest, text));
+                }
+                return;
+            }
+            fields.values_mut().for_each(|field| take_texts(field, texts));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| take_texts(item, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Puts texts back where they still exist; deleted ones stay empty.
+pub(super) fn restore_texts(value: &mut Value, find: &impl Fn(&Digest) -> Option<String>) {
+    match value {
+        Value::Object(fields) => {
+            let digest = fields.get("$kept").and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok());
+            if let Some(digest) = digest {
+                fields.insert("text".into(), Value::String(find(&digest).unwrap_or_default()));
+                return;
+            }
+            fields.values_mut().for_each(|field| restore_texts(field, find));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| restore_texts(item, find)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+pub(super) fn append(db: &Connection, head: Digest, event: &Event) -> Result<Digest, StoreError> {
+    let stripped = strip(event)?;
+    for (digest, text) in &stripped.texts {
+        db.execute("INSERT OR IGNORE INTO texts(digest, text) VALUES (?1, ?2)", params![digest.0.as_slice(), text])
+            .map_err(StoreError::Write)?;
+    }
+    let hash = next(&head, &stripped.json);
+    let kind = serde_json::from_str::<Value>(&stripped.json)
+        .ok()
+        .and_then(|value| value["body"]["kind"].as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let mut insert = db
+        .prepare_cached("INSERT INTO events(at_ms, task, kind, event, hash) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .map_err(StoreError::Write)?;
+    let task = event.task.map(|task| task.0);
+    insert
+        .execute(params![event.at_ms, task, kind, stripped.json, hash.0.as_slice()])
+        .map_err(StoreError::Write)?;
+    Ok(hash)
+}
+
+fn next(head: &Digest, json: &str) -> Digest {
+    Digest::of_parts([&head.0[..], json.as_bytes()])
+}
+
+pub(super) fn head(db: &Connection) -> Result<Digest, StoreError> {
+    let mut last = db.prepare("SELECT hash FROM events ORDER BY seq DESC LIMIT 1").map_err(StoreError::Read)?;
+    let mut rows = last.query([]).map_err(StoreError::Read)?;
+    match rows.next().map_err(StoreError::Read)? {
+        Some(row) => digest(row.get(0).map_err(StoreError::Read)?),
+        None => Ok(genesis()),
+    }
+}
+
+pub(super) fn last_seq(db: &Connection) -> Result<u64, StoreError> {
+    db.query_row("SELECT COALESCE(MAX(seq), 0) FROM events", [], |row| row.get(0)).map_err(StoreError::Read)
+}
+
+pub(super) fn verify(db: &Connection) -> Result<Option<ChainBreak>, StoreError> {
+    let mut all = db.prepare("SELECT seq, event, hash FROM events ORDER BY seq").map_err(StoreError::Read)?;
+    let mut rows = all.query([]).map_err(StoreError::Read)?;
+    let mut head = genesis();
+    while let Some(row) = rows.next().map_err(StoreError::Read)? {
+        let seq = row.get(0).map_err(StoreError::Read)?;
+        let json: String = row.get(1).map_err(StoreError::Read)?;
+        let found = digest(row.get(2).map_err(StoreError::Read)?)?;
+        let expected = next(&head, &json);
+        if expected != found {
+            return Ok(Some(ChainBreak { seq, expected, found }));
+        }
+        head = found;
+    }
+    Ok(None)
+}
+
+pub(super) fn digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::Damaged("a digest is not 32 bytes long".into()))?;
+    Ok(Digest(bytes))
+}

@@ -1,0 +1,233 @@
+//! The journal: events, task states, owed effects, texts and the ledger in one SQLite file, written by one thread.
+//!
+//! An event, the states it led to and the effects it owes are one transaction with `synchronous=FULL`. Events form a hash chain;
+//! prompts, transcripts and agent text live beside it in `texts`, their digest inside, so that they can be deleted.
+
+mod chain;
+mod lock;
+mod rows;
+mod schema;
+
+pub use chain::{ChainBreak, Stripped};
+pub use lock::{DataLock, LockError};
+pub use rows::{LedgerRow, Recorded, TaskRow};
+
+use borg_core::{
+    effect::{Effect, EffectKey},
+    event::Event,
+    id::{Digest, TaskId},
+    policy::source::SourceFile,
+    task::Task,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+};
+use tokio::sync::oneshot;
+
+/// What can go wrong with the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the journal {path} could not be opened")]
+    Open { path: PathBuf, source: rusqlite::Error },
+    #[error("the journal was written by a newer borg-host (format {found}, this one knows {known}); run that version")]
+    Newer { found: i64, known: i64 },
+    #[error("the backup before the migration failed: {0}")]
+    Backup(String),
+    #[error("the journal could not be written: is the disk full?")]
+    Write(#[source] rusqlite::Error),
+    #[error("the journal could not be read")]
+    Read(#[source] rusqlite::Error),
+    #[error("a row of the journal is damaged: {0}")]
+    Damaged(String),
+    #[error("the journal's thread has stopped")]
+    Stopped,
+}
+
+/// Everything that one turn of the engine makes durable together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub events: Vec<Event>,
+    /// States after the events.
+    pub tasks: Vec<Task>,
+    pub owed: Vec<Effect>,
+    pub paused: Option<bool>,
+    /// Policy sources to keep under their digest.
+    pub policy: Option<(Digest, Vec<SourceFile>)>,
+}
+
+/// What a new process finds.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub tasks: Vec<Task>,
+    pub owed: Vec<Effect>,
+    pub paused: bool,
+    pub next_task: u64,
+    pub policies: Vec<(Digest, Vec<SourceFile>)>,
+}
+
+type Job = Box<dyn FnOnce(&mut Journal) + Send>;
+
+/// Handle to the thread that owns the journal. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Store {
+    /// Opens (and, where needed, creates or migrates) the journal in a data directory that is already locked.
+    pub fn open(data_dir: &Path) -> Result<(Store, Loaded), StoreError> {
+        let mut journal = Journal::open(&data_dir.join("journal.db"))?;
+        let loaded = journal.load()?;
+        let (jobs, queue) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || {
+                for job in queue {
+                    job(&mut journal);
+                }
+            })
+            .map_err(|error| StoreError::Backup(error.to_string()))?;
+        Ok((Store { jobs }, loaded))
+    }
+
+    /// Makes a batch durable; gives the sequence number of its last event.
+    pub async fn commit(&self, batch: std::sync::Arc<Batch>) -> Result<u64, StoreError> {
+        self.run(move |journal| journal.commit(&batch)).await
+    }
+
+    /// Runs a piece of work on the journal's thread.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Journal) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |journal| {
+            // Nobody waiting any more is no reason not to have done the work.
+            let _ = answer.send(work(journal));
+        });
+        self.jobs.send(job).map_err(|_| StoreError::Stopped)?;
+        answered.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+/// The journal file itself. Used on its own thread, or read-only by commands that need no host.
+pub struct Journal {
+    db: Connection,
+    head: Digest,
+}
+
+impl Journal {
+    /// Opens for writing.
+    pub fn open(path: &Path) -> Result<Journal, StoreError> {
+        let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let mut db = Connection::open(path).map_err(open)?;
+        db.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+        db.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        db.pragma_update(None, "foreign_keys", "ON").map_err(open)?;
+        schema::migrate(&mut db, path)?;
+        let head = chain::head(&db)?;
+        Ok(Journal { db, head })
+    }
+
+    /// Opens for looking only; works beside a running host.
+    pub fn open_read_only(path: &Path) -> Result<Journal, StoreError> {
+        let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(open)?;
+        db.busy_timeout(std::time::Duration::from_secs(5)).map_err(open)?;
+        schema::check_version(&db)?;
+        let head = chain::head(&db)?;
+        Ok(Journal { db, head })
+    }
+
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        Ok(Loaded {
+            tasks: rows::live_tasks(&self.db)?,
+            owed: rows::owed(&self.db)?,
+            paused: self.meta("paused")?.as_deref() == Some("true"),
+            next_task: rows::last_task(&self.db)? + 1,
+            policies: rows::policies(&self.db)?,
+        })
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.db
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .optional()
+            .map_err(StoreError::Read)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<u64, StoreError> {
+        let write = self.db.transaction().map_err(StoreError::Write)?;
+        let mut head = self.head;
+        for event in &batch.events {
+            head = chain::append(&write, head, event)?;
+            if let Some(EffectKey(key)) = &event.settles {
+                write.execute("DELETE FROM effects WHERE key = ?1", [key]).map_err(StoreError::Write)?;
+            }
+        }
+        for task in &batch.tasks {
+            rows::put_task(&write, task)?;
+        }
+        for effect in &batch.owed {
+            rows::put_effect(&write, effect)?;
+        }
+        if let Some(paused) = batch.paused {
+            write
+                .execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('paused', ?1)", [paused.to_string()])
+                .map_err(StoreError::Write)?;
+        }
+        if let Some((digest, sources)) = &batch.policy {
+            rows::put_policy(&write, digest, sources)?;
+        }
+        let last = chain::last_seq(&write)?;
+        write.commit().map_err(StoreError::Write)?;
+        self.head = head;
+        Ok(last)
+    }
+
+    /// One row per request through the gateway; durable when this returns.
+    pub fn record_request(&mut self, row: &LedgerRow) -> Result<(), StoreError> {
+        rows::put_ledger(&self.db, row)
+    }
+
+    /// The newest tasks first.
+    pub fn tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
+        rows::tasks(&self.db, limit)
+    }
+
+    pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        rows::task(&self.db, id)
+    }
+
+    /// Events with a sequence number above `after`, oldest first, with texts put back where they still exist.
+    pub fn events(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Recorded>, StoreError> {
+        rows::events(&self.db, after, task, limit)
+    }
+
+    pub fn last_seq(&self) -> Result<u64, StoreError> {
+        chain::last_seq(&self.db)
+    }
+
+    /// A text kept beside the chain.
+    pub fn text(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
+        self.db
+            .query_row("SELECT text FROM texts WHERE digest = ?1", params![digest.0.as_slice()], |row| row.get(0))
+            .optional()
+            .map_err(StoreError::Read)
+    }
+
+    /// Walks the whole chain.
+    pub fn verify(&self) -> Result<Option<ChainBreak>, StoreError> {
+        chain::verify(&self.db)
+    }
+
+    /// What the gateway recorded for a task.
+    pub fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
+        rows::ledger(&self.db, task)
+    }
+}
+
+#[cfg(test)]
+mod tests;
