@@ -88,6 +88,7 @@ pub fn parse(files: &[SourceFile]) -> Result<Policy, Vec<Diagnostic>> {
             }
         }
     }
+    out.sort_by(|a, b| (&a.file, a.span.start).cmp(&(&b.file, b.span.start)));
     if out.is_empty() { Ok(policy) } else { Err(out) }
 }
 
@@ -565,3 +566,6 @@ fn secret_source(from: &str) -> Option<SecretSource> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use super::*;
+use std::{fs, path::Path};
+
+fn shipped() -> Vec<SourceFile> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let mut files = Vec::new();
+    for dir in [root.clone(), root.join("pipelines")] {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                files.push(SourceFile { name, text: fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+fn with(name: &str, edit: impl Fn(&str) -> String) -> Vec<SourceFile> {
+    let mut files = shipped();
+    let file = files.iter_mut().find(|file| file.name == name).unwrap();
+    let text = edit(&file.text);
+    assert_ne!(text, file.text, "the edit changes nothing");
+    file.text = text;
+    files
+}
+
+fn errors(files: &[SourceFile]) -> Vec<String> {
+    parse(files).unwrap_err().iter().map(Diagnostic::to_string).collect()
+}
+
+#[test]
+fn what_we_ship_is_good() {
+    let policy = parse(&shipped()).unwrap();
+    assert_eq!(policy.pipelines.keys().collect::<Vec<_>>(), ["ask", "feature", "quick"]);
+    let budget = policy.budgets["quick"];
+    assert_eq!((budget.turns, budget.cost.0, budget.wall_ms), (20, 50_000, 600_000));
+    let opus = policy.egress["anthropic"].prices["claude-opus-*"];
+    assert_eq!(opus.output, 75_000_000);
+    assert!(policy.personas["worker"].protect.contains(&"stage:qa".to_owned()));
+}
+
+#[test]
+fn all_errors_are_told_at_once_with_place_and_remedy() {
+    let mut files = with("personas.toml", |text| text.replace("[persona.qa]\ntools", "[persona.qa]\ntoolz"));
+    files.push(SourceFile {
+        name: "more.toml".into(),
+        text: "[persona.extra]\nexecutor = \"claude-cod\"\nwrite = [\"../x\"]\n[budget.b]\ncost = \"a lot\"\n[persnoa.x]\n".into(),
+    });
+    let told = errors(&files).join("\n");
+    for part in [
+        "personas.toml:11:1: [persona.qa]: unknown key `toolz` (did you mean `tools`?)",
+        "more.toml:2:12: there is no [executor.claude-cod] (did you mean `claude-code`?)",
+        "more.toml:3:10: [persona.extra]: `../x` leaves the repository",
+        "more.toml:5:8: [budget.b]: `cost` must be an amount such as \"$0.20\"",
+        "unknown section [persnoa] (did you mean `persona`?)",
+    ] {
+        assert!(told.contains(part), "{part}\nin\n{told}");
+    }
+}
+
+#[test]
+fn sense_is_checked_too() {
+    for (name, from, to, message) in [
+        ("host.toml", "block = 80", "block = 8", "`block` is below `review`"),
+        ("host.toml", "sandbox = \"docker\"", "sandbox = \"none\"", "must be one of docker, local"),
+        ("host.toml", "parallel = 2", "parallel = 0", "from 1 to 1000"),
+        ("host.toml", "parallel = 2", "parallel = \"two\"", "whole number"),
+        ("executors.toml", "models = [\"claude-*\"]", "models = []", "an empty list allows none"),
+        ("executors.toml", "stored:claude", "clipboard", "no place for a secret"),
+        ("executors.toml", "\"$15.00\"\noutput", "\"15\"\noutput", "dollars per million tokens"),
+        ("people.toml", "owner = []", "owner = [\"bob\"]", "does not say where the person is known"),
+        ("people.toml", "owner = []", "owner = [\"console:1\"]\nadmin = [\"console:1\"]", "two roles"),
+        (
+            "personas.toml",
+            "[\"Read\", \"Glob\", \"Grep\", \"Write\", \"Edit\", \"Bash\"]",
+            "[\"Shell\"]",
+            "there is no tool `Shell`",
+        ),
+        ("personas.toml", "write = [\"**\"]", "write = [\"a[\"]", "is no pattern"),
+        ("pipelines/quick.toml", "rules = [\"*\"]", "via = \"none\"", "a branch that nothing judges"),
+        ("pipelines/quick.toml", "via = \"branch\"", "via = \"train\"", "not built yet"),
+        ("pipelines/ask.toml", "via = \"reply\"", "via = \"branch\"", "is read-only"),
+        ("pipelines/feature.toml", "persona = \"qa\"", "persona = \"qb\"", "there is no [persona.qb]"),
+        ("pipelines/feature.toml", "\"spec.md\"", "\"../spec.md\"", "no name for an artefact"),
+        ("pipelines/feature.toml", "name = \"qa\"", "name = \"spec\"", "is there twice"),
+    ] {
+        let told = errors(&with(name, |text| text.replacen(from, to, 1))).join("\n");
+        assert!(told.contains(message), "{from} → {to}: {told}");
+        assert!(told.contains(name), "{told}");
+    }
+}
+
+#[test]
+fn examples_hold_policy_to_its_word() {
+    let files = with("personas.toml", |text| text.replacen("write = []", "write = [\"**\"]", 1));
+    assert!(
+        errors(&files)[0].contains("policy allows what an example denies: persona \"manager\" writes \"src/lib.rs\"")
+    );
+    let files = with("personas.toml", |text| {
+        text.replace("deny = 'persona \"manager\" uses \"Bash\"'", "deny = 'manager may not'")
+    });
+    assert!(errors(&files)[0].contains("is no example"));
+}
+
+#[test]
+fn broken_toml_and_double_sections_name_the_place() {
+    let mut files = shipped();
+    files.push(SourceFile { name: "z.toml".into(), text: "[persona.worker]\nexecutor = \"scripted\"\n".into() });
+    assert!(
+        errors(&files).iter().any(|error| error.contains("z.toml:1") && error.contains("already in personas.toml"))
+    );
+    files.push(SourceFile { name: "zz.toml".into(), text: "[host\n".into() });
+    assert!(errors(&files).iter().any(|error| error.starts_with("zz.toml:1:")));
+}
+
+#[test]
+fn the_digest_covers_names_and_contents() {
+    let one = parse(&shipped()).unwrap().digest;
+    assert_eq!(one, parse(&shipped()).unwrap().digest);
+    assert_ne!(one, parse(&with("host.toml", |text| text.replace("parallel = 2", "parallel = 3"))).unwrap().digest);
+}
