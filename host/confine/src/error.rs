@@ -14,7 +14,7 @@ pub enum Error {
     )]
     NoTcpRules { have: u32 },
     #[error("cannot grant writing to `{path}`: it must exist and be reachable before the process starts")]
-    Write { path: PathBuf, source: landlock::PathFdError },
+    Write { path: PathBuf, source: Errno },
     #[error("the kernel refuses the Landlock rules")]
     Landlock(#[from] landlock::RulesetError),
     #[error("the kernel refuses the system call filter: is seccomp built in (`CONFIG_SECCOMP_FILTER`)?")]

@@ -2,10 +2,17 @@
 
 use crate::{Error, Landlock, Profile, Tcp};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, Scope,
 };
-use std::{os::fd::AsFd, path::Path};
+use nix::{
+    fcntl::{OFlag, open},
+    sys::stat::{Mode, fstat},
+};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
 
 /// Newest ABI whose rights are asked for; what a newer kernel offers beyond it is not tried here yet.
 const KNOWN: ABI = ABI::V7;
@@ -54,7 +61,7 @@ pub(crate) fn restrict(profile: &Profile, missing: &mut Vec<String>) -> Result<u
         domain = grant_if_there(domain, path, read | AccessFs::Execute)?;
     }
     for path in &profile.write {
-        let place = PathFd::new(path).map_err(|source| Error::Write { path: path.clone(), source })?;
+        let place = name(path).map_err(|source| Error::Write { path: path.clone(), source })?;
         domain =
             grant(domain, place, (AccessFs::from_write(KNOWN) | read) & !(AccessFs::MakeBlock | AccessFs::MakeChar))?;
     }
@@ -90,19 +97,25 @@ fn name_gaps(abi: u32, profile: &Profile, missing: &mut Vec<String>) -> Result<(
 }
 
 fn grant_if_there(domain: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Result<RulesetCreated, Error> {
-    match PathFd::new(path) {
+    match name(path) {
         Ok(place) => grant(domain, place, access),
         Err(_) => Ok(domain),
     }
 }
 
+/// A descriptor that only names `path` and opens nothing: devices stay untouched, FIFOs do not block. The crate's own `PathFd` opens for
+/// reading where the C library counts `O_PATH` among the access modes, as musl does.
+fn name(path: &Path) -> nix::Result<OwnedFd> {
+    open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// Grants `access` below `place`; rights that mean something for directories only are left out for files, which the kernel would refuse.
-fn grant(domain: RulesetCreated, place: PathFd, access: BitFlags<AccessFs>) -> Result<RulesetCreated, Error> {
+fn grant(domain: RulesetCreated, place: OwnedFd, access: BitFlags<AccessFs>) -> Result<RulesetCreated, Error> {
     let access = if is_directory(&place)? { access } else { access & AccessFs::from_file(KNOWN) };
     Ok(domain.add_rule(PathBeneath::new(place, access))?)
 }
 
-fn is_directory(place: &PathFd) -> Result<bool, Error> {
-    let status = nix::sys::stat::fstat(place.as_fd()).map_err(Error::kernel("look at a granted path"))?;
+fn is_directory(place: &OwnedFd) -> Result<bool, Error> {
+    let status = fstat(place.as_fd()).map_err(Error::kernel("look at a granted path"))?;
     Ok(status.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }

@@ -37,7 +37,7 @@ pub fn confine_self(profile: &Profile) -> Result<Confined, Error> {
             }
         }
     }
-    process::close_on_exec()?;
+    process::close_on_exec(&profile.keep)?;
     process::drop_capabilities()?;
     if profile.die_with_parent {
         process::die_with_parent()?;

@@ -31,11 +31,17 @@ pub(crate) fn limit(limits: &Rlimits) -> Result<(), Error> {
     Ok(())
 }
 
-/// Marks every descriptor above standard error close-on-exec (`close_range(2)`, Linux 5.11).
-pub(crate) fn close_on_exec() -> Result<(), Error> {
+/// Marks every descriptor above standard error close-on-exec (`close_range(2)`, Linux 5.11), but for those in `keep`.
+pub(crate) fn close_on_exec(keep: &[i32]) -> Result<(), Error> {
     // SAFETY: takes three integers; changes flags only, so no owner of a descriptor loses it.
     let done = unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    Errno::result(done).map(drop).map_err(Error::kernel("mark inherited descriptors close-on-exec"))
+    Errno::result(done).map_err(Error::kernel("mark inherited descriptors close-on-exec"))?;
+    for fd in keep {
+        // SAFETY: as above.
+        let done = unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) };
+        Errno::result(done).map_err(Error::kernel("keep a descriptor"))?;
+    }
+    Ok(())
 }
 
 /// Gives up every capability in every set, so that not even root keeps one through `exec`.

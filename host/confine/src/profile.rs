@@ -25,6 +25,8 @@ pub struct Profile {
     pub filter: Filter,
     /// True when the process is killed as soon as the thread that spawned it ends.
     pub die_with_parent: bool,
+    /// Numbers of inherited descriptors above standard error that stay open, such as the ends of a pipe.
+    pub keep: Vec<i32>,
 }
 
 /// Which TCP connections a process may open. It never accepts any unless this is [`Tcp::Any`].

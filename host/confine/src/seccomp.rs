@@ -134,16 +134,15 @@ fn rules(profile: &Profile) -> Result<Rules, Error> {
         .collect::<Result<_, _>>()?;
     rules.insert(libc::SYS_clone, clone);
     // Typing into the terminal of whoever started us.
-    rules.insert(
-        libc::SYS_ioctl,
-        vec![when(&[(1, Op::Eq, libc::TIOCSTI)])?, when(&[(1, Op::Eq, u64::from(TIOCLINUX))])?],
-    );
+    rules.insert(libc::SYS_ioctl, vec![when(&[(1, Op::Eq, TIOCSTI)])?, when(&[(1, Op::Eq, TIOCLINUX)])?]);
     sockets(profile, &mut rules)?;
     Ok(rules)
 }
 
-/// `TIOCLINUX` of asm-generic/ioctls.h: pastes into a virtual console.
-const TIOCLINUX: u32 = 0x541c;
+/// asm-generic/ioctls.h: puts a character into a terminal's input. Here because C libraries disagree about its type.
+const TIOCSTI: u64 = 0x5412;
+/// asm-generic/ioctls.h: pastes into a virtual console.
+const TIOCLINUX: u64 = 0x541c;
 
 fn sockets(profile: &Profile, rules: &mut Rules) -> Result<(), Error> {
     let mut families = vec![libc::AF_NETLINK];
