@@ -32,10 +32,7 @@ pub fn read(output: &str) -> Report {
             report.failed.push(id(&binary, name));
         } else if let Some(id) = waiting.take() {
             waiting = result(&mut report, id, line);
-        } else if !line.is_empty()
-            && line.split(' ').next().is_some_and(|dots| dots.chars().all(|char| matches!(char, '.' | 'i' | 'F')))
-            && announced > closed
-        {
+        } else if announced > closed && is_dots(line) {
             terse = true;
         }
     }
@@ -47,6 +44,12 @@ pub fn read(output: &str) -> Report {
     report.complete = announced > 0 && announced == closed && (terse || named == counted);
     report.no_tests = announced > 0 && announced == closed && ran == 0 && named == 0;
     report
+}
+
+/// True for a line of `-q`: `..iF 4/9`.
+fn is_dots(line: &str) -> bool {
+    let dots = line.split(' ').next().unwrap_or_default();
+    !dots.is_empty() && dots.chars().all(|char| matches!(char, '.' | 'i' | 'F'))
 }
 
 fn id(binary: &str, name: &str) -> String {
