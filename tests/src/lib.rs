@@ -7,3 +7,4 @@ pub mod messages_api;
 pub mod process;
 pub mod repo;
 pub mod require;
+pub mod scenario;

@@ -1,7 +1,12 @@
 //! What a test may need and the machine may lack: found, or skipped so that everybody sees it, or — under `--require-all` — failed.
 
 use crate::process;
-use std::{fs::File, io::Write, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Set by `cargo xtask test --require-all`: nothing may be skipped.
 const REQUIRE_ALL: &str = "BORG_TEST_REQUIRE_ALL";
@@ -69,14 +74,30 @@ pub fn claude() -> Option<PathBuf> {
     found
 }
 
+/// The same, laid out as `borg-host agent install` does: what a host can mount.
+#[track_caller]
+pub fn claude_bundle() -> Option<PathBuf> {
+    let program = claude()?;
+    let whole = program.parent().and_then(Path::parent).is_some_and(|bundle| bundle.join("bundle.json").is_file());
+    if !whole {
+        skip("BORG_TEST_CLAUDE names a program outside of a bundle (`borg-host agent install claude-code`)");
+    }
+    whole.then_some(program)
+}
+
 /// A Docker engine that answers, with an image of this name.
 #[track_caller]
 pub fn image(name: &str) -> bool {
-    let mut docker = process::command("docker");
-    docker.args(["image", "inspect", "--format", "{{.Id}}", name]);
-    let there = process::run(docker, "", Duration::from_secs(20)).is_ok_and(|output| output.code == Some(0));
+    let there = has_image(name);
     if !there {
         skip(&format!("no Docker engine with the image {name}"));
     }
     there
+}
+
+/// Whether there is such an engine and image, for tests that have another way.
+pub fn has_image(name: &str) -> bool {
+    let mut docker = process::command("docker");
+    docker.args(["image", "inspect", "--format", "{{.Id}}", name]);
+    process::run(docker, "", Duration::from_secs(20)).is_ok_and(|output| output.code == Some(0))
 }

@@ -70,6 +70,17 @@ impl Journal {
         }
     }
 
+    /// Waits for one more entry that is not mere progress; false when the journal has ended.
+    pub(super) fn wait_more(&mut self, deadline: Instant) -> Result<bool> {
+        loop {
+            match self.next(deadline)? {
+                Next::Entry(entry) if matches!(entry.kind(), "progressed" | "metered" | "told") => {}
+                Next::Entry(_) => return Ok(true),
+                Next::End => return Ok(false),
+            }
+        }
+    }
+
     /// Reads on to the end of the journal: the task has ended, or waits for a person.
     pub fn to_end(mut self, limit: Duration) -> Result<Vec<Entry>> {
         let deadline = Instant::now() + limit;

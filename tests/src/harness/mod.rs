@@ -173,6 +173,29 @@ impl Host {
         status.with_context(|| format!("`task show` told no status: {shown}"))
     }
 
+    /// Waits until a task has ended or waits for a person, and gives its status.
+    pub fn settled(&self, task: u64, limit: Duration) -> Result<String> {
+        let deadline = Instant::now() + limit;
+        let mut journal = self.journal(task)?;
+        loop {
+            // Asked anew after each event: what an event changes is saved together with it.
+            let more = journal.wait_more(deadline)?;
+            let status = self.status(task)?;
+            if !matches!(status.as_str(), "queued" | "running" | "approved" | "parked") {
+                return Ok(status);
+            }
+            anyhow::ensure!(more, "the journal of task {task} ended while it is {status}");
+        }
+    }
+
+    /// A task's journal so far.
+    pub fn entries(&self, task: u64) -> Result<Vec<Entry>> {
+        match self.json(&["task", "log", &task.to_string()])? {
+            Value::Array(entries) => Ok(entries.into_iter().map(Entry).collect()),
+            single => Ok(vec![Entry(single)]),
+        }
+    }
+
     /// Follows the journal of a task from its beginning.
     pub fn journal(&self, task: u64) -> Result<Journal> {
         Journal::follow(self.command(&["task", "log", &task.to_string(), "--follow", "--json"]))

@@ -110,6 +110,18 @@ impl Setup {
         Ok(self.policy(&secret)?.env("ANTHROPIC_BASE_URL", &api.url()))
     }
 
+    /// Installs the agent bundle that a program belongs to, as `agent install` laid it out (`NAME/VERSION/bin/PROGRAM`).
+    ///
+    /// Files are linked where the file system allows it: a bundle is hundreds of megabytes.
+    pub fn agent(self, program: &Path) -> Result<Self> {
+        let version = program.parent().and_then(Path::parent).context("a bundle's programs lie in bin/")?;
+        let name = version.parent().context("a bundle lies below its agent's name")?;
+        let place = |path: &Path| Some(Path::new(path.file_name()?).to_owned());
+        let (version_name, agent_name) = place(version).zip(place(name)).context("a bundle's folders have names")?;
+        link_tree(version, &self.dir.path().join("data/agents").join(agent_name).join(version_name))?;
+        Ok(self)
+    }
+
     /// Writes everything down without starting it.
     pub fn write(self) -> Result<Host> {
         let at = |name: &str| self.dir.path().join(name);
@@ -136,6 +148,20 @@ fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies below the checkout")
 }
 
+fn link_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            link_tree(&entry.path(), &target)?;
+        } else if fs::hard_link(entry.path(), &target).is_err() {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Name and text of the TOML files of a folder, sorted.
 fn files(folder: &Path) -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
@@ -154,6 +180,8 @@ fn merge(into: &mut Table, from: Table) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            // `[[example]]` of several files add up.
+            (Some(Value::Array(old)), Value::Array(new)) if new.iter().all(Value::is_table) => old.extend(new),
             (_, value) => drop(into.insert(key, value)),
         }
     }
@@ -165,9 +193,10 @@ mod tests {
 
     #[test]
     fn an_overlay_changes_what_it_names_and_no_more() {
-        let mut policy: Table = "[a]\nx = 1\ny = [1, 2]\n[a.b]\nz = 3".parse().unwrap();
-        merge(&mut policy, "[a]\ny = [3]\n[a.b]\nw = 4\n[c]\n".parse().unwrap());
-        let wanted: Table = "[a]\nx = 1\ny = [3]\n[a.b]\nz = 3\nw = 4\n[c]".parse().unwrap();
+        let mut policy: Table = "[a]\nx = 1\ny = [1, 2]\n[a.b]\nz = 3\n[[e]]\nn = 1".parse().unwrap();
+        merge(&mut policy, "[a]\ny = [3]\n[a.b]\nw = 4\n[c]\n[[e]]\nn = 2".parse().unwrap());
+        let wanted: Table =
+            "[a]\nx = 1\ny = [3]\n[a.b]\nz = 3\nw = 4\n[c]\n[[e]]\nn = 1\n[[e]]\nn = 2".parse().unwrap();
         assert_eq!(policy, wanted);
     }
 }

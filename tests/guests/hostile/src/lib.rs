@@ -15,12 +15,7 @@ static mut CALLS: u32 = 0;
 
 impl Guest for Hostile {
     fn describe() -> PersonaInfo {
-        PersonaInfo {
-            name: "hostile".into(),
-            summary: "attacks its host".into(),
-            produces: vec![],
-            extra: vec![],
-        }
+        PersonaInfo { name: "hostile".into(), summary: "attacks its host".into(), produces: vec![], extra: vec![] }
     }
 
     fn brief(work: Work) -> Result<Assignment, String> {
@@ -35,6 +30,7 @@ impl Guest for Hostile {
             }
             "alloc" => hoard(),
             "recurse" => recurse(1).to_string(),
+            "deepen" => deepen(1).to_string(),
             "big" => "x".repeat(100_000_000),
             "aliased" => return Ok(aliased()),
             "panic" => panic!("a guest panics on purpose"),
@@ -120,14 +116,32 @@ fn hoard() -> String {
 fn aliased() -> Assignment {
     let megabyte = "x".repeat(1_000_000).leak();
     // SAFETY: unsound, as an attacker would not mind; the strings are lowered once and the host must refuse before anything is freed.
-    let tools = (0..100).map(|_| unsafe { String::from_raw_parts(megabyte.as_mut_ptr(), megabyte.len(), megabyte.len()) });
-    Assignment { system_prompt: String::new(), prompt: String::new(), tools: tools.collect(), write: vec![], extra: vec![] }
+    let tools =
+        (0..100).map(|_| unsafe { String::from_raw_parts(megabyte.as_mut_ptr(), megabyte.len(), megabyte.len()) });
+    Assignment {
+        system_prompt: String::new(),
+        prompt: String::new(),
+        tools: tools.collect(),
+        write: vec![],
+        extra: vec![],
+    }
 }
 
+/// Fills the stack that compilers lay into linear memory.
 #[expect(unconditional_recursion, reason = "that is the attack")]
 fn recurse(n: u64) -> u64 {
     let frame = black_box([n; 64]);
     recurse(n + 1) + black_box(frame)[0]
 }
+
+/// Fills the engine's own stack: nothing here has an address, and the way back cannot be foreseen.
+#[inline(never)]
+fn deepen(n: u64) -> u64 {
+    // SAFETY: nobody writes it; it is read in this way so that the compiler does not know what it calls.
+    let next = unsafe { (&raw const DEEPER).read_volatile() };
+    next(n + 1).wrapping_mul(n)
+}
+
+static DEEPER: fn(u64) -> u64 = deepen;
 
 export!(Hostile);

@@ -12,7 +12,12 @@ struct Teller;
 
 impl Guest for Teller {
     fn describe() -> ChatInfo {
-        ChatInfo { name: "teller".into(), summary: "tells the time".into(), transport: Transport::Console, extra: vec![] }
+        ChatInfo {
+            name: "teller".into(),
+            summary: "tells the time".into(),
+            transport: Transport::Console,
+            extra: vec![],
+        }
     }
 
     fn hear(update: Update) -> Vec<Said> {
