@@ -1,1 +1,40 @@
+//! borg-plugins: loads WebAssembly components, links what is granted, enforces limits.
 //!
+//! A plugin gets facts and returns decisions; it reaches nothing. [`Plugins`] finds and loads them, [`Persona`], [`Rule`], [`Executor`]
+//! and [`Chat`] call them with the core's own types. What is granted is policy's matter, what is done with an answer the engine's.
+//!
+//! | limit | how | error |
+//! |---|---|---|
+//! | state between calls | a fresh instance for each | – |
+//! | time | epoch every 10 ms, and a timer for when the guest waits in the host | [`Cause::TimedOut`] |
+//! | memory, tables | counted as they grow | [`Cause::Memory`], [`Cause::Table`] |
+//! | stack | 512 KiB | [`Cause::Stack`] |
+//! | answers | bytes copied out of the guest; counts and shapes by kind | [`Cause::OutputTooLarge`], [`Cause::BadAnswer`] |
+//! | reach | an import that is not offered, asked for and granted is refused at load | [`Problem`] |
+
+mod api;
+mod cache;
+mod compile;
+mod engine;
+mod error;
+mod guest;
+mod limits;
+mod load;
+mod manifest;
+mod plugin;
+mod plugins;
+mod settings;
+mod state;
+mod stderr;
+mod ticker;
+mod words;
+mod world;
+
+pub use compile::{Compilation, Compiler, StartChild, compile};
+pub use error::{CallError, Cause, CompileError, LoadError, Problem, StartError};
+pub use limits::{Limits, MAX_BATCH_BYTES, MAX_FINDINGS, MAX_LINE_BYTES, MAX_STATE_BYTES, MAX_WASM_BYTES};
+pub use manifest::{Asks, Fault, Kind, MAX_MANIFEST_BYTES, Manifest};
+pub use plugin::{Plugin, Summary};
+pub use plugins::{Grant, Options, Permits, Plugins};
+pub use settings::{Schema, Setting, SettingType, validate_settings};
+pub use world::{chat::Chat, executor::Executor, persona::Persona, rule::Rule};

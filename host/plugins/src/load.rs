@@ -1,0 +1,262 @@
+//! From a folder to a loaded plugin: find, check, compile, audit, bind, ask its name. Each step's refusal says what to do.
+
+use crate::{
+    api::GRANTABLE,
+    cache::Cache,
+    compile::Compiler,
+    error::{CompileError, LoadError, Problem},
+    guest::{Guest, Runtime},
+    limits::MAX_WASM_BYTES,
+    manifest::{MAX_MANIFEST_BYTES, Manifest},
+    plugin::Plugin,
+    plugins::Permits,
+    world::{Bound, Unbound},
+};
+use borg_core::{chat::Transport, id::Digest};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use wasmtime::{Engine, component::Component};
+
+/// A manifest with its component, kept in the cache, not yet compiled.
+pub(crate) struct Found {
+    /// The manifest's file.
+    pub(crate) path: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) manifest_text: String,
+    pub(crate) digest: Digest,
+    pub(crate) overrides: Option<PathBuf>,
+}
+
+/// All plugins of a folder, in the order of their paths. Does blocking I/O.
+pub(crate) fn discover(folder: &Path, cache: &Cache) -> Vec<Result<Found, Vec<LoadError>>> {
+    let unreadable = |error| vec![Err(vec![at(folder, Problem::Unreadable(error))])];
+    let entries: io::Result<Vec<_>> = match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path().join("plugin.toml"))).collect(),
+        Err(error) => return unreadable(error),
+    };
+    match entries {
+        Ok(mut manifests) => {
+            manifests.retain(|path| path.exists());
+            manifests.sort();
+            manifests.iter().map(|path| find(path, cache)).collect()
+        }
+        Err(error) => unreadable(error),
+    }
+}
+
+fn find(path: &Path, cache: &Cache) -> Result<Found, Vec<LoadError>> {
+    let one = |problem| vec![at(path, problem)];
+    let text = read(path, MAX_MANIFEST_BYTES).map_err(one)?;
+    let text = String::from_utf8(text).map_err(|_| one(Problem::Manifest("is not UTF-8".to_owned())))?;
+    let manifest = parse(path, &text)?;
+    let wasm_path = path.with_file_name(&manifest.wasm);
+    let wasm = read(&wasm_path, MAX_WASM_BYTES).map_err(|problem| match problem {
+        Problem::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
+            one(Problem::NoComponent { wasm: manifest.wasm.clone() })
+        }
+        problem => vec![at(&wasm_path, problem)],
+    })?;
+    let digest = Digest::of_bytes(&wasm);
+    cache.keep(&digest, &wasm, &text).map_err(|error| vec![at(&cache.wasm(&digest), Problem::Unreadable(error))])?;
+    Ok(Found { path: path.to_owned(), manifest, manifest_text: text, digest, overrides: None })
+}
+
+/// A component that an unfinished task began with, as the cache kept it. Does blocking I/O.
+pub(crate) fn revive(digest: Digest, cache: &Cache) -> Result<Found, Vec<LoadError>> {
+    let path = cache.manifest(&digest);
+    let text = fs::read_to_string(&path).map_err(|error| {
+        let why = error.to_string();
+        vec![at(&path, Problem::Forgotten { digest, why })]
+    })?;
+    let manifest = parse(&path, &text)?;
+    Ok(Found { path, manifest, manifest_text: text, digest, overrides: None })
+}
+
+fn parse(path: &Path, text: &str) -> Result<Manifest, Vec<LoadError>> {
+    let fault = |fault: crate::manifest::Fault| LoadError {
+        path: path.to_owned(),
+        line: fault.line,
+        problem: Problem::Manifest(fault.text),
+    };
+    Manifest::parse(text).map_err(|faults| faults.into_iter().map(fault).collect())
+}
+
+/// The whole of a regular file of at most `limit` bytes.
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
+    // Asked before opening, because opening a FIFO waits.
+    let found = fs::metadata(path).map_err(Problem::Unreadable)?;
+    if !found.is_file() {
+        return Err(Problem::Unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+    }
+    let mut bytes = vec![];
+    let file = File::open(path).map_err(Problem::Unreadable)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Problem::Unreadable)?;
+    if bytes.len() as u64 > limit {
+        return Err(Problem::TooLarge { bytes: found.len(), limit });
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn at(path: &Path, problem: Problem) -> LoadError {
+    LoadError { path: path.to_owned(), line: None, problem }
+}
+
+/// Loads what was found.
+pub(crate) async fn load(
+    found: Found,
+    runtime: &Arc<Runtime>,
+    cache: &Arc<Cache>,
+    compiler: &Compiler,
+    permits: &Permits,
+) -> Result<Plugin, LoadError> {
+    let Found { path, manifest, manifest_text, digest, overrides } = found;
+    let failed = |problem| at(&path, problem);
+    let component = code(&digest, runtime, cache, compiler).await.map_err(|error| failed(Problem::Compile(error)))?;
+    let names = Names::of(&component, &runtime.engine);
+    let (log, clock) = permits.granted(&manifest);
+    names.audit(&manifest, log, clock).map_err(failed)?;
+
+    let world = |error: wasmtime::Error| Problem::Mismatch { world: manifest.world.clone(), why: format!("{error:#}") };
+    let pre = runtime.linker(manifest.kind).instantiate_pre(&component).map_err(|error| failed(world(error)))?;
+    let guest = Guest {
+        runtime: Arc::clone(runtime),
+        name: manifest.name.as_str().into(),
+        kind: manifest.kind,
+        digest,
+        log,
+        clock,
+    };
+    let bound = Bound::probe(&guest, pre).await.map_err(|unbound| {
+        failed(match unbound {
+            Unbound::World(error) => world(error),
+            // Whether all records have the right fields shows only when an instance is made.
+            Unbound::Probe(error) => match error.cause {
+                crate::Cause::Engine(why) => Problem::Mismatch { world: manifest.world.clone(), why },
+                _ => Problem::Probe(error),
+            },
+        })
+    })?;
+    described(&manifest, &bound).map_err(failed)?;
+    Ok(Plugin { guest, bound, manifest, manifest_text, path, imports: names.imports, overrides })
+}
+
+/// The component's machine code, compiled if the cache has none.
+async fn code(
+    digest: &Digest,
+    runtime: &Arc<Runtime>,
+    cache: &Arc<Cache>,
+    compiler: &Compiler,
+) -> Result<Component, CompileError> {
+    if let Some(component) = cached(digest, runtime, cache).await {
+        return Ok(component);
+    }
+    let wasm = cache.wasm(digest);
+    let work = cache.workplace(digest).map_err(|source| CompileError::Read { path: wasm.clone(), source })?;
+    let started = std::time::Instant::now();
+    compiler.run(&wasm, &work.out(), runtime.limits.compile).await?;
+    tracing::info!(%digest, elapsed_ms = started.elapsed().as_millis(), "compiled a plugin");
+    cache.adopt(digest, work).map_err(|source| CompileError::Read { path: wasm.clone(), source })?;
+    let what = "the code just compiled does not load: compiler and host must be of the same build".to_owned();
+    cached(digest, runtime, cache).await.ok_or(CompileError::Child(what))
+}
+
+async fn cached(digest: &Digest, runtime: &Arc<Runtime>, cache: &Arc<Cache>) -> Option<Component> {
+    let (digest, runtime, cache) = (*digest, Arc::clone(runtime), Arc::clone(cache));
+    let load = tokio::task::spawn_blocking(move || cache.code(&runtime.engine, &digest));
+    load.await.expect("loading code does not panic")
+}
+
+/// What `describe` and the manifest must agree on.
+fn described(manifest: &Manifest, bound: &Bound) -> Result<(), Problem> {
+    let differs = |what, manifest: &str, described: &str| {
+        let (manifest, described) = (manifest.to_owned(), described.to_owned());
+        Err(Problem::Described { what, manifest, described })
+    };
+    if bound.name() != manifest.name {
+        return differs("names", &manifest.name, bound.name());
+    }
+    match bound {
+        Bound::Executor(_, info) => {
+            let asked = manifest.asks.bundle.as_deref().unwrap_or_default();
+            if info.bundle == asked { Ok(()) } else { differs("bundles", asked, &info.bundle) }
+        }
+        Bound::Chat(_, info) if info.transport == Transport::Http => Err(Problem::HttpTransport),
+        Bound::Persona(..) | Bound::Rule(..) | Bound::Chat(..) => Ok(()),
+    }
+}
+
+/// Names of what a component imports and exports.
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Names {
+    fn of(component: &Component, engine: &Engine) -> Names {
+        let ty = component.component_type();
+        Names {
+            imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+            exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
+        }
+    }
+
+    /// Refuses components of another world, and imports that are not for this kind, not asked for or not granted.
+    fn audit(&self, manifest: &Manifest, log: bool, clock: bool) -> Result<(), Problem> {
+        let (kind, name) = (manifest.kind, &manifest.name);
+        let wanted = format!("borg:plugin/{kind}");
+        if !self.exports.iter().any(|export| interface(export) == wanted) {
+            let exports = match self.exports.join(", ") {
+                none if none.is_empty() => "nothing".to_owned(),
+                some => some,
+            };
+            return Err(Problem::WrongWorld { kind, wanted: format!("{wanted}@{}", manifest.world), exports });
+        }
+        let refused: Vec<_> = self.imports.iter().filter(|import| !is_offered(manifest, interface(import))).collect();
+        if !refused.is_empty() {
+            let remedy = if refused.iter().any(|import| import.starts_with("wasi:")) {
+                "plugins reach no files, sockets or HTTP, so build it without them (in Rust: without `std::fs` and `std::net`)"
+            } else {
+                "build it for the world of its kind"
+            };
+            let imports = refused.into_iter().cloned().collect();
+            return Err(Problem::Imports { kind, imports, remedy: remedy.to_owned() });
+        }
+        for import in &self.imports {
+            let Some((_, grant)) = GRANTABLE.into_iter().find(|(of, _)| *of == interface(import)) else { continue };
+            let (asked, needed_and_absent) = match grant {
+                "log" => (manifest.asks.log, false),
+                // A clock that stands still would be a lie, a log that goes nowhere is none.
+                _ => (manifest.asks.clock, !clock),
+            };
+            if !asked {
+                return Err(Problem::Unasked { import: import.clone(), ask: grant });
+            }
+            if needed_and_absent {
+                return Err(Problem::NotGranted { name: name.clone(), grant });
+            }
+        }
+        tracing::debug!(%kind, plugin = %name, log, clock, imports = self.imports.len(), "audited");
+        Ok(())
+    }
+}
+
+/// `borg:plugin/log@0.1.0` without its version.
+fn interface(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(interface, _)| interface)
+}
+
+/// Whether the linker of this kind has the interface; see `api::linker`.
+fn is_offered(manifest: &Manifest, interface: &str) -> bool {
+    use crate::Kind;
+    match interface.split_once('/') {
+        Some(("borg:plugin", "types")) => true,
+        Some(("borg:plugin", "log")) => manifest.kind != Kind::Rule,
+        Some(("borg:plugin", "clock")) => manifest.kind == Kind::Chat,
+        Some(("wasi:io" | "wasi:clocks" | "wasi:random" | "wasi:cli", _)) => true,
+        _ => false,
+    }
+}

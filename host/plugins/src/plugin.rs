@@ -1,0 +1,79 @@
+//! One loaded plugin, and what people are shown of it.
+
+use crate::{
+    guest::Guest,
+    manifest::{Kind, Manifest},
+    world::Bound,
+};
+use borg_core::id::Digest;
+use semver::Version;
+use std::path::{Path, PathBuf};
+
+/// A component that was compiled, audited, bound to its world and asked who it is.
+pub struct Plugin {
+    pub(crate) guest: Guest,
+    pub(crate) bound: Bound,
+    pub(crate) manifest: Manifest,
+    pub(crate) manifest_text: String,
+    /// The manifest's file.
+    pub(crate) path: PathBuf,
+    pub(crate) imports: Vec<String>,
+    /// The manifest of an earlier folder that has the same name.
+    pub(crate) overrides: Option<PathBuf>,
+}
+
+impl Plugin {
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the component: what an attempt is pinned to.
+    pub fn digest(&self) -> Digest {
+        self.guest.digest
+    }
+
+    /// The manifest's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What to show of it.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            kind: self.manifest.kind,
+            name: self.manifest.name.clone(),
+            version: self.manifest.version.clone(),
+            world: self.manifest.world.clone(),
+            summary: self.manifest.summary.clone(),
+            digest: self.digest(),
+            path: self.path.clone(),
+            imports: self.imports.clone(),
+            log: self.guest.log,
+            clock: self.guest.clock,
+            overrides: self.overrides.clone(),
+        }
+    }
+}
+
+/// What people are shown of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub kind: Kind,
+    pub name: String,
+    pub version: Version,
+    /// Version of `borg:plugin` it was built for.
+    pub world: Version,
+    pub summary: String,
+    /// SHA-256 of the component.
+    pub digest: Digest,
+    /// The manifest's file.
+    pub path: PathBuf,
+    /// Every interface the component can ask for, as `wasi:io/streams@0.2.6`; there is nothing else it can reach.
+    pub imports: Vec<String>,
+    /// Its log lines are written.
+    pub log: bool,
+    /// It knows the time of day.
+    pub clock: bool,
+    /// Manifest of the plugin in an earlier folder that this one stands in for.
+    pub overrides: Option<PathBuf>,
+}

@@ -1,0 +1,296 @@
+//! All loaded plugins: by name for new work, by digest for work that is under way.
+
+use crate::{
+    cache::Cache,
+    compile::Compiler,
+    engine,
+    error::{CallError, Cause, LoadError, Problem, StartError},
+    guest::Runtime,
+    limits::Limits,
+    load::{self, Found},
+    manifest::{Kind, Manifest},
+    plugin::{Plugin, Summary},
+    words::did_you_mean,
+    world::{Bound, chat::Chat, executor::Executor, persona::Persona, rule::Rule},
+};
+use borg_core::id::Digest;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// Where plugins come from and how they run; fixed while the host runs.
+pub struct Options {
+    /// Folders of plugin folders. A plugin of a later folder stands in for one of the same name and kind in an earlier.
+    pub folders: Vec<PathBuf>,
+    /// Folder for components and machine code; made with mode 0700, refused when others can reach into it.
+    pub cache: PathBuf,
+    pub compiler: Compiler,
+    pub limits: Limits,
+    /// The host's clock: milliseconds since 1970-01-01 00:00 UTC.
+    pub now_ms: fn() -> u64,
+}
+
+/// What policy says about plugins; may change while the host runs.
+#[derive(Clone, Debug, Default)]
+pub struct Permits {
+    /// `log` of `[plugin-defaults]`.
+    pub log: bool,
+    /// `clock` of `[plugin-defaults]`.
+    pub clock: bool,
+    /// `[plugin.NAME]` where it differs from the defaults.
+    pub grants: BTreeMap<String, Grant>,
+    /// `digest` of `[plugin.NAME]`: the only component that may have this name.
+    pub pins: BTreeMap<String, Digest>,
+    /// Refuses plugins without a pin.
+    pub strict: bool,
+    /// Components that unfinished attempts began with: loaded from the cache where the folders no longer have them. All others are
+    /// forgotten.
+    pub keep: BTreeSet<Digest>,
+}
+
+/// What one plugin is granted; none leaves the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    pub log: Option<bool>,
+    pub clock: Option<bool>,
+}
+
+impl Permits {
+    /// Log and clock: what the manifest asks for and policy grants.
+    pub(crate) fn granted(&self, manifest: &Manifest) -> (bool, bool) {
+        let own = self.grants.get(&manifest.name).copied().unwrap_or_default();
+        let log = manifest.asks.log && own.log.unwrap_or(self.log);
+        let clock = manifest.asks.clock && own.clock.unwrap_or(self.clock);
+        (log, clock)
+    }
+
+    fn check_pin(&self, name: &str, found: Digest) -> Result<(), Problem> {
+        let name = name.to_owned();
+        match self.pins.get(&name) {
+            Some(pinned) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),
+            None if self.strict => Err(Problem::Unpinned { name, found }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The plugins of this host; cheap to clone.
+#[derive(Clone)]
+pub struct Plugins {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    folders: Vec<PathBuf>,
+    compiler: Compiler,
+    cache: Arc<Cache>,
+    runtime: Arc<Runtime>,
+    registry: RwLock<Registry>,
+    /// One load at a time.
+    loading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct Registry {
+    /// By name: what new work gets.
+    current: BTreeMap<String, Arc<Plugin>>,
+    /// What unfinished work began with and the folders no longer have.
+    kept: Vec<Arc<Plugin>>,
+}
+
+impl Plugins {
+    /// Starts the engine and loads all plugins: every `*/plugin.toml` in each folder. A broken one is an error in the list and hinders
+    /// no other.
+    pub async fn load(options: Options, permits: &Permits) -> Result<(Plugins, Vec<LoadError>), StartError> {
+        let runtime = Runtime::start(options.limits, options.now_ms)?;
+        let cache = Cache::open(options.cache, engine::fingerprint(&runtime.engine))?;
+        let plugins = Plugins {
+            shared: Arc::new(Shared {
+                folders: options.folders,
+                compiler: options.compiler,
+                cache: Arc::new(cache),
+                runtime: Arc::new(runtime),
+                registry: RwLock::default(),
+                loading: tokio::sync::Mutex::default(),
+            }),
+        };
+        let errors = plugins.reload(permits).await;
+        Ok((plugins, errors))
+    }
+
+    /// Looks at the folders again, under this policy. Handles that are held stay good; a plugin that no longer loads is gone for new
+    /// work.
+    pub async fn reload(&self, permits: &Permits) -> Vec<LoadError> {
+        let shared = &self.shared;
+        let _one_at_a_time = shared.loading.lock().await;
+        let old = shared.registry.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (found, mut errors) = self.discover().await;
+
+        let mut new = Registry::default();
+        for found in found {
+            let name = found.manifest.name.clone();
+            let path = found.path.clone();
+            let loaded = match permits.check_pin(&name, found.digest) {
+                Ok(()) => self.load_one(found, &old, permits).await,
+                Err(problem) => Err(load::at(&path, problem)),
+            };
+            match loaded {
+                Ok(plugin) => drop(new.current.insert(name, plugin)),
+                Err(error) => errors.push(error),
+            }
+        }
+        for digest in &permits.keep {
+            if new.current.values().any(|plugin| plugin.digest() == *digest) {
+                continue;
+            }
+            if let Some(plugin) = old.plugins().find(|plugin| plugin.digest() == *digest) {
+                new.kept.push(Arc::clone(plugin));
+                continue;
+            }
+            let (digest, cache) = (*digest, Arc::clone(&shared.cache));
+            let revived = tokio::task::spawn_blocking(move || load::revive(digest, &cache));
+            match revived.await.expect("reading the cache does not panic") {
+                Ok(found) => match self.load_one(found, &old, permits).await {
+                    Ok(plugin) => new.kept.push(plugin),
+                    Err(error) => errors.push(error),
+                },
+                Err(found) => errors.extend(found),
+            }
+        }
+
+        let mut keep = permits.keep.clone();
+        keep.extend(new.current.values().map(|plugin| plugin.digest()));
+        *shared.registry.write().unwrap_or_else(PoisonError::into_inner) = new;
+        let cache = Arc::clone(&shared.cache);
+        tokio::task::spawn_blocking(move || cache.prune(&keep)).await.expect("pruning does not panic");
+        errors
+    }
+
+    /// The manifests that count, each with what it overrides.
+    async fn discover(&self) -> (Vec<Found>, Vec<LoadError>) {
+        let shared = Arc::clone(&self.shared);
+        let found = tokio::task::spawn_blocking(move || {
+            shared.folders.iter().map(|folder| load::discover(folder, &shared.cache)).collect::<Vec<_>>()
+        });
+        let mut winners: BTreeMap<String, (usize, Found)> = BTreeMap::new();
+        let mut errors = vec![];
+        for (folder, found) in found.await.expect("reading the folders does not panic").into_iter().enumerate() {
+            for found in found {
+                let mut found = match found {
+                    Ok(found) => found,
+                    Err(faults) => {
+                        errors.extend(faults);
+                        continue;
+                    }
+                };
+                let name = found.manifest.name.clone();
+                match winners.get(&name) {
+                    Some((earlier, other)) if *earlier == folder || other.manifest.kind != found.manifest.kind => {
+                        errors.push(load::at(&found.path, Problem::NameTaken { name, by: other.path.clone() }));
+                    }
+                    Some((_, other)) => {
+                        found.overrides = Some(other.path.clone());
+                        winners.insert(name, (folder, found));
+                    }
+                    None => drop(winners.insert(name, (folder, found))),
+                }
+            }
+        }
+        (winners.into_values().map(|(_, found)| found).collect(), errors)
+    }
+
+    /// Loads a plugin, or takes it over when nothing about it has changed.
+    async fn load_one(&self, found: Found, old: &Registry, permits: &Permits) -> Result<Arc<Plugin>, LoadError> {
+        let same = |plugin: &&Arc<Plugin>| {
+            plugin.digest() == found.digest
+                && plugin.manifest_text == found.manifest_text
+                && plugin.path == found.path
+                && plugin.overrides == found.overrides
+                && (plugin.guest.log, plugin.guest.clock) == permits.granted(&found.manifest)
+        };
+        if let Some(plugin) = old.plugins().find(same) {
+            return Ok(Arc::clone(plugin));
+        }
+        let shared = &self.shared;
+        load::load(found, &shared.runtime, &shared.cache, &shared.compiler, permits).await.map(Arc::new)
+    }
+
+    /// All plugins that new work can use, by name.
+    pub fn list(&self) -> Vec<Summary> {
+        self.registry().current.values().map(|plugin| plugin.summary()).collect()
+    }
+
+    /// The manifest of a plugin that new work can use.
+    pub fn manifest(&self, kind: Kind, name: &str) -> Option<Manifest> {
+        self.registry().current.get(name).map(|plugin| plugin.manifest.clone()).filter(|manifest| manifest.kind == kind)
+    }
+
+    /// A persona: the current one, or the one with this digest that an attempt began with.
+    pub fn persona(&self, name: &str, digest: Option<Digest>) -> Result<Persona, CallError> {
+        let plugin = self.find(Kind::Persona, name, digest)?;
+        match &plugin.bound {
+            Bound::Persona(pre, info) => Ok(Persona { pre: pre.clone(), info: Arc::clone(info), plugin }),
+            Bound::Rule(..) | Bound::Executor(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
+        }
+    }
+
+    /// A rule; see [`Self::persona`].
+    pub fn rule(&self, name: &str, digest: Option<Digest>) -> Result<Rule, CallError> {
+        let plugin = self.find(Kind::Rule, name, digest)?;
+        match &plugin.bound {
+            Bound::Rule(pre, info) => Ok(Rule { pre: pre.clone(), info: Arc::clone(info), plugin }),
+            Bound::Persona(..) | Bound::Executor(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
+        }
+    }
+
+    /// An executor; see [`Self::persona`].
+    pub fn executor(&self, name: &str, digest: Option<Digest>) -> Result<Executor, CallError> {
+        let plugin = self.find(Kind::Executor, name, digest)?;
+        match &plugin.bound {
+            Bound::Executor(pre, info) => Ok(Executor { pre: pre.clone(), info: Arc::clone(info), plugin }),
+            Bound::Persona(..) | Bound::Rule(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
+        }
+    }
+
+    /// A chat frontend; see [`Self::persona`].
+    pub fn chat(&self, name: &str, digest: Option<Digest>) -> Result<Chat, CallError> {
+        let plugin = self.find(Kind::Chat, name, digest)?;
+        match &plugin.bound {
+            Bound::Chat(pre, info) => Ok(Chat { pre: pre.clone(), info: Arc::clone(info), plugin }),
+            Bound::Persona(..) | Bound::Rule(..) | Bound::Executor(..) => unreachable!("`find` looked for the kind"),
+        }
+    }
+
+    fn find(&self, kind: Kind, name: &str, digest: Option<Digest>) -> Result<Arc<Plugin>, CallError> {
+        let registry = self.registry();
+        let is_it = |plugin: &&Arc<Plugin>| plugin.manifest.kind == kind && plugin.manifest.name == name;
+        let found = match digest {
+            None => registry.current.get(name).filter(is_it),
+            Some(digest) => registry.plugins().filter(is_it).find(|plugin| plugin.digest() == digest),
+        };
+        if let Some(plugin) = found {
+            return Ok(Arc::clone(plugin));
+        }
+        let cause = match (digest, registry.current.get(name)) {
+            (Some(digest), _) => Cause::DigestGone(digest),
+            (None, Some(other)) => Cause::Missing(kind, format!("; there is a {} of that name", other.manifest.kind)),
+            (None, None) => {
+                let names = registry.current.values().filter(|plugin| plugin.manifest.kind == kind);
+                Cause::Missing(kind, did_you_mean(name, names.map(|plugin| plugin.manifest.name.as_str())))
+            }
+        };
+        Err(CallError { plugin: name.to_owned(), kind, function: "lookup", cause, stderr: String::new() })
+    }
+
+    fn registry(&self) -> std::sync::RwLockReadGuard<'_, Registry> {
+        self.shared.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.current.values().chain(&self.kept)
+    }
+}

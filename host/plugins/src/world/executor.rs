@@ -1,0 +1,310 @@
+//! World `executor-plugin`: which coding agent, how to start it, how to read it.
+
+use super::each;
+use crate::{
+    error::{CallError, Cause},
+    guest::Guest,
+    limits::{MAX_BATCH_BYTES, MAX_LINE_BYTES, MAX_STATE_BYTES},
+    plugin::Plugin,
+    state::State,
+};
+use borg_core::{budget, executor as core};
+use exports::borg::plugin::executor as wit;
+use serde_json::Value;
+use std::{
+    path::{Component, Path},
+    sync::Arc,
+};
+use tokio::time::timeout;
+
+wasmtime::component::bindgen!({
+    world: "executor-plugin",
+    path: "../../wit",
+    exports: { default: async },
+    with: {
+        "borg:plugin/types@0.1.0": crate::api::shared::borg::plugin::types,
+        "borg:plugin/log@0.1.0": crate::api::shared::borg::plugin::log,
+    },
+});
+
+pub(crate) type Pre = ExecutorPluginPre<State>;
+
+/// A loaded executor; cheap to clone, and good for as long as it is held, whatever happens to the file.
+#[derive(Clone)]
+pub struct Executor {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) pre: Pre,
+    pub(crate) info: Arc<core::ExecutorInfo>,
+}
+
+impl Executor {
+    /// The plugin behind this handle.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// What `describe` said when the plugin was loaded.
+    pub fn info(&self) -> &core::ExecutorInfo {
+        &self.info
+    }
+
+    /// Asks the component again; [`Self::info`] is the same for less.
+    pub async fn describe(&self) -> Result<core::ExecutorInfo, CallError> {
+        describe(&self.plugin.guest, &self.pre).await
+    }
+
+    /// The process for one run; the inner error is a refusal. `settings` must have been validated.
+    ///
+    /// Refused as an answer: no program, NUL bytes, names of variables that are none, files that are not below the home.
+    pub async fn launch(&self, settings: &Value, job: &core::Job) -> Result<Result<core::Command, String>, CallError> {
+        let job = job_of(settings, job);
+        let guest = &self.plugin.guest;
+        let mut call = guest.open("launch").await?;
+        let answer = timeout(call.limit, async {
+            let executor = self.pre.instantiate_async(&mut call.store).await?;
+            executor.borg_plugin_executor().call_launch(&mut call.store, &job).await
+        })
+        .await;
+        match call.close(answer)? {
+            Ok(command) => {
+                check_command(&command).map_err(|why| guest.error("launch", Cause::BadAnswer(why)))?;
+                Ok(Ok(command.into()))
+            }
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Turns output lines into events and the next state.
+    ///
+    /// State is at most 64 KiB, a line at most 1 MiB, all lines of one call at most 8 MiB.
+    pub async fn read(
+        &self,
+        settings: &Value,
+        job: &core::Job,
+        state: &[u8],
+        lines: &[String],
+    ) -> Result<core::ReadStep, CallError> {
+        let guest = &self.plugin.guest;
+        self.check_state("read", state)?;
+        let within = |what, size: usize, limit: usize| {
+            let cause = Cause::InputTooLarge { what, size: size as u64, limit: limit as u64 };
+            if size > limit { Err(guest.error("read", cause)) } else { Ok(()) }
+        };
+        within("a line of output", lines.iter().map(String::len).max().unwrap_or(0), MAX_LINE_BYTES)?;
+        within("a batch of lines", lines.iter().map(String::len).sum(), MAX_BATCH_BYTES)?;
+
+        let job = job_of(settings, job);
+        let mut call = guest.open("read").await?;
+        let answer = timeout(call.limit, async {
+            let executor = self.pre.instantiate_async(&mut call.store).await?;
+            executor.borg_plugin_executor().call_read(&mut call.store, &job, state, lines).await
+        })
+        .await;
+        let step = call.close(answer)?;
+        if step.state.len() > MAX_STATE_BYTES {
+            let why = format!("a state of {} bytes, over the limit of {MAX_STATE_BYTES}", step.state.len());
+            return Err(guest.error("read", Cause::BadAnswer(why)));
+        }
+        Ok(core::ReadStep { state: step.state, events: step.events.into_iter().map(core::AgentEvent::from).collect() })
+    }
+
+    /// What came of the run.
+    pub async fn finish(
+        &self,
+        settings: &Value,
+        job: &core::Job,
+        state: &[u8],
+        end: &core::RunEnd,
+    ) -> Result<core::Outcome, CallError> {
+        self.check_state("finish", state)?;
+        let (job, end) = (job_of(settings, job), wit::RunEnd::from(end));
+        let mut call = self.plugin.guest.open("finish").await?;
+        let answer = timeout(call.limit, async {
+            let executor = self.pre.instantiate_async(&mut call.store).await?;
+            executor.borg_plugin_executor().call_finish(&mut call.store, &job, state, &end).await
+        })
+        .await;
+        Ok(call.close(answer)?.into())
+    }
+
+    /// The next turn for a persistent agent, as bytes for its standard input; none when it cannot.
+    pub async fn say(
+        &self,
+        settings: &Value,
+        job: &core::Job,
+        state: &[u8],
+        text: &str,
+    ) -> Result<Option<Vec<u8>>, CallError> {
+        self.check_state("say", state)?;
+        let job = job_of(settings, job);
+        let mut call = self.plugin.guest.open("say").await?;
+        let answer = timeout(call.limit, async {
+            let executor = self.pre.instantiate_async(&mut call.store).await?;
+            executor.borg_plugin_executor().call_say(&mut call.store, &job, state, text).await
+        })
+        .await;
+        call.close(answer)
+    }
+
+    fn check_state(&self, function: &'static str, state: &[u8]) -> Result<(), CallError> {
+        let (size, limit) = (state.len() as u64, MAX_STATE_BYTES as u64);
+        let cause = Cause::InputTooLarge { what: "the state", size, limit };
+        if size > limit { Err(self.plugin.guest.error(function, cause)) } else { Ok(()) }
+    }
+}
+
+pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::ExecutorInfo, CallError> {
+    let mut call = guest.open("describe").await?;
+    let answer = timeout(call.limit, async {
+        let executor = pre.instantiate_async(&mut call.store).await?;
+        executor.borg_plugin_executor().call_describe(&mut call.store).await
+    })
+    .await;
+    let info = call.close(answer)?;
+    Ok(core::ExecutorInfo {
+        name: info.name,
+        summary: info.summary,
+        features: core::Features {
+            resume: info.features.contains(wit::Features::RESUME),
+            persistent: info.features.contains(wit::Features::PERSISTENT),
+            read_only: info.features.contains(wit::Features::READ_ONLY),
+        },
+        reads: info.reads,
+        bundle: info.bundle,
+    })
+}
+
+/// Refuses what no process can be started with, and files outside the home.
+fn check_command(command: &wit::Command) -> Result<(), String> {
+    let variables = command.env.iter().flat_map(|(name, value)| [name, value]);
+    if command.argv.first().is_none_or(String::is_empty) {
+        return Err("a command without a program".to_owned());
+    }
+    if command.argv.iter().chain(variables).any(|text| text.contains('\0')) {
+        return Err("a NUL byte in an argument or a variable".to_owned());
+    }
+    if let Some((name, _)) = command.env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+        return Err(format!("`{name}` as the name of a variable"));
+    }
+    let below =
+        |path: &Path| path.file_name().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)));
+    match command.files.iter().find(|file| file.path.contains('\0') || !below(Path::new(&file.path))) {
+        Some(file) => Err(format!("file `{}`, which is not below the agent's home", file.path.escape_debug())),
+        None => Ok(()),
+    }
+}
+
+fn job_of(settings: &Value, job: &core::Job) -> wit::Job {
+    wit::Job {
+        task: (&job.task).into(),
+        persona: job.persona.clone(),
+        stage: job.stage.clone(),
+        attempt: job.attempt,
+        system_prompt: job.system_prompt.clone(),
+        prompt: job.prompt.clone(),
+        tools: job.tools.clone(),
+        write: job.write.clone(),
+        model: job.model.clone(),
+        max_turns: job.max_turns,
+        resume: job.resume.clone(),
+        gateway_url: job.gateway_url.clone(),
+        placeholder_key: job.placeholder_key.clone(),
+        workspace: job.workspace.clone(),
+        in_dir: job.in_dir.clone(),
+        out_dir: job.out_dir.clone(),
+        home: job.home.clone(),
+        agent_dir: job.agent_dir.clone(),
+        base_files: each(&job.base_files),
+        settings: settings.to_string(),
+        extra: vec![],
+    }
+}
+
+impl From<wit::Command> for core::Command {
+    fn from(command: wit::Command) -> Self {
+        let file =
+            |file: wit::HomeFile| core::HomeFile { path: file.path, text: file.text, executable: file.executable };
+        core::Command {
+            argv: command.argv,
+            env: command.env,
+            files: command.files.into_iter().map(file).collect(),
+            stdin: command.stdin,
+        }
+    }
+}
+
+impl From<wit::Usage> for budget::Usage {
+    fn from(usage: wit::Usage) -> Self {
+        budget::Usage {
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cache_read_tokens: usage.cache_read_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
+        }
+    }
+}
+
+impl From<wit::AgentEvent> for core::AgentEvent {
+    fn from(event: wit::AgentEvent) -> Self {
+        use wit::AgentEvent as Wit;
+        match event {
+            Wit::Session(id) => core::AgentEvent::Session { id },
+            Wit::Said(text) => core::AgentEvent::Said { text },
+            Wit::ToolUse(u) => core::AgentEvent::ToolUse { id: u.id, tool: u.tool, detail: u.detail, path: u.path },
+            Wit::ToolResult(r) => core::AgentEvent::ToolResult { id: r.id, ok: r.ok, detail: r.detail },
+            Wit::Denied(denial) => core::AgentEvent::Denied { tool: denial.tool, detail: denial.detail },
+            Wit::Retrying(retry) => core::AgentEvent::Retrying {
+                attempt: retry.attempt,
+                delay_ms: retry.delay_ms,
+                status: retry.status,
+                reason: retry.reason,
+            },
+            Wit::Usage(usage) => core::AgentEvent::Usage { usage: usage.into() },
+            Wit::Noise(text) => core::AgentEvent::Noise { text },
+            Wit::Warning(text) => core::AgentEvent::Warning { text },
+        }
+    }
+}
+
+impl From<&core::RunEnd> for wit::RunEnd {
+    fn from(end: &core::RunEnd) -> Self {
+        wit::RunEnd {
+            cause: match end.cause {
+                core::EndCause::Exited => wit::EndCause::Exited,
+                core::EndCause::KilledBySignal => wit::EndCause::KilledBySignal,
+                core::EndCause::TimedOut => wit::EndCause::TimedOut,
+                core::EndCause::Silent => wit::EndCause::Silent,
+                core::EndCause::OutOfMemory => wit::EndCause::OutOfMemory,
+                core::EndCause::OutputCap => wit::EndCause::OutputCap,
+                core::EndCause::DiskCap => wit::EndCause::DiskCap,
+                core::EndCause::Capped => wit::EndCause::Capped,
+                core::EndCause::Cancelled => wit::EndCause::Cancelled,
+                core::EndCause::Lost => wit::EndCause::Lost,
+            },
+            exit_code: end.exit_code,
+            stderr_tail: end.stderr_tail.clone(),
+            extra: vec![],
+        }
+    }
+}
+
+impl From<wit::Outcome> for core::Outcome {
+    fn from(outcome: wit::Outcome) -> Self {
+        core::Outcome {
+            status: match outcome.status {
+                wit::Status::Completed => core::OutcomeStatus::Completed,
+                wit::Status::Failed => core::OutcomeStatus::Failed,
+                wit::Status::Transient => core::OutcomeStatus::Transient,
+                wit::Status::Auth => core::OutcomeStatus::Auth,
+                wit::Status::RateLimited => core::OutcomeStatus::RateLimited,
+                wit::Status::Capped => core::OutcomeStatus::Capped,
+            },
+            message: outcome.message,
+            session: outcome.session,
+            usage: outcome.usage.into(),
+            claimed_cost_micros: outcome.claimed_cost_micros,
+            turns: outcome.turns,
+            retry_after_ms: outcome.retry_after_ms,
+        }
+    }
+}

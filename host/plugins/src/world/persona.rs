@@ -1,0 +1,137 @@
+//! World `persona-plugin`: who works, and how.
+
+use super::each;
+use crate::{error::CallError, guest::Guest, plugin::Plugin, state::State};
+use borg_core::persona as core;
+use exports::borg::plugin::persona as wit;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::time::timeout;
+
+wasmtime::component::bindgen!({
+    world: "persona-plugin",
+    path: "../../wit",
+    exports: { default: async },
+    with: {
+        "borg:plugin/types@0.1.0": crate::api::shared::borg::plugin::types,
+        "borg:plugin/log@0.1.0": crate::api::shared::borg::plugin::log,
+    },
+});
+
+pub(crate) type Pre = PersonaPluginPre<State>;
+
+/// A loaded persona; cheap to clone, and good for as long as it is held, whatever happens to the file.
+#[derive(Clone)]
+pub struct Persona {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) pre: Pre,
+    pub(crate) info: Arc<core::PersonaInfo>,
+}
+
+impl Persona {
+    /// The plugin behind this handle.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// What `describe` said when the plugin was loaded.
+    pub fn info(&self) -> &core::PersonaInfo {
+        &self.info
+    }
+
+    /// Asks the component again; [`Self::info`] is the same for less.
+    pub async fn describe(&self) -> Result<core::PersonaInfo, CallError> {
+        describe(&self.plugin.guest, &self.pre).await
+    }
+
+    /// Turns work into orders; the inner error is a refusal for the person who asked. `settings` must have been validated.
+    pub async fn brief(
+        &self,
+        settings: &Value,
+        work: &core::Work,
+    ) -> Result<Result<core::Assignment, String>, CallError> {
+        let work = work_of(settings, work);
+        let mut call = self.plugin.guest.open("brief").await?;
+        let answer = timeout(call.limit, async {
+            let persona = self.pre.instantiate_async(&mut call.store).await?;
+            persona.borg_plugin_persona().call_brief(&mut call.store, &work).await
+        })
+        .await;
+        Ok(call.close(answer)?.map(core::Assignment::from))
+    }
+
+    /// Looks at what an attempt left behind.
+    pub async fn accept(
+        &self,
+        settings: &Value,
+        work: &core::Work,
+        report: &core::Report,
+    ) -> Result<core::Acceptance, CallError> {
+        let (work, report) = (work_of(settings, work), wit::Report::from(report));
+        let mut call = self.plugin.guest.open("accept").await?;
+        let answer = timeout(call.limit, async {
+            let persona = self.pre.instantiate_async(&mut call.store).await?;
+            persona.borg_plugin_persona().call_accept(&mut call.store, &work, &report).await
+        })
+        .await;
+        Ok(call.close(answer)?.into())
+    }
+}
+
+pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::PersonaInfo, CallError> {
+    let mut call = guest.open("describe").await?;
+    let answer = timeout(call.limit, async {
+        let persona = pre.instantiate_async(&mut call.store).await?;
+        persona.borg_plugin_persona().call_describe(&mut call.store).await
+    })
+    .await;
+    let info = call.close(answer)?;
+    Ok(core::PersonaInfo { name: info.name, summary: info.summary, produces: info.produces })
+}
+
+fn work_of(settings: &Value, work: &core::Work) -> wit::Work {
+    wit::Work {
+        task: (&work.task).into(),
+        stage: work.stage.clone(),
+        attempt: work.attempt,
+        handoffs: each(&work.handoffs),
+        failure: work.failure.clone(),
+        check: work.check.clone(),
+        produces: work.produces.clone(),
+        settings: settings.to_string(),
+        extra: vec![],
+    }
+}
+
+impl From<wit::Assignment> for core::Assignment {
+    fn from(assignment: wit::Assignment) -> Self {
+        core::Assignment {
+            system_prompt: assignment.system_prompt,
+            prompt: assignment.prompt,
+            tools: assignment.tools,
+            write: assignment.write,
+        }
+    }
+}
+
+impl From<&core::Report> for wit::Report {
+    fn from(report: &core::Report) -> Self {
+        wit::Report {
+            message: report.message.clone(),
+            artefacts: each(&report.artefacts),
+            changed: report.changed.clone(),
+            left_behind: report.left_behind.clone(),
+            extra: vec![],
+        }
+    }
+}
+
+impl From<wit::Acceptance> for core::Acceptance {
+    fn from(acceptance: wit::Acceptance) -> Self {
+        match acceptance {
+            wit::Acceptance::Accept => core::Acceptance::Accept,
+            wit::Acceptance::Retry(why) => core::Acceptance::Retry(why),
+            wit::Acceptance::Fail(why) => core::Acceptance::Fail(why),
+        }
+    }
+}

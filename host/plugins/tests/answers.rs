@@ -1,0 +1,221 @@
+//! Answers that break the contract are refused by the function's name; good ones arrive as they were.
+
+mod support;
+
+use borg_core::{
+    budget::Usage,
+    chat::{Addressed, Button, Notice, NoticeKind, Part, Post, Transport, Update, UpdateKind},
+    executor::{AgentEvent, BaseFile, EndCause, Features, Job, OutcomeStatus, RunEnd},
+    facts::{
+        Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, Hunk, Severity, StageCommit, TestEvidence,
+    },
+};
+use borg_plugins::{CallError, Cause, Kind};
+use serde_json::{Value, json};
+use support::{Home, task};
+
+fn lie(what: &str) -> Value {
+    json!({ "lie": what })
+}
+
+fn bad_answer(error: CallError, function: &str, words: &str) {
+    assert_eq!(error.function, function);
+    assert!(matches!(&error.cause, Cause::BadAnswer(why) if why.contains(words)), "{words}: {error}");
+}
+
+fn change() -> Change {
+    let file = ChangedFile {
+        path: "src/lib.rs".into(),
+        old_path: Some("src/old.rs".into()),
+        status: FileStatus::Renamed,
+        class: FileClass::Source,
+        mode: FileMode::Regular,
+        binary: false,
+        hunks: vec![Hunk { old_start: 1, new_start: 1, text: "-a\n+b".into() }],
+        base_text: None,
+        head_text: Some("b".into()),
+    };
+    let commit = StageCommit {
+        stage: "impl".into(),
+        persona: "worker".into(),
+        write: vec!["**".into()],
+        protected: vec![],
+        paths: vec!["src/lib.rs".into()],
+        left_behind: vec![],
+    };
+    let evidence = TestEvidence {
+        stage: "baseline".into(),
+        outcome: CheckOutcome::Green,
+        passed: vec!["a".into()],
+        failed: vec![],
+        skipped: vec![],
+    };
+    Change { files: vec![file], commits: vec![commit], evidence: vec![evidence], incomplete: vec![] }
+}
+
+#[tokio::test]
+async fn findings_are_checked() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Rule, "liar", "");
+    let plugins = home.open_whole().await;
+    let rule = plugins.rule("liar", None).unwrap();
+
+    let findings = rule.judge(&json!({}), &change()).await.unwrap().unwrap();
+    assert_eq!(findings.len(), 1);
+    let finding = &findings[0];
+    assert_eq!((finding.rule.as_str(), finding.id.as_str(), finding.severity), ("liar", "known", Severity::Minor));
+    assert_eq!(finding.head.as_ref().unwrap().path, "src/lib.rs");
+    assert_eq!(finding.message, "1 files, 1 commits");
+
+    for (what, words) in [
+        ("many", "10001 findings"),
+        ("unknown-id", "`made-up`"),
+        ("too-sure", "101 in 100"),
+        ("backwards", "ends before it starts"),
+    ] {
+        bad_answer(rule.judge(&lie(what), &change()).await.unwrap_err(), "judge", words);
+    }
+    assert_eq!(rule.judge(&lie("refuse"), &change()).await.unwrap(), Err("cannot judge this".to_owned()));
+}
+
+fn job() -> Job {
+    Job {
+        task: task(),
+        persona: "worker".into(),
+        stage: "impl".into(),
+        attempt: 1,
+        system_prompt: "be good".into(),
+        prompt: "do it".into(),
+        tools: vec!["Read".into()],
+        write: vec![],
+        model: None,
+        max_turns: Some(3),
+        resume: None,
+        gateway_url: "http://127.0.0.1:8377".into(),
+        placeholder_key: "placeholder".into(),
+        workspace: "/workspace".into(),
+        in_dir: "/in".into(),
+        out_dir: "/out".into(),
+        home: "/home/agent".into(),
+        agent_dir: "/opt/agent".into(),
+        base_files: vec![BaseFile { path: ".borg/script.toml".into(), text: "x".into() }],
+    }
+}
+
+#[tokio::test]
+async fn commands_and_states_are_checked() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Executor, "liar", "");
+    let plugins = home.open_whole().await;
+    let executor = plugins.executor("liar", None).unwrap();
+    let (none, job) = (json!({}), job());
+    assert_eq!(executor.info().features, Features { resume: true, persistent: false, read_only: true });
+    assert_eq!(executor.info().reads, [".borg/script.toml"]);
+
+    let command = executor.launch(&none, &job).await.unwrap().unwrap();
+    assert_eq!(command.argv, ["agent", "Add a parser"]);
+    assert_eq!(command.env, [("KEY".to_owned(), "placeholder".to_owned())]);
+    assert_eq!(command.stdin, b"be good");
+    assert_eq!((command.files[0].path.as_str(), command.files[0].executable), (".agent/settings", true));
+    for (what, words) in [
+        ("no-argv", "without a program"),
+        ("nul", "NUL"),
+        ("env", "`A=B`"),
+        ("climb", "not below the agent's home"),
+        ("absolute", "not below the agent's home"),
+    ] {
+        bad_answer(executor.launch(&lie(what), &job).await.unwrap_err(), "launch", words);
+    }
+    assert_eq!(executor.launch(&lie("refuse"), &job).await.unwrap(), Err("will not start".to_owned()));
+
+    let lines = ["one".to_owned(), "two".to_owned()];
+    let step = executor.read(&none, &job, b"0", &lines).await.unwrap();
+    assert_eq!(step.state, b"0onetwo");
+    assert_eq!(step.events, lines.map(|text| AgentEvent::Noise { text }));
+    bad_answer(executor.read(&lie("fat-state"), &job, b"", &[]).await.unwrap_err(), "read", "65537 bytes");
+
+    let end = RunEnd { cause: EndCause::Exited, exit_code: Some(3), stderr_tail: String::new() };
+    let outcome = executor.finish(&none, &job, b"kept", &end).await.unwrap();
+    assert_eq!((outcome.status, outcome.message.as_str()), (OutcomeStatus::Completed, "kept Some(3)"));
+    let usage = Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 };
+    assert_eq!((outcome.usage, outcome.claimed_cost_micros, outcome.turns), (usage, Some(5), Some(6)));
+
+    assert_eq!(executor.say(&none, &job, b"a", "b").await.unwrap(), Some(b"ab".to_vec()));
+    assert_eq!(executor.say(&none, &job, b"a", "").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_the_host_hands_over_is_limited_too() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Executor, "liar", "");
+    let plugins = home.open_whole().await;
+    let executor = plugins.executor("liar", None).unwrap();
+    let (none, job) = (json!({}), job());
+    let end = RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() };
+    let fat = vec![0; (64 << 10) + 1];
+    let line = "x".repeat(1 << 20);
+    let errors = [
+        (executor.read(&none, &job, &fat, &[]).await.unwrap_err(), "the state is 65537 long"),
+        (executor.finish(&none, &job, &fat, &end).await.unwrap_err(), "the state"),
+        (executor.say(&none, &job, &fat, "").await.unwrap_err(), "the state"),
+        (executor.read(&none, &job, b"", &[format!("{line}x")]).await.unwrap_err(), "a line of output is 1048577 long"),
+        (executor.read(&none, &job, b"", &vec![line.clone(); 9]).await.unwrap_err(), "a batch of lines"),
+    ];
+    for (error, words) in errors {
+        assert!(matches!(error.cause, Cause::InputTooLarge { .. }) && error.to_string().contains(words), "{error}");
+    }
+    // At the limit, and of a size that fits in nobody's answer, is fine.
+    assert_eq!(executor.read(&lie("quiet"), &job, b"", &[line[..60 << 10].to_owned()]).await.unwrap().events.len(), 1);
+}
+
+fn notice(parts: Vec<Part>) -> Notice {
+    Notice {
+        chat: "c".into(),
+        kind: NoticeKind::Review,
+        topic: "t".into(),
+        parts,
+        buttons: vec![],
+        document: None,
+        replaces: None,
+        reply_to: Some("r".into()),
+        silent: true,
+        width: 80,
+    }
+}
+
+#[tokio::test]
+async fn chats_hear_show_and_know_the_time_they_are_granted() {
+    let mut home = Home::new();
+    home.lay("plugins", "teller", Kind::Chat, "teller", "[asks]\nclock = true");
+    home.permits.clock = true;
+    let plugins = home.open_whole().await;
+    let chat = plugins.chat("teller", None).unwrap();
+    assert_eq!(chat.info().transport, Transport::Console);
+    let update = Update {
+        id: "1".into(),
+        chat: "c".into(),
+        sender: "s".into(),
+        sender_name: "S".into(),
+        sender_is_bot: false,
+        text: "what time is it".into(),
+        kind: UpdateKind::Message,
+        reply_to: None,
+        raw: "{}".into(),
+    };
+    let said = chat.hear(&update).await.unwrap();
+    assert_eq!((said[0].sender.as_str(), said[0].addressed), ("s", Addressed::Overheard));
+    assert_eq!(said[0].text, "1700000000123 1700000000123", "ours and WASI's clock follow one grant");
+
+    let parts = vec![
+        Part::Heading("h".into()),
+        Part::Code { language: "rust".into(), text: "x".into() },
+        Part::Field { label: "l".into(), value: "v".into() },
+    ];
+    let posts = chat.show(&notice(parts)).await.unwrap();
+    let texts: Vec<_> = posts.iter().map(|post| if let Post::Send(post) = post { &*post.text } else { "" }).collect();
+    assert_eq!(texts, ["# h", "rust: x", "l = v"]);
+
+    let mut long = notice(vec![Part::Text("t".into())]);
+    long.buttons = vec![Button { label: "b".into(), action: "a".repeat(65) }];
+    bad_answer(chat.show(&long).await.unwrap_err(), "show", "65 bytes");
+}
