@@ -1,0 +1,233 @@
+//! A new directory per attempt, and a commit's tree in it: byte for byte, without filters, attributes or line-end conversion.
+
+use super::{Error, Mirror, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, tree::Kind, walk};
+use crate::{
+    git,
+    spawn::{Stdin, Stdout, User},
+};
+use borg_core::{collect::CommitId, id::RunKey};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, BufWriter, Write},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+/// The folders of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir {
+    pub root: PathBuf,
+    /// The work tree; the agent's.
+    pub workspace: PathBuf,
+    /// Hand-offs; the host's, read-only inside.
+    pub input: PathBuf,
+    /// Artefacts; the agent's.
+    pub out: PathBuf,
+    /// The agent's home, for runs whose home is on disk.
+    pub home: PathBuf,
+    /// For the gateway's socket; the host's.
+    pub run: PathBuf,
+}
+
+impl RunDir {
+    pub(super) fn below(root: PathBuf) -> Self {
+        RunDir {
+            workspace: root.join("workspace"),
+            input: root.join("in"),
+            out: root.join("out"),
+            home: root.join("home"),
+            run: root.join("run"),
+            root,
+        }
+    }
+}
+
+/// What an attempt starts from.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub run: RunKey,
+    pub mirror: Mirror,
+    pub commit: CommitId,
+    /// Where the sandbox will see the task's bare repository (see [`Workspace::lend`]); none for no `.git` at all.
+    pub lender: Option<PathBuf>,
+}
+
+/// Questions to `cat-file` that may be open at once; all of them fit into a pipe's 64 KiB, so nobody waits for anybody.
+const WINDOW: usize = 256;
+
+impl Workspace {
+    /// Makes the directory of a run anew and writes the commit's tree into it. Remarks tell of what could not be written.
+    pub async fn prepare(&self, attempt: &Attempt) -> Result<(RunDir, Vec<String>)> {
+        let dir = self.run_dir(attempt.run);
+        let format = self.need_commit(&attempt.mirror, &attempt.commit).await?;
+        let (folders, agent) = (dir.clone(), self.config.agent);
+        blocking(move || make_folders(&folders, agent)).await?;
+        let remarks = self.export(&attempt.mirror, &attempt.commit, &dir.workspace).await?;
+        if let Some(lender) = &attempt.lender {
+            self.write_comfort(attempt, format, lender, &dir).await?;
+        }
+        Ok((dir, remarks))
+    }
+
+    /// Writes a commit's tree into an empty folder, as the agent's.
+    async fn export(&self, mirror: &Mirror, commit: &CommitId, top: &Path) -> Result<Vec<String>> {
+        let call = self.git.on(&mirror.dir, "cat-file").arg("--batch").stdin(Stdin::Piped).stdout(Stdout::Piped);
+        let mut running = self.git.stream(call).await?;
+        let ask = running.take_stdin().expect("asked for a pipe");
+        let blobs = Blobs::new(running.take_stdout().expect("asked for a pipe"));
+        let (top, owner) = (top.to_owned(), self.config.agent);
+        let work = self.with_tree(mirror, commit, move |mut entries| {
+            let mut writer = Writer::new(&top, owner, ask, blobs)?;
+            while let Some(entry) = entries.next().map_err(Error::io("read a tree"))? {
+                let kind = entry.kind().map_err(Error::io("read a tree"))?;
+                writer.add(entry.path, kind, &entry.id)?;
+            }
+            writer.finish()
+        });
+        let (remarks, ended) = tokio::join!(work, running.finish());
+        let remarks = remarks?;
+        self.git.check("cat-file", ended.map_err(git::Error::from)?)?;
+        Ok(remarks)
+    }
+}
+
+fn make_folders(dir: &RunDir, agent: User) -> Result<()> {
+    let what = |path: &Path| format!("create {}", path.display());
+    remove_tree(&dir.root).map_err(Error::io(format!("remove {}", dir.root.display())))?;
+    for (path, is_agents) in [
+        (&dir.root, false),
+        (&dir.workspace, true),
+        (&dir.input, false),
+        (&dir.out, true),
+        (&dir.home, true),
+        (&dir.run, false),
+    ] {
+        std::fs::create_dir(path).map_err(Error::io(what(path)))?;
+        let folder = walk::open_top(path).map_err(Error::io(what(path)))?;
+        let owner = is_agents.then_some(agent);
+        finish_entry(folder.as_fd(), Mode::from_raw_mode(0o755), owner).map_err(Error::io(what(path)))?;
+    }
+    Ok(())
+}
+
+/// Gives an open file or folder its mode and owner, whatever the umask.
+pub(super) fn finish_entry(fd: BorrowedFd<'_>, mode: Mode, owner: Option<User>) -> io::Result<()> {
+    rustix::fs::fchmod(fd, mode)?;
+    match owner.filter(|owner| *owner != User::current()) {
+        Some(User { uid, gid }) => Ok(rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?),
+        None => Ok(()),
+    }
+}
+
+struct Writer<W: Write, R> {
+    owner: User,
+    ask: BufWriter<W>,
+    blobs: Blobs<R>,
+    /// Asked for and not answered yet.
+    open: VecDeque<(Vec<u8>, Kind)>,
+    /// Folders from the top to the current one; the path's length before each name.
+    folders: Vec<(OwnedFd, Vec<u8>)>,
+    remarks: Vec<String>,
+}
+
+impl<W: Write, R: io::Read> Writer<W, R> {
+    fn new(top: &Path, owner: User, ask: W, blobs: Blobs<R>) -> Result<Self> {
+        let top = walk::open_top(top).map_err(Error::io(format!("open {}", top.display())))?;
+        let (ask, open) = (BufWriter::new(ask), VecDeque::new());
+        Ok(Writer { owner, ask, blobs, open, folders: vec![(top, Vec::new())], remarks: Vec::new() })
+    }
+
+    /// Asks for the next file's content, writing answered ones when too many are open.
+    fn add(&mut self, path: Vec<u8>, kind: Kind, id: &str) -> Result<()> {
+        names::check_path(&path).map_err(|why| Error::BadTree { path: names::show(&path), why })?;
+        if kind == Kind::Submodule {
+            self.remarks.push(format!("{} is a submodule; its folder is left empty", names::show(&path)));
+        } else {
+            writeln!(self.ask, "{id}").map_err(Error::io("ask git cat-file"))?;
+        }
+        self.open.push_back((path, kind));
+        if self.open.len() >= WINDOW {
+            self.ask.flush().map_err(Error::io("ask git cat-file"))?;
+            while self.open.len() > WINDOW / 2 {
+                self.write_next()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<String>> {
+        self.ask.flush().map_err(Error::io("ask git cat-file"))?;
+        while !self.open.is_empty() {
+            self.write_next()?;
+        }
+        Ok(self.remarks)
+    }
+
+    fn write_next(&mut self) -> Result<()> {
+        let (path, kind) = self.open.pop_front().expect("callers look first");
+        let what = || format!("write {}", names::show(&path));
+        let cut = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        self.go_to(&path[..cut]).map_err(Error::io(what()))?;
+        let name = &path[cut..];
+        let folder = self.folders.last().expect("the top is never left").0.as_fd();
+        if kind == Kind::Submodule {
+            return make_folder(folder, name, self.owner).map(drop).map_err(Error::io(what()));
+        }
+        let Some(size) = self.blobs.header().map_err(Error::io("read from git cat-file"))? else {
+            return Err(Error::BadTree { path: names::show(&path), why: "has no content in the mirror" });
+        };
+        let mode = match kind {
+            Kind::Symlink => {
+                let mut target = Vec::new();
+                self.blobs.copy(size.min(names::MAX_PATH as u64 + 1), &mut target).map_err(Error::io(what()))?;
+                return link(folder, name, target, self.owner).map_err(Error::io(what()));
+            }
+            Kind::Executable => 0o755,
+            Kind::Regular | Kind::Submodule => 0o644,
+        };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR).map_err(|error| Error::io(what())(error.into()))?;
+        let mut file = File::from(fd);
+        self.blobs.copy(size, &mut file).map_err(Error::io(what()))?;
+        finish_entry(file.as_fd(), Mode::from_raw_mode(mode), Some(self.owner)).map_err(Error::io(what()))
+    }
+
+    /// Makes `folder` (empty or ending in `/`) the current one, creating what is missing on the way.
+    fn go_to(&mut self, folder: &[u8]) -> io::Result<()> {
+        while self.folders.last().is_some_and(|(_, path)| !folder.starts_with(path)) {
+            self.folders.pop();
+        }
+        loop {
+            let (current, path) = self.folders.last().expect("every path starts with the top's empty one");
+            let rest = &folder[path.len()..];
+            let Some(slash) = rest.iter().position(|byte| *byte == b'/') else { return Ok(()) };
+            let opened = make_folder(current.as_fd(), &rest[..slash], self.owner)?;
+            let path = folder[..path.len() + slash + 1].to_vec();
+            self.folders.push((opened, path));
+        }
+    }
+}
+
+/// Makes a folder, or opens the one that is there.
+fn make_folder(parent: BorrowedFd<'_>, name: &[u8], owner: User) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) => {
+            let folder = walk::open_folder(parent, name)?;
+            finish_entry(folder.as_fd(), Mode::from_raw_mode(0o755), Some(owner))?;
+            Ok(folder)
+        }
+        Err(rustix::io::Errno::EXIST) => walk::open_folder(parent, name),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn link(folder: BorrowedFd<'_>, name: &[u8], target: Vec<u8>, owner: User) -> io::Result<()> {
+    rustix::fs::symlinkat(target, folder, name)?;
+    if owner != User::current() {
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}
