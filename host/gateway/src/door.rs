@@ -1,7 +1,7 @@
 //! The socket of one run: who may come in, how many at once, and when it ends.
 
 use crate::{
-    Notice, Rule, Verdict,
+    Notice, Rule,
     refusal::Refusal,
     request::{self, Entry},
     response::{self, Body},
@@ -176,6 +176,10 @@ impl Hall {
             .await;
         if let Err(error) = served {
             tracing::debug!(run = %self.run.key, %error, "connection ended");
+            if error.is_parse() {
+                let run = Arc::clone(&self.run);
+                self.run.tasks.spawn(async move { request::malformed(run, peer).await });
+            }
         }
     }
 
@@ -192,12 +196,10 @@ impl Hall {
             return;
         }
         let refusal = Refusal::new(Rule::Peer, why);
-        let mut entry = Entry::open(&self.run, peer);
-        entry.row.verdict = Verdict::Refused { rule: Rule::Peer, pointer: None };
-        if entry.finish(StatusCode::FORBIDDEN).await.is_err() {
+        let entry = Entry::open(&self.run, peer);
+        if entry.refuse(Rule::Peer, StatusCode::FORBIDDEN).await.is_err() {
             return;
         }
-        self.run.count_refusal();
         let (_, response) = response::refused(&refusal, &self.run.upstream.host);
         let Ok(body) = response.into_body().collect().await else { return };
         let body = body.to_bytes();

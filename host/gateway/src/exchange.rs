@@ -122,8 +122,8 @@ async fn pass(mut entry: Entry, ready: Ready, charge: Charge, upstream: Response
         End::Dropped => Some("the model provider dropped the connection"),
         End::Silent => Some("the model provider went silent"),
     };
-    if let Some(complaint) = complaint {
-        entry.row.verdict = Verdict::Failed(complaint.into());
+    if let Some(why) = complaint.or(entry.row.estimated.then_some("the response ended without its usage")) {
+        entry.row.verdict = Verdict::Failed(why.into());
     }
     let recorded = entry.finish(StatusCode::OK).await;
     // The body ends well when its sender is dropped. The client sees the end only once the row is durable.
@@ -151,7 +151,8 @@ async fn explain(
     let (parts, body) = upstream.into_parts();
     let status = parts.status;
     if !status.is_client_error() && !status.is_server_error() {
-        let message = format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
+        let message =
+            format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
         entry.row.verdict = Verdict::Failed(format!("status {}", status.as_u16()));
         settle(&mut entry, charge, &ready, ready.worst.used());
         return entry.close(StatusCode::BAD_GATEWAY, &message, Retry::Never, answer).await;
@@ -159,9 +160,8 @@ async fn explain(
     charge.refund();
     if status == StatusCode::UNAUTHORIZED {
         let secret = run.egress[ready.egress].secret.clone();
-        let message = format!(
-            "borg: the model provider rejected the host's credential `{secret}`; an operator has to renew it"
-        );
+        let message =
+            format!("borg: the model provider rejected the host's credential `{secret}`; an operator has to renew it");
         run.tell(Notice::CredentialRejected { secret });
         let response = response::error(status, "authentication_error", &message, Retry::Never);
         return entry.answer(status, response, answer).await;
@@ -172,7 +172,9 @@ async fn explain(
     let (kind, message) = read_error(body, &parts.headers, &run)
         .await
         .filter(|(kind, message)| ![kind, message].iter().any(|text| text.contains(credential.secret().expose())))
-        .unwrap_or_else(|| ("api_error".into(), format!("the model provider answered with status {}", status.as_u16())));
+        .unwrap_or_else(|| {
+            ("api_error".into(), format!("the model provider answered with status {}", status.as_u16()))
+        });
     let mut response = response::error(status, &kind, &message, Retry::Open);
     let own = response.headers().clone();
     response::pass_headers(&parts.headers, response.headers_mut());

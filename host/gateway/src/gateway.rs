@@ -26,7 +26,9 @@ const LONGEST_PATH: usize = 107;
 pub enum Error {
     #[error("the address of the model provider cannot be used")]
     Base(#[from] BaseError),
-    #[error("the socket path `{path}` is {length} bytes long, more than the {LONGEST_PATH} a socket can have: use a shorter data directory")]
+    #[error(
+        "the socket path `{path}` is {length} bytes long, more than the {LONGEST_PATH} a socket can have: use a shorter data directory"
+    )]
     LongPath { path: PathBuf, length: usize },
     #[error("`{0}` is there and is not a socket: move it away")]
     NotASocket(PathBuf),

@@ -35,8 +35,8 @@ pub use gateway::{Error, Gateway};
 pub use ledger::{Ledger, LedgerError, Row, Verdict};
 pub use notice::Notice;
 pub use refusal::Rule;
-pub use upstream::BaseError;
 pub use secret::{Credential, Secret, SecretError, Secrets};
+pub use upstream::BaseError;
 
 /// A boxed future, the form in which [`Secrets`] and [`Ledger`] answer so that they can be trait objects.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

@@ -38,15 +38,14 @@ pub(crate) struct Worst {
 }
 
 impl Worst {
-    /// For a body of this many bytes: a token per four bytes, which is on the high side for JSON-escaped text and far
-    /// too high for images.
+    /// For a body of this many bytes, at a token per four. JSON escapes and base64 make the real count lower; text that is
+    /// neither English nor code can make it higher.
     pub fn of(body_bytes: usize, max_tokens: u32) -> Worst {
         Worst { input_tokens: (body_bytes as u64).div_ceil(4), output_tokens: max_tokens.into() }
     }
 
     pub fn used(&self) -> Used {
-        let usage =
-            Usage { input_tokens: self.input_tokens, output_tokens: self.output_tokens, ..Usage::default() };
+        let usage = Usage { input_tokens: self.input_tokens, output_tokens: self.output_tokens, ..Usage::default() };
         Used { usage, hour_writes: 0, estimated: true }
     }
 }
@@ -311,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_delta_without_a_reason_to_stop_is_not_the_end() {
-        let text = String::from_utf8(STREAM.to_vec()).unwrap().replace(r#""stop_reason":"end_turn""#, r#""stop_reason":null"#);
+        let text =
+            String::from_utf8(STREAM.to_vec()).unwrap().replace(r#""stop_reason":"end_turn""#, r#""stop_reason":null"#);
         let used = settle(text.as_bytes());
         assert!(used.estimated);
         assert_eq!(used.usage.output_tokens, WORST.output_tokens);
@@ -319,8 +319,10 @@ mod tests {
 
     #[test]
     fn an_error_of_the_providers_costs_what_passed() {
-        let mut bytes = STREAM[..find("event: message_delta")].to_vec();
-        bytes.extend(b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n");
+        let mut bytes = STREAM[..find("event: message_delta\n")].to_vec();
+        bytes.extend(
+            b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n",
+        );
         let used = settle(&bytes);
         assert!(used.estimated && used.usage.output_tokens < 2000 && used.usage.output_tokens >= 97, "{used:?}");
     }
@@ -353,11 +355,8 @@ mod tests {
     #[test]
     fn hour_long_writes_cost_double_input() {
         let price = Price { input: 3_000_000, output: 15_000_000, cache_read: 300_000, cache_write: 3_750_000 };
-        let used = Used {
-            usage: Usage { cache_write_tokens: 1000, ..Usage::default() },
-            hour_writes: 400,
-            estimated: false,
-        };
+        let used =
+            Used { usage: Usage { cache_write_tokens: 1000, ..Usage::default() }, hour_writes: 400, estimated: false };
         assert_eq!(used.cost(&price), MicroUsd(600 * 15 / 4 + 400 * 6));
     }
 

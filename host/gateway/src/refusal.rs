@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Rule {
     /// The process at the other end is not the one admitted, or nobody was admitted in time.
     Peer,
+    /// The head of a request is no HTTP, or over a limit.
+    Head,
     /// The method and path are not one of the two that exist here.
     Route,
     Query,
@@ -32,6 +34,7 @@ impl Rule {
     pub fn as_str(self) -> &'static str {
         match self {
             Rule::Peer => "peer",
+            Rule::Head => "head",
             Rule::Route => "route",
             Rule::Query => "query",
             Rule::Header => "header",
@@ -73,12 +76,18 @@ impl Refusal {
             Rule::Route | Rule::Query => {
                 "only POST /v1/messages and /v1/messages/count_tokens exist here; other hosts and paths are not granted to this run"
             }
-            Rule::Header | Rule::Body | Rule::BodySize | Rule::Json => "no policy line allows this; change the request",
+            Rule::Head | Rule::Header | Rule::Body | Rule::BodySize | Rule::Json => {
+                "no policy line allows this; change the request"
+            }
             Rule::Beta => "an operator can add the token to `betas` of the run's `[egress.NAME]` in policies/",
             Rule::Credential => "send the placeholder key the run was given; the host puts the real one in",
-            Rule::Field => "no policy line allows this; leave the field out (server-side tools, file ids and URL sources are not granted)",
+            Rule::Field => {
+                "no policy line allows this; leave the field out (server-side tools, file ids and URL sources are not granted)"
+            }
             Rule::Model => "an operator can add the model to `models` of the run's `[egress.NAME]` in policies/",
-            Rule::Price => "an operator can add the model's list price to `prices` of the run's `[egress.NAME]` in policies/",
+            Rule::Price => {
+                "an operator can add the model's list price to `prices` of the run's `[egress.NAME]` in policies/"
+            }
             Rule::Shut => "nothing more is let through for this run; see its log",
         };
         Refusal { rule, detail: detail.into(), pointer: None, ask: ask.into() }

@@ -69,6 +69,14 @@ pub(crate) async fn serve(run: Arc<Run>, peer: i32, request: Request<Incoming>, 
     }
 }
 
+/// Records what could not be read as HTTP; the parser has answered it already, with 400, 414 or 431.
+pub(crate) async fn malformed(run: Arc<Run>, peer: i32) {
+    if !run.is_shut() {
+        // A failure shuts the door and is told; there is nobody to answer here.
+        let _ = Entry::open(&run, peer).refuse(Rule::Head, StatusCode::BAD_REQUEST).await;
+    }
+}
+
 /// Head, body, model, betas, in this order.
 async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready, Refusal> {
     let run = Arc::clone(&entry.run);
@@ -171,6 +179,15 @@ impl Entry {
         }
     }
 
+    /// Records a refusal that was not a request yet.
+    pub async fn refuse(mut self, rule: Rule, status: StatusCode) -> Result<(), ()> {
+        let run = Arc::clone(&self.run);
+        self.row.verdict = Verdict::Refused { rule, pointer: None };
+        self.finish(status).await?;
+        run.count_refusal();
+        Ok(())
+    }
+
     /// Records the row as it stands; an error means that the door is shut.
     pub async fn finish(mut self, status: StatusCode) -> Result<(), ()> {
         self.row.status = status.as_u16();
@@ -181,6 +198,9 @@ impl Entry {
 
 /// What everybody hears once the door is shut.
 pub(crate) fn shut(host: &str) -> Response<Body> {
-    let refusal = Refusal::new(Rule::Shut, "the door of this run is shut (failed ledger, too many refusals, or the end of the run)");
+    let refusal = Refusal::new(
+        Rule::Shut,
+        "the door of this run is shut (failed ledger, too many refusals, or the end of the run)",
+    );
     response::refused(&refusal, host).1
 }

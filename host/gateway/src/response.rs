@@ -34,7 +34,7 @@ pub(crate) fn refused(refusal: &Refusal, host: &str) -> (StatusCode, Response<Bo
     use crate::Rule;
     let (status, kind) = match refusal.rule {
         Rule::BodySize => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
-        Rule::Body | Rule::Json => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+        Rule::Head | Rule::Body | Rule::Json => (StatusCode::BAD_REQUEST, "invalid_request_error"),
         Rule::Peer
         | Rule::Route
         | Rule::Query

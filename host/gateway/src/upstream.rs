@@ -91,7 +91,12 @@ impl Upstream {
     }
 
     /// Sends one request and waits for the head of its response, however long that takes.
-    pub async fn send(&self, head: &Head, credential: &Credential, body: Bytes) -> Result<Response<Incoming>, SendError> {
+    pub async fn send(
+        &self,
+        head: &Head,
+        credential: &Credential,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, SendError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri(head.route, head.beta_query);
@@ -128,7 +133,8 @@ fn headers(head: &Head, credential: &Credential) -> Result<HeaderMap, SendError>
     value.set_sensitive(true);
     headers.insert(name, value);
     if !betas.is_empty() {
-        let list = HeaderValue::from_str(&betas.join(",")).expect("tokens were checked to be ASCII letters, digits and -_.");
+        let list =
+            HeaderValue::from_str(&betas.join(",")).expect("tokens were checked to be ASCII letters, digits and -_.");
         headers.insert("anthropic-beta", list);
     }
     Ok(headers)

@@ -120,7 +120,9 @@ fn check_credentials(headers: &HeaderMap, placeholder: &str) -> Result<(), Refus
     });
     match keys.chain(tokens).all(|given| given == placeholder.as_bytes()) {
         true => Ok(()),
-        false => Err(Refusal::new(Rule::Credential, "the request carries a credential that is not this run's placeholder")),
+        false => {
+            Err(Refusal::new(Rule::Credential, "the request carries a credential that is not this run's placeholder"))
+        }
     }
 }
 

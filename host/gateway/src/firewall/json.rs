@@ -110,7 +110,7 @@ mod tests {
             (wide.as_str(), "more values"),
             ("{} {}", "trailing characters"),
             ("1e999", "out of range"),
-            (r#"{"a":"\ud800"}"#, "surrogate"),
+            (r#"{"a":"\ud800"}"#, "hex escape"),
             ("", "EOF"),
             ("\u{feff}{}", "expected value"),
             ("NaN", "expected"),

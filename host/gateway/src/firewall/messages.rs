@@ -25,12 +25,8 @@ static TEXT_BLOCK: [Field; 2] = [need("text", &TEXT), may("cache_control", &CACH
 static IMAGE_BLOCK: [Field; 2] = [need("source", &IMAGE_SOURCE), may("cache_control", &CACHE)];
 static IMAGE_SOURCE: Shape = Shape::Tagged(&[("base64", &[need("media_type", &IMAGE_TYPE), need("data", &TEXT)])]);
 static IMAGE_TYPE: Shape = Shape::Word(&["image/png", "image/jpeg", "image/gif", "image/webp"]);
-static DOCUMENT_BLOCK: [Field; 4] = [
-    need("source", &DOCUMENT_SOURCE),
-    may("title", &TEXT),
-    may("context", &TEXT),
-    may("cache_control", &CACHE),
-];
+static DOCUMENT_BLOCK: [Field; 4] =
+    [need("source", &DOCUMENT_SOURCE), may("title", &TEXT), may("context", &TEXT), may("cache_control", &CACHE)];
 static DOCUMENT_SOURCE: Shape = Shape::Tagged(&[
     ("base64", &[need("media_type", &PDF), need("data", &TEXT)]),
     ("text", &[need("media_type", &PLAIN), need("data", &TEXT)]),
@@ -45,10 +41,7 @@ static BLOCK: Shape = Shape::Tagged(&[
     ("document", &DOCUMENT_BLOCK),
     ("thinking", &[need("thinking", &TEXT), need("signature", &TEXT)]),
     ("redacted_thinking", &[need("data", &TEXT)]),
-    (
-        "tool_use",
-        &[need("id", &TEXT), need("name", &TEXT), need("input", &FREE), may("cache_control", &CACHE)],
-    ),
+    ("tool_use", &[need("id", &TEXT), need("name", &TEXT), need("input", &FREE), may("cache_control", &CACHE)]),
     (
         "tool_result",
         &[need("tool_use_id", &TEXT), may("content", &RESULT), may("is_error", &BOOL), may("cache_control", &CACHE)],

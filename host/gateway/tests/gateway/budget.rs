@@ -1,0 +1,233 @@
+//! Each of the four limits stops the next request, in words, and what is used is settled whatever happens to the stream.
+
+use crate::support::{Answer, BODY, PLENTY, PRICE, Piece, STREAM, World, cut_sse, json, sse_head};
+use borg_core::budget::{Budget, Cap, MicroUsd, Spent, Usage};
+use borg_gateway::{Notice, Verdict};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    sync::Notify,
+};
+
+/// What [`STREAM`] tells.
+const TOLD: Usage = Usage { input_tokens: 1200, output_tokens: 97, cache_read_tokens: 500, cache_write_tokens: 300 };
+
+/// Its cost: 100 of the writes are kept for an hour and cost 10 per token more than input would.
+fn told_cost() -> MicroUsd {
+    PRICE.cost(&TOLD) + MicroUsd(100 * (10_000_000 - 6_250_000) / 1_000_000)
+}
+
+fn position(needle: &str) -> usize {
+    STREAM.windows(needle.len()).position(|window| window == needle.as_bytes()).unwrap()
+}
+
+fn assert_capped(answer: &Answer, cap: Cap) {
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let told = answer.json();
+    assert_eq!((&told["type"], &told["error"]["type"]), (&"error".into(), &"invalid_request_error".into()));
+    let message = answer.message();
+    assert!(message.starts_with(&format!("borg: budget reached: {cap} (")), "{message}");
+    assert!(answer.head.contains("x-should-retry: false"));
+}
+
+#[tokio::test]
+async fn each_limit_stops_the_next_request() {
+    for (cap, allowance, served) in [
+        (Cap::Turns, Budget { turns: 2, ..PLENTY }, 2),
+        (Cap::Tokens, Budget { tokens: TOLD.total() + 1, ..PLENTY }, 2),
+        (Cap::Cost, Budget { cost: told_cost(), ..PLENTY }, 1),
+        (Cap::Wall, Budget { wall_ms: 0, ..PLENTY }, 0),
+    ] {
+        let mut world = World::with(|_| {}, |access| access.allowance = allowance).await;
+        for _ in 0..served {
+            assert_eq!(world.post(BODY).await.status, 200);
+            assert_eq!(world.door.cap(), None, "a budget used up is no cap until somebody asks for more");
+        }
+        for _ in 0..2 {
+            assert_capped(&world.post(BODY).await, cap);
+        }
+        assert_eq!(world.door.cap(), Some(cap));
+        assert_eq!(world.upstream.got().len(), served);
+        assert_eq!(world.book.rows().pop().unwrap().verdict, Verdict::Capped(cap));
+        let mut capped = 0;
+        while let Ok(notice) = world.news.try_recv() {
+            capped += usize::from(notice == Notice::Capped(cap));
+        }
+        assert_eq!(capped, 1);
+    }
+}
+
+#[tokio::test]
+async fn usage_and_cost_are_settled_and_told() {
+    let allow = Budget { cost: MicroUsd(told_cost().0 * 4), ..PLENTY };
+    let mut world = World::with(|_| {}, |access| access.allowance = allow).await;
+    for _ in 0..4 {
+        assert_eq!(world.post(BODY).await.status, 200);
+    }
+    for percent in [50, 75, 90] {
+        assert_eq!(world.news.recv().await.unwrap(), Notice::Reached { percent, of: Cap::Cost });
+    }
+    let row = world.book.rows().pop().unwrap();
+    assert_eq!((row.usage, row.cost, row.estimated), (Some(TOLD), told_cost(), false));
+    assert_eq!((row.verdict, row.status, row.model.as_str()), (Verdict::Allowed, 200, "claude-opus-4-8"));
+    assert_eq!((row.bytes_in, row.bytes_out), (BODY.len() as u64, STREAM.len() as u64));
+    let spent = world.door.spent();
+    let sum = TOLD + TOLD + TOLD + TOLD;
+    assert_eq!(Spent { wall_ms: 0, ..spent }, Spent { turns: 4, usage: sum, cost: allow.cost, wall_ms: 0 });
+}
+
+#[tokio::test]
+async fn the_message_tells_figures_of_the_whole_task() {
+    let before = Spent { cost: MicroUsd(150_000), ..Spent::default() };
+    let allow = Budget { cost: MicroUsd(1), ..PLENTY };
+    let world = World::with(|_| {}, |access| (access.allowance, access.spent_before) = (allow, before)).await;
+    world.post(BODY).await;
+    let message = world.post(BODY).await.message();
+    assert!(message.contains("cost ($0.16") && message.contains("of $0.1501)"), "{message}");
+}
+
+#[tokio::test]
+async fn counting_tokens_costs_nothing_but_ends_with_the_budget() {
+    let world = World::with(|_| {}, |access| access.allowance.turns = 1).await;
+    let body = r#"{"model":"claude-opus-4-8","messages":[{"role":"user","content":"hi"}],"tools":[]}"#;
+    let count = |_| world.send(crate::support::post("/v1/messages/count_tokens?beta=true", "", body));
+    for n in 0..3 {
+        world.upstream.reply(json(200, "", r#"{"input_tokens":10}"#));
+        let answer = count(n).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"input_tokens":10}"#));
+    }
+    assert_eq!(world.upstream.got()[0].line, "POST /v1/messages/count_tokens?beta=true HTTP/1.1");
+    assert_eq!((world.door.spent().turns, world.door.spent().cost), (0, MicroUsd(0)));
+    assert_eq!(world.post(BODY).await.status, 200);
+    assert_capped(&count(0).await, Cap::Turns);
+    // What only makes sense when something is generated is not allowed here.
+    let row = world.send(crate::support::post("/v1/messages/count_tokens", "", BODY)).await;
+    assert_eq!(row.json()["borg"]["pointer"], "/max_tokens");
+}
+
+#[tokio::test]
+async fn plain_answers_are_metered_too() {
+    let world = World::new().await;
+    let text = r#"{"type":"message","content":[],"usage":{"input_tokens":11,"output_tokens":5}}"#;
+    world.upstream.reply(json(200, "", text));
+    assert_eq!(world.post(&BODY.replace("true", "false")).await.body, text);
+    let row = world.book.rows().pop().unwrap();
+    assert_eq!(row.usage, Some(Usage { input_tokens: 11, output_tokens: 5, ..Usage::default() }));
+    assert!(!row.estimated);
+}
+
+#[tokio::test]
+async fn a_stream_cut_at_any_byte_is_settled() {
+    let world = World::new().await;
+    let (told_input, told_all) = (position("event: ping"), position("event: message_stop"));
+    for end in 0..STREAM.len() {
+        world.upstream.reply(cut_sse(STREAM, end));
+        let answer = world.post(BODY).await;
+        assert_eq!(answer.status, 200);
+        let row = world.book.rows().pop().unwrap();
+        assert_eq!(world.book.rows().len(), end + 1);
+        let usage = row.usage.unwrap();
+        assert_eq!(row.estimated, end < told_all, "cut at {end}");
+        assert_eq!(row.verdict, Verdict::Failed("the model provider dropped the connection".into()), "cut at {end}");
+        assert_eq!(usage.output_tokens, if end < told_all { 100 } else { 97 }, "cut at {end}");
+        assert_eq!(
+            usage.input_tokens,
+            if end < told_input { BODY.len().div_ceil(4) as u64 } else { 1200 },
+            "cut at {end}"
+        );
+        // The client gets what came; then an error event where one fits, else a cut connection.
+        let came = String::from_utf8_lossy(&STREAM[..end]);
+        let fits = came.is_empty() || came.ends_with("\n\n");
+        assert_eq!(answer.cut, !fits, "cut at {end}: {answer:?}");
+        let rest = answer.body.strip_prefix(&*came).unwrap_or_else(|| panic!("cut at {end}: {answer:?}"));
+        assert_eq!(rest.starts_with("event: error\ndata: {\"type\":\"error\""), fits, "cut at {end}");
+    }
+    let costs = world.book.rows().iter().map(|row| row.cost.0).sum::<u64>();
+    assert_eq!(world.door.spent().cost, MicroUsd(costs), "ledger and account agree");
+}
+
+/// Sends `BODY` and reads until `until` has come.
+async fn read_until(world: &World, until: &str) -> UnixStream {
+    let mut stream = UnixStream::connect(&world.socket).await.unwrap();
+    stream.write_all(crate::support::post("/v1/messages", "", BODY).as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(until) {
+        assert_ne!(stream.read_buf(&mut text).await.unwrap(), 0, "ended before `{until}`");
+    }
+    stream
+}
+
+/// The stream with a pause in its middle.
+fn paused() -> (Vec<Piece>, Arc<Notify>) {
+    let (go, middle) = (Arc::new(Notify::new()), position("event: content_block_stop"));
+    let first = [sse_head(STREAM.len()), STREAM[..middle].to_vec()].concat();
+    (vec![Piece::Bytes(first), Piece::Pause(go.clone()), Piece::Bytes(STREAM[middle..].to_vec())], go)
+}
+
+#[tokio::test]
+async fn events_reach_the_client_while_the_stream_goes_on() {
+    let world = World::new().await;
+    let (reply, go) = paused();
+    world.upstream.reply(reply);
+    let mut stream = read_until(&world, "signature_delta").await;
+    assert!(world.book.rows().is_empty());
+    go.notify_one();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("message_stop"));
+    assert_eq!(world.book.rows().len(), 1, "the row is there before the client sees the end");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_drained_for_its_usage() {
+    let world = World::new().await;
+    let (reply, go) = paused();
+    world.upstream.reply(reply);
+    drop(read_until(&world, "signature_delta").await);
+    go.notify_one();
+    let row = world.book.written(1).await.pop().unwrap();
+    assert_eq!((row.usage, row.cost, row.estimated), (Some(TOLD), told_cost(), false));
+}
+
+#[tokio::test]
+async fn draining_ends() {
+    let world = World::with(|limits| limits.drain_time = Duration::from_millis(50), |_| {}).await;
+    let (mut reply, _) = paused();
+    reply[1] = Piece::Hang;
+    world.upstream.reply(reply);
+    drop(read_until(&world, "signature_delta").await);
+    let row = world.book.written(1).await.pop().unwrap();
+    assert_eq!((row.usage.unwrap().output_tokens, row.estimated), (100, true));
+    // The same before the provider's first byte.
+    world.upstream.reply([Piece::Hang]);
+    let mut stream = UnixStream::connect(&world.socket).await.unwrap();
+    stream.write_all(crate::support::post("/v1/messages", "", BODY).as_bytes()).await.unwrap();
+    world.upstream.arrived(2).await;
+    drop(stream);
+    let row = world.book.written(2).await.pop().unwrap();
+    assert_eq!((row.usage.unwrap().output_tokens, row.estimated), (100, true));
+    assert_eq!(world.door.spent().turns, 2);
+}
+
+#[tokio::test]
+async fn requests_at_once_cannot_share_what_is_left() {
+    let world = World::with(|limits| limits.in_flight = 1, |access| access.allowance.cost = MicroUsd(1)).await;
+    let (reply, go) = paused();
+    world.upstream.reply(reply);
+    let first = read_until(&world, "signature_delta").await;
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            let socket = world.socket.clone();
+            tokio::spawn(async move {
+                crate::support::send(&socket, crate::support::post("/v1/messages", "", BODY).as_bytes()).await
+            })
+        })
+        .collect();
+    go.notify_one();
+    for answer in waiting {
+        assert_capped(&answer.await.unwrap(), Cap::Cost);
+    }
+    assert_eq!(world.upstream.got().len(), 1);
+    drop(first);
+}

@@ -1,0 +1,10 @@
+//! The gateway against a stand-in for the provider, through its real socket. One module per question.
+#![cfg(test)]
+
+mod bodies;
+mod budget;
+mod door;
+mod faults;
+mod heads;
+mod recorded;
+mod support;
