@@ -18,6 +18,7 @@ impl Guest for Hostile {
         PersonaInfo { name: "hostile".into(), summary: "attacks its host".into(), produces: vec![], extra: vec![] }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what the clock shows here is under test")]
     fn brief(work: Work) -> Result<Assignment, String> {
         let settings: serde_json::Value = serde_json::from_str(&work.settings).map_err(|e| e.to_string())?;
         let prompt = match settings["mode"].as_str().unwrap_or_default() {
