@@ -1,7 +1,7 @@
 //! Who may come in, and how a door ends.
 
 use crate::support::{BODY, PLACEHOLDER, Piece, STREAM, World, access, own_pid, parse, post, send, sse_head};
-use borg_gateway::{Error, Gateway, Rule, Verdict};
+use borg_gateway::{BaseError, Error, Gateway, Rule, Verdict};
 use std::{
     io::{Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream as StdStream},
@@ -213,6 +213,16 @@ async fn settings_that_would_leak_are_refused() {
         let mut access = access(&world.socket.with_extension("other"));
         access.placeholder_key = placeholder.into();
         assert!(matches!(world.gateway.open(access).await.err(), Some(Error::Placeholder)), "{PLACEHOLDER}");
+    }
+}
+
+#[tokio::test]
+async fn the_default_is_https_with_the_systems_authorities() {
+    let world = World::new().await;
+    // A machine without certificates is told so; anything else would be a fault of ours.
+    match Gateway::new(borg_gateway::Config::default(), world.keys.clone(), world.book.clone()) {
+        Ok(_) | Err(Error::Base(BaseError::Roots(_))) => {}
+        Err(other) => panic!("{other:?}"),
     }
 }
 
