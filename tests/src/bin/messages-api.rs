@@ -12,10 +12,8 @@ fn main() -> anyhow::Result<()> {
     println!("ANTHROPIC_BASE_URL={}", api.url());
     let (mut shown, mut told) = (0, 0);
     loop {
-        // Waits for ever: a time-out only means that nothing came.
-        if api.wait_until(Duration::from_secs(3600), |seen| seen.len() > shown).is_err() {
-            continue;
-        }
+        // Woken by a request, and now and then for what was found wrong with the last one.
+        let _came = api.wait_until(Duration::from_secs(1), |seen| seen.len() > shown).is_ok();
         for seen in api.seen().iter().skip(shown) {
             shown += 1;
             println!("{} {} {} persona={}", seen.n, seen.method, seen.path, seen.persona.as_deref().unwrap_or("-"));
