@@ -58,11 +58,11 @@ pub enum Problem {
     #[error("the name `{name}` is taken by {by}: rename one of the two, in its manifest and in `describe`", by = by.display())]
     NameTaken { name: String, by: PathBuf },
     #[error(
-        "the component's digest is {found}, but policy pins `{name}` to {pinned}: restore the file, or after looking at the new one set `digest = \"{found}\"` in `[plugin.{name}]`"
+        "the component's digest is {found}, but policy pins `{name}` to {pinned}: restore the file, or after looking at the new one set `sha256 = \"{found}\"` in `[plugin.{name}]`"
     )]
     PinMismatch { name: String, pinned: Digest, found: Digest },
     #[error(
-        "policy is strict and does not pin `{name}`: add `digest = \"{found}\"` to `[plugin.{name}]`, or set `strict = false` in `[plugin-defaults]`"
+        "policy is strict and does not pin `{name}`: add `sha256 = \"{found}\"` to `[plugin.{name}]`, or set `strict = false` in `[plugin-defaults]`"
     )]
     Unpinned { name: String, found: Digest },
     #[error("{0}")]

@@ -1,7 +1,6 @@
 //! From a folder to a loaded plugin: find, check, compile, audit, bind, ask its name. Each step's refusal says what to do.
 
 use crate::{
-    api::GRANTABLE,
     cache::Cache,
     compile::Compiler,
     error::{CompileError, LoadError, Problem},
@@ -118,7 +117,7 @@ pub(crate) async fn load(
     let component = code(&digest, runtime, cache, compiler).await.map_err(|error| failed(Problem::Compile(error)))?;
     let names = Names::of(&component, &runtime.engine);
     let (log, clock) = permits.granted(&manifest);
-    names.audit(&manifest, log, clock).map_err(failed)?;
+    names.audit(&manifest, clock).map_err(failed)?;
 
     let world = |error: wasmtime::Error| Problem::Mismatch { world: manifest.world.clone(), why: format!("{error:#}") };
     let pre = runtime.linker(manifest.kind).instantiate_pre(&component).map_err(|error| failed(world(error)))?;
@@ -205,7 +204,7 @@ impl Names {
     }
 
     /// Refuses components of another world, and imports that are not for this kind, not asked for or not granted.
-    fn audit(&self, manifest: &Manifest, log: bool, clock: bool) -> Result<(), Problem> {
+    fn audit(&self, manifest: &Manifest, clock: bool) -> Result<(), Problem> {
         let (kind, name) = (manifest.kind, &manifest.name);
         let wanted = format!("borg:plugin/{kind}");
         if !self.exports.iter().any(|export| interface(export) == wanted) {
@@ -226,20 +225,20 @@ impl Names {
             return Err(Problem::Imports { kind, imports, remedy: remedy.to_owned() });
         }
         for import in &self.imports {
-            let Some((_, grant)) = GRANTABLE.into_iter().find(|(of, _)| *of == interface(import)) else { continue };
-            let (asked, needed_and_absent) = match grant {
-                "log" => (manifest.asks.log, false),
-                // A clock that stands still would be a lie, a log that goes nowhere is none.
-                _ => (manifest.asks.clock, !clock),
+            let (ask, asked) = match interface(import) {
+                "borg:plugin/log" => ("log", manifest.asks.log),
+                "borg:plugin/clock" => ("clock", manifest.asks.clock),
+                _ => continue,
             };
             if !asked {
-                return Err(Problem::Unasked { import: import.clone(), ask: grant });
+                return Err(Problem::Unasked { import: import.clone(), ask });
             }
-            if needed_and_absent {
-                return Err(Problem::NotGranted { name: name.clone(), grant });
+            // A log that goes nowhere is none; a clock that stands still would be a lie.
+            if ask == "clock" && !clock {
+                return Err(Problem::NotGranted { name: name.clone(), grant: ask });
             }
         }
-        tracing::debug!(%kind, plugin = %name, log, clock, imports = self.imports.len(), "audited");
+        tracing::debug!(%kind, plugin = %name, imports = self.imports.len(), "audited");
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 //! The manifest is a ceiling: a plugin never gets more than it asks for here, whatever policy says. Whether it gets that much is policy's.
 
 use crate::{
+    nearest::did_you_mean,
     settings::{Schema, Setting},
-    words::did_you_mean,
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};

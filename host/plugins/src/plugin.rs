@@ -7,6 +7,7 @@ use crate::{
 };
 use borg_core::id::Digest;
 use semver::Version;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// A component that was compiled, audited, bound to its world and asked who it is.
@@ -56,7 +57,8 @@ impl Plugin {
 }
 
 /// What people are shown of a plugin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Summary {
     pub kind: Kind,
     pub name: String,

@@ -9,11 +9,11 @@ use crate::{
     limits::Limits,
     load::{self, Found},
     manifest::{Kind, Manifest},
+    nearest::did_you_mean,
     plugin::{Plugin, Summary},
-    words::did_you_mean,
     world::{Bound, chat::Chat, executor::Executor, persona::Persona, rule::Rule},
 };
-use borg_core::id::Digest;
+use borg_core::{id::Digest, policy::PluginPolicy};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -32,45 +32,30 @@ pub struct Options {
     pub now_ms: fn() -> u64,
 }
 
-/// What policy says about plugins; may change while the host runs.
+/// What may change while the host runs.
 #[derive(Clone, Debug, Default)]
 pub struct Permits {
-    /// `log` of `[plugin-defaults]`.
-    pub log: bool,
-    /// `clock` of `[plugin-defaults]`.
-    pub clock: bool,
-    /// `[plugin.NAME]` where it differs from the defaults.
-    pub grants: BTreeMap<String, Grant>,
-    /// `digest` of `[plugin.NAME]`: the only component that may have this name.
-    pub pins: BTreeMap<String, Digest>,
-    /// Refuses plugins without a pin.
-    pub strict: bool,
+    /// `[plugin-defaults]` and `[plugin.NAME]` of policy: imports, pins, strictness.
+    pub policy: PluginPolicy,
     /// Components that unfinished attempts began with: loaded from the cache where the folders no longer have them. All others are
     /// forgotten.
     pub keep: BTreeSet<Digest>,
 }
 
-/// What one plugin is granted; none leaves the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Grant {
-    pub log: Option<bool>,
-    pub clock: Option<bool>,
-}
-
 impl Permits {
     /// Log and clock: what the manifest asks for and policy grants.
     pub(crate) fn granted(&self, manifest: &Manifest) -> (bool, bool) {
-        let own = self.grants.get(&manifest.name).copied().unwrap_or_default();
-        let log = manifest.asks.log && own.log.unwrap_or(self.log);
-        let clock = manifest.asks.clock && own.clock.unwrap_or(self.clock);
+        let own = self.policy.grants.get(&manifest.name).copied().unwrap_or_default();
+        let log = manifest.asks.log && own.log.unwrap_or(self.policy.log);
+        let clock = manifest.asks.clock && own.clock.unwrap_or(self.policy.clock);
         (log, clock)
     }
 
     fn check_pin(&self, name: &str, found: Digest) -> Result<(), Problem> {
         let name = name.to_owned();
-        match self.pins.get(&name) {
+        match self.policy.pins.get(&name) {
             Some(pinned) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),
-            None if self.strict => Err(Problem::Unpinned { name, found }),
+            None if self.policy.strict => Err(Problem::Unpinned { name, found }),
             Some(_) | None => Ok(()),
         }
     }

@@ -11,7 +11,7 @@
 //!
 //! `one-of` lists the values allowed; for `strings` it holds for each element.
 
-use crate::{manifest::Manifest, words::did_you_mean};
+use crate::{manifest::Manifest, nearest::did_you_mean};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};

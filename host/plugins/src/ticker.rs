@@ -74,3 +74,31 @@ impl Drop for Ticker {
         self.shared.update(|state| state.stopped = true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// Waits for something another thread does.
+    fn until(what: &str, done: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            assert!(started.elapsed() < Duration::from_secs(10), "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_owner_whether_or_not_a_call_runs() {
+        for busy in [false, true] {
+            let ticker = Ticker::start(Engine::default()).unwrap();
+            let shared = Arc::downgrade(&ticker.shared);
+            let call = busy.then(|| ticker.tick());
+            drop(ticker);
+            until("the thread lets go", || shared.strong_count() == usize::from(busy));
+            drop(call);
+            assert_eq!(shared.strong_count(), 0);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Answers that break the contract are refused by the function's name; good ones arrive as they were.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use borg_core::{
@@ -187,7 +189,7 @@ fn notice(parts: Vec<Part>) -> Notice {
 async fn chats_hear_show_and_know_the_time_they_are_granted() {
     let mut home = Home::new();
     home.lay("plugins", "teller", Kind::Chat, "teller", "[asks]\nclock = true");
-    home.permits.clock = true;
+    home.permits.policy.clock = true;
     let plugins = home.open_whole().await;
     let chat = plugins.chat("teller", None).unwrap();
     assert_eq!(chat.info().transport, Transport::Console);

@@ -1,5 +1,7 @@
 //! A persona that attacks its host in every way it can: each attack fails that one call, in its time, by its name.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use borg_core::persona::{Acceptance, Report};
@@ -226,6 +228,6 @@ async fn log_lines_are_named_neutral_and_limited() {
 #[tokio::test]
 async fn ungranted_log_lines_go_nowhere() {
     let mut home = Home::hostile();
-    home.permits.log = false;
+    home.permits.policy.log = false;
     assert!(logged(&home, &["log", "log-flood"]).await.is_empty());
 }

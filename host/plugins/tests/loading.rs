@@ -1,9 +1,11 @@
 //! What loads, what does not, and what is told about it; the cache; pins; replaced files.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
-use borg_core::id::Digest;
-use borg_plugins::{Cause, Compiler, Grant, Kind, LoadError, Plugins, Problem};
+use borg_core::{id::Digest, policy::PluginGrant};
+use borg_plugins::{Cause, Compiler, Kind, LoadError, Plugins, Problem};
 use serde_json::json;
 use std::{
     fs,
@@ -82,11 +84,11 @@ async fn what_is_imported_must_be_for_the_kind_asked_for_and_granted() {
     assert!(matches!(problem, Problem::NotGranted { grant: "clock", .. }), "{text}");
     assert!(text.contains("add `clock = true` to `[plugin.teller]`"), "{text}");
 
-    home.permits.grants.insert("teller".into(), Grant { log: None, clock: Some(true) });
+    home.permits.policy.grants.insert("teller".into(), PluginGrant { log: None, clock: Some(true) });
     home.open_whole().await;
 
-    home.permits.clock = true;
-    home.permits.grants.insert("teller".into(), Grant { log: None, clock: Some(false) });
+    home.permits.policy.clock = true;
+    home.permits.policy.grants.insert("teller".into(), PluginGrant { log: None, clock: Some(false) });
     assert!(matches!(only(home.open().await.1).0, Problem::NotGranted { .. }), "its own grant wins over the default");
 
     fs::remove_dir_all(place).unwrap();
@@ -101,6 +103,25 @@ async fn a_component_of_another_world_is_refused_by_its_interface() {
     let (problem, text) = only(home.open().await.1);
     assert!(matches!(problem, Problem::WrongWorld { kind: Kind::Rule, .. }), "{text}");
     assert!(text.contains("`borg:plugin/rule@0.1.0`") && text.contains("exports borg:plugin/persona@0.1.0"), "{text}");
+}
+
+#[tokio::test]
+async fn a_component_that_only_looks_right_is_refused_when_it_is_loaded() {
+    let home = Home::new();
+    home.lay("plugins", "misfit", Kind::Persona, "misfit", "");
+    let (problem, text) = only(home.open().await.1);
+    assert!(matches!(problem, Problem::Mismatch { .. }), "{text}");
+    assert!(text.contains("does not fit `borg:plugin` version 0.1.0: "), "{text}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_cannot_describe_itself_is_not_loaded() {
+    let mut home = Home::hostile();
+    home.limits.memory = 64 << 10;
+    let (problem, text) = only(home.open().await.1);
+    assert!(matches!(problem, Problem::Probe(_)), "{text}");
+    assert!(text.contains("persona plugin `hostile` failed in `describe`: it asked for "), "{text}");
+    assert!(text.contains("over the limit of 65536"), "{text}");
 }
 
 #[tokio::test]
@@ -255,14 +276,14 @@ async fn compilers_that_fail_hang_or_lie_are_told_from_others() {
 #[tokio::test]
 async fn pins_hold_and_strict_wants_them() {
     let mut home = Home::hostile();
-    home.permits.strict = true;
+    home.permits.policy.strict = true;
     let digest = digest_of(&guest("hostile"));
     let (problem, text) = only(home.open().await.1);
     assert!(matches!(problem, Problem::Unpinned { found, .. } if found == digest), "{text}");
-    assert!(text.contains(&format!("add `digest = \"{digest}\"` to `[plugin.hostile]`")), "{text}");
+    assert!(text.contains(&format!("add `sha256 = \"{digest}\"` to `[plugin.hostile]`")), "{text}");
     assert_eq!(home.compilations(), 0, "what policy refuses is not even compiled");
 
-    home.permits.pins.insert("hostile".into(), digest);
+    home.permits.policy.pins.insert("hostile".into(), digest);
     home.open_whole().await;
 
     touch(&home.path("plugins/hostile/hostile.wasm"));
@@ -313,7 +334,7 @@ async fn a_reload_takes_over_what_has_not_changed() {
     assert!(plugins.reload(&home.permits).await.is_empty());
     let after = plugins.persona("hostile", None).unwrap();
     assert!(std::ptr::eq(before.plugin(), after.plugin()));
-    home.permits.log = false;
+    home.permits.policy.log = false;
     assert!(plugins.reload(&home.permits).await.is_empty());
     assert!(!plugins.list()[0].log, "a grant that was taken away is gone");
 }

@@ -35,9 +35,6 @@ pub(crate) mod shared {
     });
 }
 
-/// Name of the interface, without its version, that must be asked for and granted; the key in manifest and policy is the second.
-pub(crate) const GRANTABLE: [(&str, &str); 2] = [("borg:plugin/log", "log"), ("borg:plugin/clock", "clock")];
-
 /// A linker with all that this kind of plugin may import.
 pub(crate) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);

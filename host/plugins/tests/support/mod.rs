@@ -5,6 +5,7 @@
 use borg_core::{
     id::TaskId,
     persona::{TaskBrief, Work},
+    policy::PluginPolicy,
 };
 use borg_plugins::{Compiler, Kind, Limits, LoadError, Options, Permits, Plugins, compile};
 use std::{
@@ -19,7 +20,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const GUESTS: [&str; 4] = ["hostile", "liar", "burglar", "teller"];
+const GUESTS: [&str; 5] = ["hostile", "liar", "burglar", "teller", "misfit"];
 
 /// The component of a guest, built if it is missing or older than its sources.
 pub fn guest(name: &str) -> PathBuf {
@@ -72,7 +73,7 @@ impl Home {
         Home {
             dir: tempfile::tempdir().expect("a temporary folder"),
             limits: Limits::default(),
-            permits: Permits { log: true, ..Permits::default() },
+            permits: Permits { policy: PluginPolicy { log: true, ..PluginPolicy::default() }, ..Permits::default() },
             folders: vec!["plugins"],
             compiled: Arc::default(),
         }
