@@ -116,9 +116,10 @@ fn judge(name: &str, text: &str) -> Vec<String> {
 
 fn names_a_machine(line: &str) -> bool {
     // Put together here, so that this file does not find itself.
-    [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/tmp/", "lab")]
-        .iter()
-        .any(|path| line.contains(path))
+    let paths = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/tmp/", "lab")];
+    // Only where a path begins: `/proc/1/…` goes on from something else.
+    let begins = |at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || "._-/}".contains(before));
+    paths.iter().any(|path| line.match_indices(path).any(|(at, _)| begins(at)))
 }
 
 /// Adapters that a file in an adapter's folder reaches for.
@@ -213,7 +214,7 @@ mod tests {
             ("host/src/main.rs", "//! x\nuse crate::{forge, sandbox};\n"),
             ("tests/corpus/a/base/lib.rs", "#[ignore]\nfn a() {}\n"),
             ("plugins/rules/x/src/lib.rs", "//! x\n#[ignore]\n"),
-            ("a.sh", "cd /workspace/x\n"),
+            ("a.sh", concat!("cd /workspace/x; ls /proc/1/ro", "ot/\n")),
         ];
         for (name, text) in rows {
             assert_eq!(judge(name, text), Vec::<String>::new(), "{name}");
