@@ -212,3 +212,59 @@ fn report_of(case: CaseReport) -> Report {
 fn handoffs(texts: BTreeMap<String, String>) -> Vec<Handoff> {
     texts.into_iter().map(|(name, text)| Handoff { name, text, complete: true }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persona::{Assignment, PersonaInfo};
+
+    struct Greedy;
+
+    impl Persona for Greedy {
+        fn describe() -> PersonaInfo {
+            PersonaInfo::new("greedy", "Wants more than it may")
+        }
+        fn brief(work: Work) -> Result<Assignment, String> {
+            Ok(Assignment::new("", work.fill("{{title}} {{titel}}")).tools(&["Read", "Bash"]).write(&["**"]))
+        }
+        fn accept(_: Work, _: Report) -> Acceptance {
+            Acceptance::Accept
+        }
+    }
+
+    fn found(manifest_name: &str, case: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let golden = folder.path().join("golden");
+        fs::create_dir(&golden).unwrap();
+        let manifest = format!(
+            "name = \"{manifest_name}\"\nsummary = \"Wants more than it may\"\n[asks]\ntools = [\"Read\"]\nwrite = []\n"
+        );
+        fs::write(folder.path().join("plugin.toml"), manifest).unwrap();
+        fs::write(golden.join("case.toml"), case).unwrap();
+        let panic = std::panic::catch_unwind(|| check::<Greedy>(&golden)).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_told() {
+        let case = "[work]\n[report]\n[expect]\nacceptance = \"retry\"\nsays = [\"why\"]\nprompt-says = [\"absent\"]";
+        let found = found("modest", case);
+        for words in [
+            "name or summary is not what plugin.toml says",
+            "brief asks for `Bash`, plugin.toml does not",
+            "brief asks for `**`, plugin.toml does not",
+            "a placeholder was not filled in: A title {{titel}}",
+            "the prompt lacks `absent`",
+            "acceptance is accept",
+            "lacks `why`",
+        ] {
+            assert!(found.contains(words), "{words}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_does_not_come_is_told() {
+        assert!(found("greedy", "[work]\n[expect]\nrefusal = true").contains("brief did not refuse"));
+        assert!(found("greedy", "[wokr]\n[expect]").contains("wokr"));
+    }
+}

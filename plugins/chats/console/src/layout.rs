@@ -220,7 +220,7 @@ than one line.
 
         #[test]
         fn lines_of_short_words_stay_within_the_width(words in prop::collection::vec("[a-z漢]{1,6}", 1..60), width in 20_u32..100) {
-            let mut notice = notice(NoticeKind::Answer, vec![Part::Text(words.join(" ")), Part::Item(words.join(" ")), Part::Heading(words.join(" "))]);
+            let mut notice = notice(NoticeKind::Hint, vec![Part::Text(words.join(" ")), Part::Item(words.join(" ")), Part::Heading(words.join(" "))]);
             notice.width = width;
             for line in text(&notice).lines() {
                 prop_assert!(columns(line) <= width as usize, "{} columns: {}", columns(line), line);
