@@ -114,8 +114,22 @@ fn try_to_write(places: &[&str]) -> String {
 }
 
 const PLACES: [&str; 16] = [
-    "/", "/usr", "/usr/bin", "/etc", "/var", "/var/tmp", "/run", "/dev", "/proc", "/sys", "/opt", "/opt/agent", "/in", "/workspace",
-    "/out", "/tmp",
+    "/",
+    "/usr",
+    "/usr/bin",
+    "/etc",
+    "/var",
+    "/var/tmp",
+    "/run",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/opt",
+    "/opt/agent",
+    "/in",
+    "/workspace",
+    "/out",
+    "/tmp",
 ];
 
 async fn only_granted_places_can_be_written(room: Room) {
@@ -191,7 +205,8 @@ async fn every_door_is_shut(room: Room) {
     let mut dirs = room.dirs(spec.run);
     dirs.agent = Some(room.bundle());
     let ran = room.run_in(&spec, &dirs).await;
-    let open: Vec<_> = ran.lines.iter().filter(|line| line.text.contains("\"shut\":false")).map(|line| &line.text).collect();
+    let open: Vec<_> =
+        ran.lines.iter().filter(|line| line.text.contains("\"shut\":false")).map(|line| &line.text).collect();
     assert!(open.is_empty(), "open: {open:?}");
     assert_eq!(ran.end.exit_code, Some(0));
     for door in ["vsock", "io_uring", "ptrace", "mount", "unix"] {
@@ -218,14 +233,22 @@ async fn init_is_out_of_reach(room: Room) {
 }
 
 async fn no_capability_and_no_way_back(room: Room) {
-    let ran = room.run(&room.sh("grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp):' /proc/self/status | tr -s '\\t ' ' '")).await;
+    let ran = room
+        .run(
+            &room.sh(
+                "grep -E '^(Uid|Gid|Groups|Cap[A-Z][a-z]*|NoNewPrivs|Seccomp):' /proc/self/status | tr -s '\\t ' ' '",
+            ),
+        )
+        .await;
     let out = ran.out();
     let (uid, gid) = product::identity();
     assert!(uid != 0 && gid != 0);
     for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert!(out.contains(&format!("{name}: 0000000000000000\n")), "{out}");
     }
-    for line in [format!("Uid: {uid} {uid} {uid} {uid}"), format!("Gid: {gid} {gid} {gid} {gid}"), "NoNewPrivs: 1".to_owned()] {
+    for line in
+        [format!("Uid: {uid} {uid} {uid} {uid}"), format!("Gid: {gid} {gid} {gid} {gid}"), "NoNewPrivs: 1".to_owned()]
+    {
         assert!(out.lines().any(|found| found == line), "{line} is not in {out}");
     }
     assert!(out.contains("Seccomp: 2"), "{out}");
@@ -233,7 +256,8 @@ async fn no_capability_and_no_way_back(room: Room) {
 
 async fn home_files_are_there_and_run_only_where_granted(room: Room) {
     let script = "cat ~/.tool/config; ~/bin/hello; echo 'echo from tmp' > /tmp/own; chmod +x /tmp/own; /tmp/own; true";
-    let file = |path: &str, text: &str, executable| HomeFile { path: path.to_owned(), text: text.to_owned(), executable };
+    let file =
+        |path: &str, text: &str, executable| HomeFile { path: path.to_owned(), text: text.to_owned(), executable };
     for (exec, expected) in [(false, "settings\n"), (true, "settings\nfrom home\nfrom tmp\n")] {
         let mut spec = room.sh(script);
         spec.exec = exec;
@@ -305,7 +329,11 @@ async fn time_is_limited(room: Room) {
     let started = Instant::now();
     let ran = room.run(&spec).await;
     assert_eq!(ran.end.cause, EndCause::TimedOut);
-    assert!((Duration::from_millis(1_000)..Duration::from_secs(8)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    assert!(
+        (Duration::from_millis(1_000)..Duration::from_secs(8)).contains(&started.elapsed()),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 async fn silence_is_limited(room: Room) {
@@ -342,7 +370,8 @@ async fn disk_is_limited_in_files(room: Room) {
 }
 
 async fn a_stubborn_process_is_dead_within_two_seconds(room: Room) {
-    let spec = room.sh("trap '' TERM INT HUP; (trap '' TERM; setsid sleep 1000) & echo ready; while true; do sleep 1000; done");
+    let spec = room
+        .sh("trap '' TERM INT HUP; (trap '' TERM; setsid sleep 1000) & echo ready; while true; do sleep 1000; done");
     room.start(&spec).await.unwrap();
     let following = follow(&room.sandbox, spec.run, 0);
     let killing = async {

@@ -147,6 +147,7 @@ impl Local {
         blocking(move || init.verify()).await?;
         let known = self.live().contains_key(&run) || self.notes(run).is_some();
         if !known {
+            dirs.check(&self.rules)?;
             check_floor(&dirs.workspace, self.settings.free_floor_bytes)?;
             self.spawn(spec, dirs).await?;
         }

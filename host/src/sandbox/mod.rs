@@ -58,6 +58,14 @@ pub struct RunDirs {
     pub base_repo: Option<PathBuf>,
 }
 
+impl RunDirs {
+    /// Refuses directories that may not be given to a run, before anything is written to them.
+    fn check(&self, rules: &MountRules) -> Result<(), Refused> {
+        let inner = [&self.workspace, &self.input, &self.out, &self.home, &self.run];
+        inner.into_iter().chain(&self.agent).chain(&self.base_repo).try_for_each(|dir| rules.check(dir).map(drop))
+    }
+}
+
 /// A process that runs.
 #[derive(Clone, Debug)]
 pub struct Started {
@@ -183,6 +191,14 @@ impl Sandbox {
         match self {
             Sandbox::Docker(docker) => docker.describe().await,
             Sandbox::Local(local) => local.describe(),
+        }
+    }
+
+    /// Makes sure that runs can start from this image; the local sandbox uses the machine's own programs.
+    pub async fn check_image(&self, image: &str) -> Result<(), Error> {
+        match self {
+            Sandbox::Docker(docker) => docker.check_image(image).await,
+            Sandbox::Local(_) => Ok(()),
         }
     }
 

@@ -7,7 +7,10 @@ use borg_core::{
     run::{ImageRef, Limits, SandboxSpec, WriteGrant},
 };
 use borg_host::{
-    sandbox::{Allowed, Docker, DockerSettings, Error, InitBinary, Line, Local, LocalSettings, RunDirs, Sandbox, Started, Stream},
+    sandbox::{
+        Allowed, Docker, DockerSettings, Error, InitBinary, Line, Local, LocalSettings, RunDirs, Sandbox, Started,
+        Stream,
+    },
     spawn::Spawner,
 };
 use std::{
@@ -40,7 +43,8 @@ pub fn skip(what: &str) {
     eprintln!("skipped: {what}");
     if let Some(path) = setting("BORG_TEST_SKIPPED") {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let mut file = fs::File::options().append(true).create(true).open(path).expect("the runner's file can be written");
+        let mut file =
+            fs::File::options().append(true).create(true).open(path).expect("the runner's file can be written");
         file.write_all(format!("{test}: {what}\n").as_bytes()).expect("the runner's file can be written");
     }
 }
@@ -55,7 +59,15 @@ fn init() -> &'static Path {
 fn build_init() -> PathBuf {
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "borg-init", "--target", &triple, "--message-format=json-render-diagnostics"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "borg-init",
+        "--target",
+        &triple,
+        "--message-format=json-render-diagnostics",
+    ]);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear();
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR"] {
         cargo.envs(setting(name).map(|value| (name, value)));
@@ -148,7 +160,8 @@ impl Room {
             }
             Kind::Local => {
                 let runs = top.join("runs");
-                let settings = LocalSettings { allowed: Allowed::Demo, init, runs, roots, home: None, free_floor_bytes };
+                let settings =
+                    LocalSettings { allowed: Allowed::Demo, init, runs, roots, home: None, free_floor_bytes };
                 Some(Sandbox::Local(Local::new(settings, Spawner::start().expect("a thread"))))
             }
         }

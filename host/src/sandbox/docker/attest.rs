@@ -42,7 +42,12 @@ pub(super) fn differences(plan: &Plan, found: &ContainerInspectResponse) -> Vec<
     let asked = object(plan.body.host_config.as_ref());
     let got = object(found.host_config.as_ref());
     for (key, asked) in &asked {
-        compare(key, asked, got.get(key), &mut differences);
+        let got = got.get(key);
+        match key.as_str() {
+            // The engine adds its own defaults for logs to ours.
+            "LogConfig" => compare(key, asked, got.map(|got| common(asked, got)).as_ref(), &mut differences),
+            _ => compare(key, asked, got, &mut differences),
+        }
     }
     for key in CLOSED {
         let value = got.get(key).unwrap_or(&Value::Null);
@@ -61,15 +66,13 @@ fn config(plan: &Plan, found: &ContainerInspectResponse, differences: &mut Vec<S
     let got = found.config.as_ref().and_then(|config| serde_json::to_value(config).ok()).unwrap_or_default();
     for key in ["User", "Entrypoint", "WorkingDir", "Healthcheck", "Labels"] {
         let asked = asked.get(key).unwrap_or(&Value::Null);
-        let got = match (key, got.get(key)) {
-            // The image's own labels arrive beside ours.
-            ("Labels", Some(Value::Object(all))) => {
-                let ours = all.iter().filter(|(name, _)| asked.get(name).is_some());
-                Some(Value::Object(ours.map(|(name, value)| (name.clone(), value.clone())).collect()))
+        match key {
+            // The image's own labels and intervals arrive beside ours.
+            "Labels" | "Healthcheck" => {
+                compare(key, asked, got.get(key).map(|got| common(asked, got)).as_ref(), differences)
             }
-            (_, got) => got.cloned(),
-        };
-        compare(key, asked, got.as_ref(), differences);
+            _ => compare(key, asked, got.get(key), differences),
+        }
     }
     let cmd = got.get("Cmd").unwrap_or(&Value::Null);
     if !is_nothing(cmd) {
@@ -127,9 +130,21 @@ fn compare(key: &str, asked: &Value, got: Option<&Value>, differences: &mut Vec<
     }
 }
 
+/// What is left of `got` without the keys that were not asked for.
+fn common(asked: &Value, got: &Value) -> Value {
+    match (asked, got) {
+        (Value::Object(asked), Value::Object(got)) => {
+            let kept = got.iter().filter_map(|(key, got)| Some((key.clone(), common(asked.get(key)?, got))));
+            Value::Object(kept.collect())
+        }
+        (_, got) => got.clone(),
+    }
+}
+
 /// An engine writes nothing, empty and zero in several ways, and lists in any order.
 fn normal(value: &Value) -> Value {
     match value {
+        value if is_nothing(value) => Value::Null,
         Value::Object(map) => {
             let kept = map.iter().filter(|(_, value)| !is_nothing(value));
             let mut kept: Vec<_> = kept.map(|(key, value)| (key.clone(), normal(value))).collect();
@@ -141,7 +156,6 @@ fn normal(value: &Value) -> Value {
             list.sort_by_key(Value::to_string);
             Value::Array(list)
         }
-        value if is_nothing(value) => Value::Null,
         value => value.clone(),
     }
 }

@@ -105,6 +105,7 @@ impl Docker {
                 // Made by a host that died before starting it.
                 self.remove(spec.run).await?;
             }
+            dirs.check(&self.rules)?;
             check_floor(&dirs.workspace, self.settings.free_floor_bytes)?;
             let (spec, dirs) = (spec.clone(), dirs.clone());
             blocking(move || {

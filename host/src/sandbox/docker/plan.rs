@@ -111,8 +111,9 @@ pub(super) fn plan(
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: Some(0) }),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
-            // Never rotated: a later host reads it from its start. Init bounds the output.
-            config: Some(HashMap::from([("max-size".to_owned(), "-1".to_owned())])),
+            // Never rotated, whatever the engine's own default: a later host reads it from its start. Init bounds the output. There is no
+            // word for "unlimited" that could be said here.
+            config: Some(HashMap::from([("max-size".to_owned(), "1000t".to_owned())])),
         }),
         ..HostConfig::default()
     };

@@ -1,0 +1,57 @@
+//! What is particular to the local sandbox: it dies with the host, and the next host knows.
+
+mod sandbox;
+
+use borg_core::executor::EndCause;
+use borg_host::sandbox::Stream;
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::{Kind, Room, follow, until};
+use std::fs;
+
+#[tokio::test]
+async fn a_run_of_an_earlier_host_is_lost_but_its_lines_are_not() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let spec = room.sh("echo said; echo x > /out/said; sleep 1000");
+    let started = room.start(&spec).await.unwrap();
+    let said = room.dirs(spec.run).out.join("said");
+    until("the process speaks", || said.exists()).await;
+    // What the kernel does to it when the host dies.
+    kill_process(Pid::from_raw(started.init_pid).unwrap(), Signal::KILL).unwrap();
+    until("init is gone", || !fs::exists(format!("/proc/{}/fd/1", started.init_pid)).unwrap_or(true)).await;
+    let next = room.again().await;
+    let found = next.find(spec.run).await.unwrap().unwrap();
+    assert_eq!((found.running, found.init_pid), (false, None));
+    assert_eq!(next.list().await.unwrap(), [(spec.run, false)]);
+    let (lines, end) = follow(&next, spec.run, 0).await;
+    assert_eq!((end.cause, end.exit_code), (EndCause::Lost, None));
+    let said: Vec<_> = lines.iter().filter(|line| line.stream == Stream::Out).map(|line| line.text.as_str()).collect();
+    assert_eq!(said, ["said"]);
+    next.remove(spec.run).await.unwrap();
+    assert_eq!(next.find(spec.run).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn nobody_outlives_the_run() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let spec = room.sh("(setsid sh -c 'while true; do date +%s%N > /out/alive; sleep 0.05; done' &) ; while ! test -e /out/alive; do sleep 0.05; done");
+    let alive = room.dirs(spec.run).out.join("alive");
+    room.run(&spec).await;
+    let last = fs::read_to_string(&alive).unwrap();
+    let since = std::time::Instant::now();
+    until("time passes", || since.elapsed().as_millis() > 400).await;
+    assert_eq!(fs::read_to_string(&alive).unwrap(), last);
+}
+
+#[tokio::test]
+async fn the_host_s_files_are_not_in_sight() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let secret = tempfile::Builder::new().prefix("secret").tempdir().unwrap();
+    fs::write(secret.path().join("token"), "sk-secret").unwrap();
+    let path = secret.path().display();
+    let script = format!(
+        "cat {path}/token; ls /root /home 2>/dev/null | grep -vE 'agent|home'; ls {}; cat /etc/shadow; true",
+        room.top().display()
+    );
+    let ran = room.run(&room.sh(&script)).await;
+    assert_eq!(ran.out(), "");
+}
