@@ -17,6 +17,10 @@ use std::{
     sync::{Arc, mpsc},
     time::Duration,
 };
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::{Pid, PidfdFlags, Signal},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
     net::unix::pipe,
@@ -81,6 +85,14 @@ pub enum Stdout {
     Piped,
 }
 
+/// How a child is made to end before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Kill,
+    /// Asked by SIGTERM, so that it can clear up its lock files; killed when it is still there after this long.
+    Ask(Duration),
+}
+
 /// One child to start.
 #[derive(Debug)]
 pub struct Spec {
@@ -98,6 +110,8 @@ pub struct Spec {
     /// Largest file the child may write, in bytes.
     pub max_file_bytes: Option<u64>,
     pub timeout: Duration,
+    /// What happens at the time limit, and when nobody waits any more.
+    pub stop: Stop,
 }
 
 impl Spec {
@@ -115,6 +129,7 @@ impl Spec {
             confinement: None,
             max_file_bytes: None,
             timeout: Duration::from_secs(60),
+            stop: Stop::Kill,
         }
     }
 
@@ -171,7 +186,7 @@ struct Order {
 pub struct Spawner {
     orders: mpsc::Sender<Order>,
     /// Children whose owner went away before their end; waited for so that none stays a zombie.
-    orphans: Arc<mpsc::Sender<Child>>,
+    orphans: Arc<mpsc::Sender<(Child, Stop)>>,
 }
 
 impl Spawner {
@@ -183,13 +198,14 @@ impl Spawner {
                 let child = order.command.spawn();
                 drop(order.keep);
                 if let Err(Ok(child)) = order.reply.send(child) {
-                    abandon(child);
+                    abandon(child, Stop::Kill);
                 }
             }
             // The thread's end would signal every child still alive; it ends only with the last handle, when all are gone.
         })?;
-        let (orphans, inbox) = mpsc::channel::<Child>();
-        std::thread::Builder::new().name("reap".into()).spawn(move || inbox.into_iter().for_each(abandon))?;
+        let (orphans, inbox) = mpsc::channel::<(Child, Stop)>();
+        let reap = move || inbox.into_iter().for_each(|(child, stop)| abandon(child, stop));
+        std::thread::Builder::new().name("reap".into()).spawn(reap)?;
         Ok(Spawner { orders, orphans: Arc::new(orphans) })
     }
 
@@ -201,7 +217,7 @@ impl Spawner {
     /// Starts a child whose pipes the caller serves; [`Running::finish`] must be awaited meanwhile.
     pub async fn stream(&self, spec: Spec) -> Result<Running, Error> {
         let program = spec.program.clone();
-        let (timeout, capture) = (spec.timeout, matches!(spec.stdout, Stdout::Capture { .. }));
+        let (timeout, stop, capture) = (spec.timeout, spec.stop, matches!(spec.stdout, Stdout::Capture { .. }));
         let limit = match spec.stdout {
             Stdout::Capture { limit } => limit,
             Stdout::Fd(_) | Stdout::Piped => 0,
@@ -210,11 +226,11 @@ impl Spawner {
         self.orders.send(order).map_err(|_| Error::Closed)?;
         let child = reply.await.map_err(|_| Error::Closed)?;
         let child = child.map_err(|source| Error::Start { program, source })?;
-        let mut held = Held { child: Some(child), orphans: self.orphans.clone() };
+        let mut held = Held { child: Some(child), stop, orphans: self.orphans.clone() };
         let child = held.child.as_mut().expect("just put there");
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let pid = rustix::process::Pid::from_child(child);
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK)
+        let pid = Pid::from_child(child);
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)
             .map_err(|errno| Error::Watch(errno.into()))?;
         Ok(Running {
             held,
@@ -236,21 +252,27 @@ fn register(pidfd: OwnedFd) -> Result<AsyncFd<OwnedFd>, Error> {
     unsafe { AsyncFd::register(pidfd) }.map_err(|error| Error::Watch(error.into()))
 }
 
-/// Kills the group of a child and waits for the child itself.
-fn abandon(mut child: Child) {
-    kill_group(&child);
+/// Ends the group of a child and waits for the child itself.
+fn abandon(mut child: Child, stop: Stop) {
+    if let Stop::Ask(patience) = stop {
+        signal_group(&child, Signal::TERM);
+        let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        let patience = rustix::time::Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: 0 };
+        // Whatever comes of waiting, the kill below is the answer.
+        let _ = pidfd.map(|fd| rustix::event::poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&patience)));
+    }
+    signal_group(&child, Signal::KILL);
     if let Err(error) = child.wait() {
         tracing::warn!(%error, "a killed child could not be reaped");
     }
 }
 
-/// Kills the whole group of a child that is not reaped yet, so that its number cannot belong to anybody else.
-fn kill_group(child: &Child) {
-    let pid = rustix::process::Pid::from_child(child);
-    if let Err(errno) = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL)
+/// Signals the whole group of a child that is not reaped yet, so that its number cannot belong to anybody else.
+fn signal_group(child: &Child, signal: Signal) {
+    if let Err(errno) = rustix::process::kill_process_group(Pid::from_child(child), signal)
         && errno != rustix::io::Errno::SRCH
     {
-        tracing::warn!(%errno, "a process group could not be killed");
+        tracing::warn!(%errno, "a process group could not be signalled");
     }
 }
 
@@ -351,15 +373,20 @@ fn settle(keep: &[i32], user: Option<User>, max_file_bytes: Option<u64>, host: i
 #[derive(Debug)]
 struct Held {
     child: Option<Child>,
-    orphans: Arc<mpsc::Sender<Child>>,
+    stop: Stop,
+    orphans: Arc<mpsc::Sender<(Child, Stop)>>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            kill_group(&child);
+            // At once, for the reaper may be busy with another.
+            match self.stop {
+                Stop::Kill => signal_group(&child, Signal::KILL),
+                Stop::Ask(_) => signal_group(&child, Signal::TERM),
+            }
             // The reaper ends only with the last sender, which is this one or a later one.
-            let _ = self.orphans.send(child);
+            let _ = self.orphans.send((child, self.stop));
         }
     }
 }
@@ -414,12 +441,16 @@ impl Running {
                 () = &mut deadline => break true,
             }
         };
-        // Before the child is reaped, so that the group's number is still its own; leftovers would hold the pipes open.
         let child = self.held.child.as_mut().expect("taken only at the end of this function");
-        kill_group(child);
-        if timed_out {
-            self.pidfd.readable().await.map_err(Error::Watch)?.retain_ready();
+        if timed_out && let Stop::Ask(patience) = self.held.stop {
+            signal_group(child, Signal::TERM);
+            let pidfd = &self.pidfd;
+            let ended = async { tokio::join!(pidfd.readable(), &mut pipes) };
+            drained = tokio::time::timeout(patience, ended).await.ok().map(|(_, done)| done);
         }
+        // Before the child is reaped, so that the group's number is still its own; leftovers would hold the pipes open.
+        signal_group(child, Signal::KILL);
+        self.pidfd.readable().await.map_err(Error::Watch)?.retain_ready();
         let status = child.wait().map_err(Error::Watch)?;
         self.held.child = None;
         let drained = match drained {

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Settings for repositories of ours; nothing in them is anybody's taste. (git-config(1))
-const SETTINGS: [(&str, &str); 30] = [
+const SETTINGS: [(&str, &str); 32] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.untrackedCache", "false"),
@@ -20,6 +20,9 @@ const SETTINGS: [(&str, &str); 30] = [
     ("core.protectNTFS", "true"),
     ("core.autocrlf", "false"),
     ("core.fsync", "committed"),
+    // A cancelled call may still be clearing up when the next one begins; milliseconds.
+    ("core.filesRefLockTimeout", "6000"),
+    ("core.packedRefsTimeout", "6000"),
     ("gc.auto", "0"),
     ("gc.autoDetach", "false"),
     ("maintenance.auto", "false"),

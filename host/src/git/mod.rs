@@ -8,7 +8,7 @@ pub mod config;
 pub mod link;
 pub mod source;
 
-use crate::spawn::{self, Confinement, Output, Running, Spawner, Spec, Stdin, Stdout, User};
+use crate::spawn::{self, Confinement, Output, Running, Spawner, Spec, Stdin, Stdout, Stop, User};
 use std::{
     ffi::OsString,
     io,
@@ -18,6 +18,9 @@ use std::{
 
 /// E-mail of borg as author of pushes and committer of changes; the domain can never exist (RFC 2606).
 pub const EMAIL: &str = "borg@borg.invalid";
+
+/// How long a Git process that is not wanted any more may take to remove its lock files.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How Git is run; part of the host's settings.
 #[derive(Clone, Debug)]
@@ -175,6 +178,7 @@ impl Git {
             confinement,
             max_file_bytes: Some(self.settings.max_file_bytes),
             timeout: self.settings.timeout,
+            stop: Stop::Ask(PATIENCE),
             ..Spec::new(&self.settings.program)
         }
     }

@@ -13,6 +13,7 @@
 //! | `writes`, `ignores`, `names`, `left` | which paths are taken; how the others are reported |
 //! | `out` | artefacts from `/out` |
 //! | `remove` | deletes a used directory without following links |
+//! | `sweep` | clears up after a host that was killed |
 //!
 //! Starting and stopping sandboxes is left to `sandbox/`, delivery to `forge/`, meaning to `borg-core`. Callers hold the
 //! per-repository lock around everything that writes a mirror; each step may be repeated after a crash.
@@ -29,9 +30,11 @@ mod mirror;
 mod names;
 mod object;
 mod out;
+mod overlay;
 mod quarantine;
 mod read;
 mod remove;
+mod sweep;
 mod tree;
 mod walk;
 mod writes;
@@ -133,12 +136,15 @@ impl Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Workspace {
-    /// Makes the folders below `data_dir` that are missing. Blocks on the file system.
+    /// Makes the folders below `data_dir` that are missing, and clears up after a host that was killed. Blocks on the file system.
+    ///
+    /// The caller holds the lock on the data directory, so that no Git process of another host is at work there.
     pub fn open(data_dir: &Path, git: Git, config: Config) -> Result<Self> {
         for name in ["mirrors", "runs", "tasks", "quarantine", "artefacts"] {
             let dir = data_dir.join(name);
             std::fs::create_dir_all(&dir).map_err(Error::io(format!("create {}", dir.display())))?;
         }
+        sweep::sweep(data_dir).map_err(Error::io("clear up after the last run of the host"))?;
         Ok(Workspace { data: data_dir.to_owned(), git, config })
     }
 
