@@ -365,6 +365,11 @@ impl Docker {
         }
     }
 
+    /// Makes sure that the engine has an image, and that a sandbox can be made of it.
+    pub async fn check_image(&self, reference: &str) -> Result<(), Error> {
+        self.image(reference).await.map(|_| ())
+    }
+
     /// The image by its id, so that a tag that moves meanwhile changes nothing.
     async fn image(&self, reference: &str) -> Result<plan::Image, Error> {
         let found = match self.engine.inspect_image(reference).await {
