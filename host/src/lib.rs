@@ -1,8 +1,18 @@
 //! borg-host: the adapters of the program, as a library so that tests can drive each of them. `main.rs` wires them, once.
 
 pub mod agents;
+pub mod chats;
+pub mod clock;
+pub mod control;
+pub mod engine;
 pub mod forge;
 pub mod git;
+pub mod host;
+pub mod ledger;
+pub mod policies;
 pub mod sandbox;
+pub mod secrets;
+pub mod settings;
 pub mod spawn;
+pub mod store;
 pub mod workspace;

@@ -130,6 +130,8 @@ pub struct RunOrder {
     pub head: CommitId,
     pub base_branch: String,
     pub inputs: Vec<InFile>,
+    /// Policy it was granted under.
+    pub policy: crate::id::Digest,
 }
 
 /// A collection, with all that makes its commit reproducible.
@@ -166,6 +168,7 @@ pub struct CheckOrder {
     /// What the baseline reported, to know which of its tests are gone from the text.
     pub baseline: Option<crate::check::Report>,
     pub limits: Limits,
+    pub policy: crate::id::Digest,
 }
 
 /// One judgement over base..head.

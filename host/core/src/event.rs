@@ -6,7 +6,7 @@ use crate::{
     collect::{Collected, CommitId},
     effect::EffectKey,
     evidence::CheckRun,
-    executor::{Outcome, RunEnd},
+    executor::{EndCause, Outcome, RunEnd},
     facts::Finding,
     grant::Grant,
     id::{Digest, RunKey, TaskId},
@@ -205,6 +205,11 @@ pub enum Body {
     /// A notice could not be shown; the journal keeps it.
     TellFailed {
         reason: String,
+    },
+    /// A run was told to end.
+    Stopped {
+        run: RunKey,
+        cause: EndCause,
     },
     /// A sandbox and its directories are gone.
     Forgotten {

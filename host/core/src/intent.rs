@@ -1,10 +1,12 @@
 //! What a person wants, from what they typed. One grammar for every frontend; whether they may is [`crate::permit`]'s business.
 
 use crate::{id::TaskId, policy::Role};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What somebody asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "intent")]
 pub enum Intent {
     Task(TaskRequest),
     Ask { repository: Option<String>, question: String },
@@ -21,7 +23,8 @@ pub enum Intent {
 }
 
 /// A task as it was asked for; names in it are not yet known to exist.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct TaskRequest {
     pub repository: Option<String>,
     pub title: String,

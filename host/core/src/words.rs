@@ -3,7 +3,9 @@
 use crate::{
     approval::Review,
     chat::{Button, Notice, NoticeKind, Part},
-    facts::{Finding, Severity},
+    facts::{CheckOutcome, Finding, Severity},
+    intent,
+    policy::{Role, StagePlan},
     task::{BlockedOn, Ending, Phase, Task},
     verdict::Verdict,
 };
@@ -72,25 +74,9 @@ pub fn ended(task: &Task) -> Option<Notice> {
     if task.has_changes() {
         parts.push(Part::Field { label: "branch".into(), value: task.spec.branch.clone() });
     }
-    for evidence in &task.evidence {
-        let value =
-            format!("{:?}: {} passed, {} failed", evidence.outcome, evidence.passed.len(), evidence.failed.len());
-        parts.push(Part::Field { label: format!("tests after {}", evidence.stage), value: value.to_lowercase() });
-    }
-    if let Some(review) = &task.review {
-        parts.push(Part::Field { label: "findings".into(), value: findings_line(review) });
-        parts.extend(review.findings.iter().take(FINDINGS_SHOWN).map(|finding| Part::Item(finding_line(finding))));
-    }
-    let tokens = task.spent.usage.total();
-    parts.push(Part::Field {
-        label: "spent".into(),
-        value: format!(
-            "{}, {tokens} tokens, {} turns, {}",
-            task.spent.cost,
-            task.spent.turns,
-            duration(task.spent.wall_ms)
-        ),
-    });
+    evidence(task, &mut parts);
+    judged(task, &mut parts);
+    parts.push(spent(task));
     match ending {
         Ending::Failed | Ending::Capped | Ending::Cancelled => parts.push(Part::Field {
             label: "next".into(),
@@ -99,6 +85,92 @@ pub fn ended(task: &Task) -> Option<Notice> {
         Ending::Completed | Ending::Rejected => {}
     }
     notice(task, NoticeKind::Final, parts, Vec::new())
+}
+
+/// Parts that answer `/status N`.
+pub fn status(task: &Task) -> Vec<Part> {
+    let mut parts = vec![Part::Heading(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))];
+    let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
+    field("repository", task.spec.repository.clone());
+    field("pipeline", format!("{} ({})", task.spec.pipeline.name, stages(task)));
+    match &task.phase {
+        Phase::Blocked { reason, remedy, .. } => {
+            field("blocked", reason.clone());
+            field("what to do", remedy.clone());
+        }
+        Phase::Parked { reason, .. } => field("waits", reason.clone()),
+        Phase::Ended { reason, .. } => field("outcome", reason.clone()),
+        Phase::Queued { .. } | Phase::Running(_) | Phase::NeedsReview { .. } | Phase::Approved { .. } => {}
+    }
+    if let Some(base) = &task.base {
+        field("base", format!("{} at {}", base.branch, base.commit.short()));
+    }
+    if task.has_changes() {
+        field("branch", task.spec.branch.clone());
+    }
+    for record in &task.records {
+        let value = format!("{}, attempt {}, {} file(s) changed", record.persona, record.attempt, record.changed.len());
+        parts.push(Part::Field { label: record.stage.clone(), value });
+        for left in &record.left_behind {
+            parts.push(Part::Item(format!("left behind: {} ({:?}, {})", left.path, left.reason, left.count)));
+        }
+    }
+    evidence(task, &mut parts);
+    judged(task, &mut parts);
+    for denial in task.denials.iter().take(FINDINGS_SHOWN) {
+        parts.push(Part::Item(format!("denied: {} ({}). {}", denial.what, denial.rule, denial.remedy)));
+    }
+    parts.push(spent(task));
+    parts
+}
+
+/// Parts that answer `/help`: what this person may do, or one command in full.
+pub fn help(about: Option<&str>, role: Role) -> Vec<Part> {
+    if let Some(command) = about.and_then(intent::command) {
+        let heading = format!("/{}: {}", command.name, command.summary);
+        return vec![Part::Heading(heading), Part::Text(command.usage.into())];
+    }
+    let mut parts = vec![Part::Heading("What can be said".into())];
+    let may = intent::COMMANDS.iter().filter(|command| command.role <= role);
+    parts.extend(may.map(|command| Part::Field { label: format!("/{}", command.name), value: command.summary.into() }));
+    parts.push(Part::Text("/help COMMAND shows how one is written.".into()));
+    parts
+}
+
+fn stages(task: &Task) -> String {
+    let now = task.phase.position().map(|at| at.stage as usize);
+    let name = |(index, stage): (usize, &StagePlan)| match now {
+        Some(now) if index == now => format!("[{}]", stage.name),
+        Some(_) | None => stage.name.clone(),
+    };
+    task.spec.pipeline.stages.iter().enumerate().map(name).collect::<Vec<_>>().join(" → ")
+}
+
+fn evidence(task: &Task, parts: &mut Vec<Part>) {
+    for evidence in &task.evidence {
+        let outcome = match evidence.outcome {
+            CheckOutcome::Red => "red",
+            CheckOutcome::BuildRed => "red (does not build yet)",
+            CheckOutcome::Green => "green",
+            CheckOutcome::CheckError => "could not be run",
+            CheckOutcome::NotRun => "not run",
+        };
+        let value = format!("{outcome}: {} passed, {} failed", evidence.passed.len(), evidence.failed.len());
+        parts.push(Part::Field { label: format!("tests after {}", evidence.stage), value });
+    }
+}
+
+fn judged(task: &Task, parts: &mut Vec<Part>) {
+    if let Some(review) = &task.review {
+        parts.push(Part::Field { label: "findings".into(), value: findings_line(review) });
+        parts.extend(review.findings.iter().take(FINDINGS_SHOWN).map(|finding| Part::Item(finding_line(finding))));
+    }
+}
+
+fn spent(task: &Task) -> Part {
+    let tokens = task.spent.usage.total();
+    let (cost, turns, wall) = (task.spent.cost, task.spent.turns, duration(task.spent.wall_ms));
+    Part::Field { label: "spent".into(), value: format!("{cost}, {tokens} tokens, {turns} turns, {wall}") }
 }
 
 fn notice(task: &Task, kind: NoticeKind, parts: Vec<Part>, buttons: Vec<Button>) -> Option<Notice> {

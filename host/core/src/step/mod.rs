@@ -96,6 +96,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::DeliverFailed { .. }
         | Body::PluginFailed { .. }
         | Body::TellFailed { .. }
+        | Body::Stopped { .. }
         | Body::Forgotten { .. }
         | Body::Told { .. }
         | Body::DeadlinePassed => {}
@@ -240,6 +241,7 @@ impl Turn<'_> {
             | Body::PersonDenied { .. }
             | Body::TaskCreated { .. }
             | Body::TellFailed { .. }
+            | Body::Stopped { .. }
             | Body::Forgotten { .. }
             | Body::Told { .. } => {}
         }

@@ -69,6 +69,7 @@ impl Turn<'_> {
             head,
             base_branch: base.branch,
             inputs: self.artefacts(),
+            policy: self.task.spec.policy,
         }));
         let agent = AgentRun {
             run,

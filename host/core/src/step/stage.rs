@@ -216,6 +216,7 @@ impl Turn<'_> {
             changed,
             baseline: self.task.baseline.as_ref().map(|run| run.report.clone()),
             limits: checks.limits(),
+            policy: self.task.spec.policy,
         })))
     }
 

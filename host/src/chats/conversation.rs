@@ -1,0 +1,176 @@
+//! One exchange with a person: what they said, what it means, what they are told.
+
+use super::Chats;
+use crate::{
+    engine::{Handle, Reply},
+    store::{Store, TaskRow},
+    workspace::Workspace,
+};
+use borg_core::{
+    chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, Update},
+    id::TaskId,
+    intent::{self, Intent},
+    policy::{PersonId, Role},
+    task::Task,
+    words,
+};
+use borg_plugins::Plugins;
+
+/// Largest diff shown in a chat, in bytes; the rest is in `borg-host task diff`.
+const DIFF_BYTES: usize = 64 << 10;
+
+/// Understands and answers, for every transport alike.
+#[derive(Clone)]
+pub struct Conversation {
+    pub plugins: Plugins,
+    pub chats: Chats,
+    pub handle: Handle,
+    pub store: Store,
+    pub workspace: Workspace,
+}
+
+impl Conversation {
+    /// Posts that answer an update of a transport.
+    pub async fn answer(&self, transport: &str, update: &Update, width: u32) -> Vec<Post> {
+        let heard = match self.plugins.chat(transport, None) {
+            Ok(plugin) => plugin.hear(update).await,
+            Err(error) => Err(error),
+        };
+        let said = match heard {
+            Ok(said) => said,
+            Err(error) => {
+                tracing::error!(%error, "an update could not be understood");
+                return Vec::new();
+            }
+        };
+        let mut posts = Vec::new();
+        for said in said {
+            if let Some(notice) = self.reply(transport, &said).await {
+                posts.extend(self.chats.show(&notice, width).await);
+            }
+        }
+        posts
+    }
+
+    async fn reply(&self, transport: &str, said: &Said) -> Option<Notice> {
+        if said.addressed == Addressed::Overheard {
+            return None;
+        }
+        let chat = format!("{transport}:{}", said.chat);
+        let person = PersonId(format!("{transport}:{}", said.sender));
+        let intent = match intent::parse(&said.text) {
+            Ok(intent) => intent,
+            Err(misunderstood) => return Some(notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())])),
+        };
+        let reply = self.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await.ok()?;
+        let (kind, parts, document) = match reply {
+            Reply::Created { task, title, repository, pipeline } => {
+                let text = format!("#{task} {title} ({repository}, pipeline {pipeline})");
+                (NoticeKind::Answer, vec![Part::Text(text)], None)
+            }
+            Reply::Done { text } => (NoticeKind::Answer, vec![Part::Text(text)], None),
+            Reply::Refused { stranger: true, .. } => return None,
+            Reply::Refused { reason, remedy, .. } => {
+                let remedy = Part::Field { label: "what to do".into(), value: remedy };
+                (NoticeKind::Hint, vec![Part::Text(reason), remedy], None)
+            }
+            Reply::Granted => self.look(&person, &intent).await,
+        };
+        let mut notice = notice(&chat, kind, parts);
+        notice.document = document;
+        Some(notice)
+    }
+
+    /// What somebody who may look gets to see.
+    async fn look(&self, person: &PersonId, intent: &Intent) -> (NoticeKind, Vec<Part>, Option<Document>) {
+        let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
+        match intent {
+            Intent::Tasks => (NoticeKind::Answer, list(&self.tasks(10).await), None),
+            Intent::Status { task: None } => (NoticeKind::Answer, self.host_status().await, None),
+            Intent::Status { task: Some(id) } => match self.task(*id).await {
+                Some(task) => (NoticeKind::Answer, words::status(&task), None),
+                None => (NoticeKind::Hint, missing(*id), None),
+            },
+            Intent::Diff { task } => match self.task(*task).await {
+                Some(found) => (NoticeKind::Answer, vec![self.diff_part(&found).await], None),
+                None => (NoticeKind::Hint, missing(*task), None),
+            },
+            Intent::Help { command } => {
+                let role = self.handle.policy().await.ok().and_then(|policy| policy.role(person));
+                (NoticeKind::Answer, words::help(command.as_deref(), role.unwrap_or(Role::Guest)), None)
+            }
+            Intent::Task(_)
+            | Intent::Ask { .. }
+            | Intent::Approve { .. }
+            | Intent::Reject { .. }
+            | Intent::Cancel { .. }
+            | Intent::Retry { .. }
+            | Intent::Pause
+            | Intent::Resume => (NoticeKind::Answer, Vec::new(), None),
+        }
+    }
+
+    async fn host_status(&self) -> Vec<Part> {
+        let rows = self.tasks(1000).await;
+        let live = rows.iter().filter(|row| !row.status.is_terminal());
+        let mut parts = vec![Part::Field { label: "tasks in progress".into(), value: live.clone().count().to_string() }];
+        parts.extend(live.take(10).map(|row| Part::Item(format!("#{} {}: {}", row.id, row.title, row.status))));
+        if let Ok(policy) = self.handle.policy().await {
+            parts.push(Part::Field { label: "policy".into(), value: policy.digest.short() });
+            let repositories: Vec<&str> = policy.repos.keys().map(String::as_str).collect();
+            parts.push(Part::Field { label: "repositories".into(), value: repositories.join(", ") });
+        }
+        parts
+    }
+
+    async fn diff_part(&self, task: &Task) -> Part {
+        match self.diff(task, DIFF_BYTES).await {
+            Ok((text, _)) if text.is_empty() => Part::Text("nothing has changed".into()),
+            Ok((text, true)) => Part::Diff(text),
+            Ok((text, false)) => Part::Diff(format!("{text}\n… cut; `borg-host task diff {}` shows all of it", task.id())),
+            Err(reason) => Part::Text(reason),
+        }
+    }
+
+    /// What a task changed so far, cut at `limit` bytes; true when that is all.
+    pub async fn diff(&self, task: &Task, limit: usize) -> Result<(String, bool), String> {
+        let (Some(base), Some(head)) = (&task.base, &task.head) else {
+            return Err("the task has not begun yet".into());
+        };
+        if base.commit == *head {
+            return Ok((String::new(), true));
+        }
+        let mirror = self.workspace.mirror(&task.spec.repository);
+        self.workspace.patch(&mirror, &base.commit, head, limit).await.map_err(|error| crate::engine::doers::chain(&error))
+    }
+
+    pub async fn tasks(&self, limit: u32) -> Vec<TaskRow> {
+        self.store.run(move |journal| journal.tasks(limit)).await.unwrap_or_default()
+    }
+
+    pub async fn task(&self, id: TaskId) -> Option<Task> {
+        self.store.run(move |journal| journal.task(id)).await.unwrap_or_default()
+    }
+}
+
+fn notice(chat: &str, kind: NoticeKind, parts: Vec<Part>) -> Notice {
+    Notice {
+        chat: chat.to_owned(),
+        kind,
+        topic: "reply".into(),
+        parts,
+        buttons: Vec::new(),
+        document: None,
+        replaces: None,
+        reply_to: None,
+        silent: false,
+        width: 0,
+    }
+}
+
+fn list(rows: &[TaskRow]) -> Vec<Part> {
+    if rows.is_empty() {
+        return vec![Part::Text("no tasks yet; /task TITLE starts one".into())];
+    }
+    rows.iter().map(|row| Part::Field { label: format!("#{} {}", row.id, row.status), value: format!("{} ({})", row.title, row.repository) }).collect()
+}

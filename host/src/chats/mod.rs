@@ -1,0 +1,75 @@
+//! Chat frontends: transports live here, what is said and shown is the plugins'.
+//!
+//! An update becomes what was said (`hear`), that an intent, the intent a reply, the reply posts (`show`). Notices about tasks come the
+//! other way, from the engine. Nobody present is no error: the journal keeps what happened.
+
+pub mod console;
+mod conversation;
+
+pub use conversation::Conversation;
+
+use borg_core::chat::{Notice, Post};
+use borg_plugins::Plugins;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::mpsc;
+
+/// Columns assumed where nobody says.
+pub const WIDTH: u32 = 100;
+
+/// Routes notices to whoever listens in their chat.
+#[derive(Clone)]
+pub struct Chats {
+    plugins: Plugins,
+    listeners: Arc<Mutex<HashMap<String, Listener>>>,
+}
+
+#[derive(Clone)]
+struct Listener {
+    posts: mpsc::Sender<Post>,
+    width: u32,
+}
+
+impl Chats {
+    pub fn new(plugins: Plugins) -> Self {
+        Chats { plugins, listeners: Arc::default() }
+    }
+
+    /// Listens in a chat, `transport:name`; a later listener takes the place of an earlier one.
+    pub fn listen(&self, chat: &str, width: u32) -> mpsc::Receiver<Post> {
+        let (posts, queue) = mpsc::channel(256);
+        let listener = Listener { posts, width };
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(chat.to_owned(), listener);
+        queue
+    }
+
+    /// Shows a notice to whoever is there.
+    pub async fn tell(&self, notice: &Notice) {
+        let listener = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.chat).cloned();
+        let Some(listener) = listener else { return };
+        for post in self.show(notice, listener.width).await {
+            if listener.posts.send(post).await.is_err() {
+                // The terminal is gone.
+                self.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&notice.chat);
+                return;
+            }
+        }
+    }
+
+    /// Posts for a notice, by the plugin of its transport.
+    pub async fn show(&self, notice: &Notice, width: u32) -> Vec<Post> {
+        let mut notice = notice.clone();
+        notice.width = width;
+        let transport = notice.chat.split_once(':').map_or("console", |(transport, _)| transport);
+        let shown = match self.plugins.chat(transport, None) {
+            Ok(plugin) => plugin.show(&notice).await,
+            Err(error) => Err(error),
+        };
+        shown.unwrap_or_else(|error| {
+            tracing::error!(%error, topic = notice.topic, "a notice could not be shown; `task show` and `task log` have it");
+            Vec::new()
+        })
+    }
+}

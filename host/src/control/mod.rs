@@ -1,0 +1,219 @@
+//! The control socket: how every other command talks to the running host. HTTP and JSON on a Unix socket below the data directory,
+//! 0600, and the peer's uid (told by the kernel) is the person: `console:<uid>`.
+
+pub mod client;
+mod follow;
+
+use crate::{
+    chats::Conversation,
+    engine::{Handle, Reply},
+    store::Store,
+};
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State, connect_info::Connected},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve::IncomingStream,
+};
+use borg_core::{
+    id::TaskId,
+    intent::Intent,
+    policy::PersonId,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{self, PathBuf},
+};
+use tokio::net::UnixListener;
+
+/// Longest diff sent, in bytes.
+const DIFF_BYTES: usize = 16 << 20;
+/// Longest request taken.
+const BODY_BYTES: usize = 1 << 20;
+
+/// What the socket serves from.
+#[derive(Clone)]
+pub struct Served {
+    pub handle: Handle,
+    pub store: Store,
+    pub conversation: Conversation,
+    pub about: About,
+}
+
+/// `GET /v1/host`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct About {
+    pub version: String,
+    pub installation: String,
+    pub sandbox: String,
+    pub data_dir: PathBuf,
+}
+
+/// `POST /v1/intents`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntentRequest {
+    pub intent: Intent,
+    /// Chat that hears of what comes of it.
+    pub chat: Option<String>,
+}
+
+/// `GET /v1/events`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EventsQuery {
+    /// Sequence number to go on after.
+    #[serde(default)]
+    pub after: u64,
+    pub task: Option<TaskId>,
+    /// Waits for more; ends when the task needs nobody but a person, or has ended.
+    #[serde(default)]
+    pub follow: bool,
+}
+
+/// Where the socket lies.
+pub fn socket_path(data_dir: &path::Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Who is at the other end, by the kernel's word.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Peer { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
+    }
+}
+
+/// Binds the socket; the data directory is locked, so a stale one is nobody's.
+pub fn bind(data_dir: &path::Path) -> io::Result<UnixListener> {
+    let path = socket_path(data_dir);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves until the listener fails.
+pub async fn serve(listener: UnixListener, served: Served) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/v1/host", get(about))
+        .route("/v1/intents", post(intend))
+        .route("/v1/tasks", get(tasks))
+        .route("/v1/tasks/{id}", get(task))
+        .route("/v1/tasks/{id}/diff", get(diff))
+        .route("/v1/tasks/{id}/ledger", get(ledger))
+        .route("/v1/events", get(events))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(served);
+    axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
+}
+
+/// A refusal in the form of every answer.
+fn no(status: StatusCode, reason: impl Into<String>, remedy: impl Into<String>) -> Response {
+    let reply = Reply::Refused { reason: reason.into(), remedy: remedy.into(), stranger: false };
+    (status, Json(reply)).into_response()
+}
+
+/// Asks the engine whether this person may; the answer when they may not.
+async fn allowed(served: &Served, peer: Peer, intent: Intent) -> Result<Reply, Box<Response>> {
+    let Some(uid) = peer.uid else {
+        return Err(Box::new(no(StatusCode::FORBIDDEN, "the kernel does not say who you are", "")));
+    };
+    match served.handle.intend(PersonId(format!("console:{uid}")), intent, None).await {
+        Ok(Reply::Refused { reason, remedy, .. }) => Err(Box::new(no(StatusCode::FORBIDDEN, reason, remedy))),
+        Ok(reply) => Ok(reply),
+        Err(error) => Err(Box::new(no(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), "start it again with `borg-host run`"))),
+    }
+}
+
+async fn about(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    match allowed(&served, peer, Intent::Status { task: None }).await {
+        Ok(_) => Json(served.about).into_response(),
+        Err(no) => *no,
+    }
+}
+
+async fn intend(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(request): Json<IntentRequest>,
+) -> Response {
+    let Some(uid) = peer.uid else { return no(StatusCode::FORBIDDEN, "the kernel does not say who you are", "") };
+    match served.handle.intend(PersonId(format!("console:{uid}")), request.intent, request.chat).await {
+        Ok(reply @ Reply::Refused { .. }) => (StatusCode::FORBIDDEN, Json(reply)).into_response(),
+        Ok(reply) => Json(reply).into_response(),
+        Err(error) => no(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), "start it again with `borg-host run`"),
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default = "ten")]
+    limit: u32,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+async fn tasks(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Query(page): Query<Page>) -> Response {
+    match allowed(&served, peer, Intent::Tasks).await {
+        Ok(_) => Json(served.conversation.tasks(page.limit.min(10_000)).await).into_response(),
+        Err(no) => *no,
+    }
+}
+
+async fn task(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Path(id): Path<u64>) -> Response {
+    let id = TaskId(id);
+    if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(id) }).await {
+        return *no;
+    }
+    match served.conversation.task(id).await {
+        Some(task) => Json(task).into_response(),
+        None => unknown(id),
+    }
+}
+
+async fn diff(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Path(id): Path<u64>) -> Response {
+    let id = TaskId(id);
+    if let Err(no) = allowed(&served, peer, Intent::Diff { task: id }).await {
+        return *no;
+    }
+    match served.conversation.task(id).await {
+        Some(task) => match served.conversation.diff(&task, DIFF_BYTES).await {
+            Ok((text, _)) => text.into_response(),
+            Err(reason) => no(StatusCode::CONFLICT, reason, "ask again when it has begun"),
+        },
+        None => unknown(id),
+    }
+}
+
+async fn ledger(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Path(id): Path<u64>) -> Response {
+    if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(TaskId(id)) }).await {
+        return *no;
+    }
+    match served.store.run(move |journal| journal.ledger(TaskId(id))).await {
+        Ok(rows) => Json(rows).into_response(),
+        Err(error) => no(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "`borg-host doctor` looks at the journal"),
+    }
+}
+
+async fn events(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Query(query): Query<EventsQuery>) -> Response {
+    match allowed(&served, peer, Intent::Status { task: query.task }).await {
+        Ok(_) => follow::stream(served.store, served.handle.committed(), query),
+        Err(no) => *no,
+    }
+}
+
+fn unknown(id: TaskId) -> Response {
+    no(StatusCode::NOT_FOUND, format!("there is no task #{id}"), "`borg-host task list` shows the newest")
+}

@@ -1,0 +1,88 @@
+//! Personas: asked for orders before a run, and for their opinion after it.
+
+use super::{Doers, chain, plugin_failed};
+use borg_core::{
+    effect::InFile,
+    event::{Body, Kept},
+    grant::{self, Ceiling},
+    persona::{Report, Work},
+    policy::Policy,
+    task::StageRecord,
+};
+use borg_plugins::Kind;
+
+impl Doers {
+    pub(super) async fn brief(
+        &self,
+        persona: &str,
+        mut work: Work,
+        artefacts: &[InFile],
+        records: &[StageRecord],
+        policy: &Policy,
+    ) -> Body {
+        let Some(granted) = policy.personas.get(persona) else {
+            return failed(persona, format!("policy has no [persona.{persona}]"));
+        };
+        work.handoffs = match self.handoffs(artefacts).await {
+            Ok(handoffs) => handoffs,
+            Err(error) => return failed(persona, format!("an artefact cannot be read: {}", chain(&error))),
+        };
+        let settings = match self.settings(Kind::Persona, persona, &granted.settings) {
+            Ok(settings) => settings,
+            Err(body) => return body,
+        };
+        let plugin = match self.plugins.persona(persona, None) {
+            Ok(plugin) => plugin,
+            Err(error) => return plugin_failed(&error),
+        };
+        let assignment = match plugin.brief(&settings, &work).await {
+            Ok(Ok(assignment)) => assignment,
+            Ok(Err(reason)) => return Body::BriefRefused { reason },
+            Err(error) => return plugin_failed(&error),
+        };
+        let asks = &plugin.plugin().manifest().asks;
+        let ceiling = Ceiling { tools: asks.tools.clone(), write: asks.write.clone() };
+        let read_only = work.task.read_only;
+        let grant = grant::grant(persona, &assignment.tools, &assignment.write, &ceiling, granted, records, read_only);
+        match serde_json::to_string(&assignment) {
+            Ok(json) => Body::Briefed { assignment: Kept::new(json), grant },
+            Err(error) => failed(persona, error.to_string()),
+        }
+    }
+
+    pub(super) async fn accept(
+        &self,
+        persona: &str,
+        mut work: Work,
+        artefacts: &[InFile],
+        mut report: Report,
+        produced: &[InFile],
+        policy: &Policy,
+    ) -> Body {
+        let given = policy.personas.get(persona).map(|granted| granted.settings.clone()).unwrap_or_default();
+        let settings = match self.settings(Kind::Persona, persona, &given) {
+            Ok(settings) => settings,
+            Err(body) => return body,
+        };
+        match (self.handoffs(artefacts).await, self.handoffs(produced).await) {
+            (Ok(handoffs), Ok(made)) => {
+                work.handoffs = handoffs;
+                report.artefacts = made;
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                return failed(persona, format!("an artefact cannot be read: {}", chain(&error)));
+            }
+        }
+        match self.plugins.persona(persona, None) {
+            Ok(plugin) => match plugin.accept(&settings, &work, &report).await {
+                Ok(acceptance) => Body::Accepted { acceptance },
+                Err(error) => plugin_failed(&error),
+            },
+            Err(error) => plugin_failed(&error),
+        }
+    }
+}
+
+fn failed(persona: &str, reason: String) -> Body {
+    Body::PluginFailed { plugin: persona.to_owned(), reason }
+}

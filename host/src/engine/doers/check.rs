@@ -1,0 +1,177 @@
+//! The host's own run of the test command: a clean checkout, the base's harness, a fresh sandbox without an agent, a way out, or a key.
+
+use super::{Doers, chain};
+use crate::{
+    clock::now_ms,
+    sandbox::{self, Line, OUT, RunDirs, Stream},
+    workspace::{self, Attempt},
+};
+use borg_core::{
+    check::{self, Runner},
+    effect::CheckOrder,
+    event::{Body, Kept},
+    evidence::CheckRun,
+    executor::{EndCause, RunEnd},
+    facts::FileClass,
+    id::RunKind,
+    policy::Policy,
+    run::{ImageRef, SandboxSpec, WriteGrant},
+    survey::{self, Survey},
+};
+use std::collections::BTreeSet;
+use tokio::sync::mpsc;
+
+/// Output that is parsed, in bytes: the first megabytes and the last.
+const PARSED_BYTES: usize = 8 << 20;
+/// Output that is kept.
+const KEPT_BYTES: usize = 64 << 10;
+/// Largest report file that is read.
+const REPORT_BYTES: u64 = 8 << 20;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    #[error(transparent)]
+    Workspace(#[from] workspace::Error),
+}
+
+impl Doers {
+    pub(super) async fn check(&self, order: CheckOrder, _policy: &Policy) -> Body {
+        let run = order.run;
+        let begun = now_ms();
+        let check = match self.try_check(&order, begun).await {
+            Ok(check) => check,
+            Err(error) => CheckRun {
+                end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
+                report: check::Report::default(),
+                output: Kept::new(""),
+                test_files: Vec::new(),
+                names: Vec::new(),
+                removed: BTreeSet::new(),
+                image_id: None,
+                wall_ms: now_ms().saturating_sub(begun),
+                sandbox_error: Some(chain(&error)),
+            },
+        };
+        Body::Checked { run, check: Box::new(check) }
+    }
+
+    async fn try_check(&self, order: &CheckOrder, begun: u64) -> Result<CheckRun, Error> {
+        let run = order.run;
+        let mirror = self.mirror(&order.repository);
+        // A check of an earlier process is not adopted: its result is asked for anew, from a clean start.
+        self.sandbox.remove(run).await?;
+        let dirs = {
+            let _lock = self.locks.lock(&order.repository).await;
+            let commit = self.workspace.with_harness_of(&mirror, &order.base, &order.head, run).await?;
+            let attempt = Attempt { run, mirror: mirror.clone(), commit, lender: None };
+            self.workspace.prepare(&attempt).await?.0
+        };
+        let spec = SandboxSpec {
+            run,
+            image: ImageRef(order.image.clone()),
+            limits: order.limits,
+            argv: ["/bin/sh", "-c", &order.command].map(str::to_owned).to_vec(),
+            env: Runner::environment(OUT),
+            home_files: Vec::new(),
+            stdin: Vec::new(),
+            write: WriteGrant { allow: vec!["**".into()], ..WriteGrant::default() },
+            gateway: false,
+            exec: true,
+            bundle: None,
+            policy: order.policy,
+        };
+        let run_dirs = RunDirs {
+            workspace: dirs.workspace.clone(),
+            input: dirs.input.clone(),
+            out: dirs.out.clone(),
+            home: dirs.home.clone(),
+            run: dirs.run.clone(),
+            agent: None,
+            base_repo: None,
+        };
+        let started = self.sandbox.start(&spec, &run_dirs).await?;
+        let (lines, queue) = mpsc::channel(1024);
+        let (end, output) = tokio::join!(self.sandbox.lines(run, 0, lines), gather(queue));
+        let end = end?;
+        let junit = self.read_report(run).await;
+        let report = check::parse(&order.command, &output, junit.as_deref());
+        let survey = match run.kind {
+            RunKind::Check | RunKind::Recheck if order.base != order.head => {
+                Some(self.workspace.survey(&mirror, &order.base, &order.head, survey::Limits::default()).await?)
+            }
+            RunKind::Agent | RunKind::Baseline | RunKind::Check | RunKind::Recheck => None,
+        };
+        let (test_files, names, removed) = survey.map(|survey| tests_of(order, &survey)).unwrap_or_default();
+        Ok(CheckRun {
+            end,
+            report,
+            output: Kept::new(tail(&output, KEPT_BYTES)),
+            test_files,
+            names,
+            removed,
+            image_id: started.attestation.image_id,
+            wall_ms: now_ms().saturating_sub(begun),
+            sandbox_error: None,
+        })
+    }
+
+    /// The runner's own report, if it wrote one. The file is the tested code's: collected like any artefact, never followed.
+    async fn read_report(&self, run: borg_core::id::RunKey) -> Option<String> {
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+        let path = self.workspace.report_path(run);
+        let read = move || {
+            let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+            let file = std::fs::File::options().read(true).custom_flags(flags).open(path).ok()?;
+            let found = file.metadata().ok()?;
+            if !found.is_file() || found.nlink() != 1 || found.len() > REPORT_BYTES {
+                return None;
+            }
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut std::io::Read::take(file, REPORT_BYTES), &mut text).ok()?;
+            Some(text)
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten()
+    }
+}
+
+/// Both streams in the order they came, with the middle left out where there is too much.
+async fn gather(mut queue: mpsc::Receiver<Line>) -> String {
+    let mut head = String::new();
+    let mut rest = String::new();
+    while let Some(line) = queue.recv().await {
+        if line.stream == Stream::Init {
+            continue;
+        }
+        let into = if head.len() < PARSED_BYTES / 2 { &mut head } else { &mut rest };
+        into.push_str(&line.text);
+        into.push('\n');
+        if rest.len() > PARSED_BYTES {
+            rest = tail(&rest, PARSED_BYTES / 2).to_owned();
+        }
+    }
+    head + &rest
+}
+
+fn tail(text: &str, bytes: usize) -> &str {
+    let mut start = text.len().saturating_sub(bytes);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}
+
+/// Test files of the stage, the names of the tests in them, and the baseline's ids whose tests are gone.
+fn tests_of(order: &CheckOrder, survey: &Survey) -> (Vec<String>, Vec<String>, BTreeSet<String>) {
+    let of_stage = survey.files.iter().filter(|file| file.class == FileClass::Test && order.changed.contains(&file.path));
+    let mut files = Vec::new();
+    let mut names = Vec::new();
+    for file in of_stage {
+        files.push(file.path.clone());
+        names.extend(file.head_text.iter().flat_map(|text| check::test_names(&file.path, text)));
+    }
+    let removed = order.baseline.as_ref().map(|baseline| check::removed_ids(baseline, &survey.files)).unwrap_or_default();
+    (files, names, removed)
+}

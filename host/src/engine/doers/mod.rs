@@ -1,0 +1,208 @@
+//! Doers: each performs one kind of effect and comes back with the event that settles it. Doing one twice does not matter twice.
+
+mod brief;
+mod check;
+mod collect;
+mod deliver;
+mod judge;
+mod prepare;
+mod run;
+
+use super::Handle;
+use crate::{
+    agents,
+    chats::Chats,
+    sandbox::Sandbox,
+    secrets::SecretStore,
+    store::Store,
+    workspace::{Mirror, Workspace},
+};
+use borg_core::{
+    effect::{Effect, Order},
+    event::Body,
+    executor::EndCause,
+    id::RunKey,
+    persona::Handoff,
+    policy::Policy,
+    task::Task,
+};
+use borg_gateway::{Door, Gateway};
+use borg_plugins::{CallError, Kind, Plugins};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Everything effects are performed with.
+pub struct Doers {
+    pub data_dir: PathBuf,
+    pub workspace: Workspace,
+    pub sandbox: Sandbox,
+    pub gateway: Gateway,
+    pub plugins: Plugins,
+    pub secrets: Arc<SecretStore>,
+    pub store: Store,
+    pub chats: Chats,
+    pub locks: RepositoryLocks,
+    pub live: LiveRuns,
+}
+
+/// One lock per repository, around everything that writes its mirror.
+#[derive(Default)]
+pub struct RepositoryLocks {
+    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl RepositoryLocks {
+    pub async fn lock(&self, repository: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(repository.to_owned()).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// Doors of the runs in progress, and runs that are to end.
+#[derive(Default)]
+pub struct LiveRuns {
+    doors: Mutex<HashMap<RunKey, Arc<Door>>>,
+    stops: Mutex<HashMap<RunKey, EndCause>>,
+}
+
+impl LiveRuns {
+    fn enter(&self, run: RunKey, door: Arc<Door>) {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).insert(run, door);
+    }
+
+    fn leave(&self, run: RunKey) {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    }
+
+    fn door(&self, run: RunKey) -> Option<Arc<Door>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
+    }
+
+    fn stop(&self, run: RunKey, cause: EndCause) {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).insert(run, cause);
+    }
+
+    fn stopped(&self, run: RunKey) -> Option<EndCause> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).get(&run).copied()
+    }
+}
+
+impl Doers {
+    /// Performs one effect. None when the host cannot say yet what came of it: it stays owed.
+    pub async fn perform(&self, effect: Effect, policy: Arc<Policy>, task: Option<Task>, handle: &Handle) -> Option<Body> {
+        let body = match effect.order {
+            Order::Prepare { repository, needs_check, executors } => {
+                self.prepare(&repository, needs_check, &executors, &policy).await
+            }
+            Order::Brief { persona, work, artefacts, records } => {
+                self.brief(&persona, *work, &artefacts, &records, &policy).await
+            }
+            Order::Run(order) => self.run(*order, task, &policy, handle).await,
+            Order::Stop { run, cause } => self.stop(run, cause).await,
+            Order::Collect(order) => self.collect(*order).await,
+            Order::Accept { persona, work, artefacts, report, produced } => {
+                self.accept(&persona, *work, &artefacts, *report, &produced, &policy).await
+            }
+            Order::Check(order) => self.check(*order, &policy).await,
+            Order::Judge(order) => self.judge(*order, &policy).await,
+            Order::Deliver { via, branch, commit, repository } => {
+                self.deliver(via, &branch, &commit, &repository, &policy).await
+            }
+            Order::Forget { run } => {
+                self.forget(run).await;
+                Body::Forgotten { run }
+            }
+            Order::Tell { notice } => {
+                self.chats.tell(&notice).await;
+                Body::Told { notice }
+            }
+        };
+        Some(body)
+    }
+
+    /// Closes the run's way out, then kills it; its own doer tells how it ended.
+    async fn stop(&self, run: RunKey, cause: EndCause) -> Body {
+        self.live.stop(run, cause);
+        if let Some(door) = self.live.door(run) {
+            door.close().await;
+        }
+        if let Err(error) = self.sandbox.kill(run, cause).await {
+            // Not started yet, or dead already: the mark left above stops it then.
+            tracing::debug!(%run, %error, "nothing to kill");
+        }
+        Body::Stopped { run, cause }
+    }
+
+    /// Removes what is left of a run: its sandbox, then its directories.
+    pub async fn forget(&self, run: RunKey) {
+        if let Err(error) = self.sandbox.remove(run).await {
+            tracing::warn!(%run, %error, "the sandbox could not be removed; the next start tries again");
+        }
+        if let Err(error) = self.workspace.discard(run).await {
+            tracing::warn!(%run, %error, "the run's directory could not be removed; the next start tries again");
+        }
+        self.live.leave(run);
+    }
+
+    fn mirror(&self, repository: &str) -> Mirror {
+        self.workspace.mirror(repository)
+    }
+
+    /// Texts of artefacts, for personas.
+    async fn handoffs(&self, files: &[borg_core::effect::InFile]) -> Result<Vec<Handoff>, crate::workspace::Error> {
+        const LIMIT: usize = 1 << 20;
+        let mut handoffs = Vec::new();
+        for file in files {
+            let bytes = self.workspace.read_artefact(file.digest).await?;
+            let mut text = String::from_utf8_lossy(&bytes).into_owned();
+            let complete = text.len() <= LIMIT;
+            if !complete {
+                let mut end = LIMIT;
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                text.truncate(end);
+            }
+            handoffs.push(Handoff { name: file.name.clone(), text, complete });
+        }
+        Ok(handoffs)
+    }
+
+    /// Settings of a plugin as policy gives them, held against its manifest's schema.
+    fn settings(&self, kind: Kind, name: &str, given: &serde_json::Value) -> Result<serde_json::Value, Body> {
+        let failed = |reason: String| Body::PluginFailed { plugin: name.to_owned(), reason };
+        let manifest = self.plugins.manifest(kind, name).ok_or_else(|| {
+            failed(format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str()))
+        })?;
+        borg_plugins::validate_settings(&manifest, given).map_err(|errors| failed(errors.join("; ")))
+    }
+
+    fn agent_bundle(&self, name: &str) -> Option<agents::Bundle> {
+        agents::installed(name, &self.data_dir)
+    }
+}
+
+fn plugin_failed(error: &CallError) -> Body {
+    Body::PluginFailed { plugin: error.plugin.clone(), reason: error.to_string() }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}

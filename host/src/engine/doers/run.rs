@@ -1,0 +1,421 @@
+//! One agent run: launched by its executor, sealed by the sandbox, let out by the gateway, read line by line.
+//!
+//! A run that an earlier process of this host started is adopted: its container is found by its key, its output is read on from
+//! the last line that was saved, with the executor component and the state it had then.
+
+use super::{Doers, chain, plugin_failed};
+use crate::{
+    clock::now_ms,
+    engine::Handle,
+    sandbox::{self, BASE_REPO, GATEWAY_URL, HOME, IN, Line, OUT, RunDirs, Stream, WORKSPACE},
+    workspace::{self, Attempt, RunDir},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use borg_core::{
+    effect::RunOrder,
+    event::{Body, DenialNote, Event, Kept, StartFailure},
+    executor::{AgentEvent, BaseFile, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
+    id::RunKey,
+    persona::Assignment,
+    policy::{Policy, Provider},
+    run::{ImageRef, SandboxSpec},
+    task::{AgentRun, Task},
+};
+use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress, Notice};
+use borg_plugins::{Executor, Kind, MAX_BATCH_BYTES};
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc};
+
+/// Stands for the key inside; the gateway takes it off and puts the real one on.
+const PLACEHOLDER_KEY: &str = "sk-ant-borg-placeholder";
+/// Lines read in one call of the executor, at most.
+const LINES: usize = 512;
+/// Largest file of the repository an executor may ask for, in bytes.
+const BASE_FILE_BYTES: usize = 1 << 20;
+/// Files an executor may ask for.
+const BASE_FILES: usize = 16;
+
+/// Why a run did not come to be.
+enum Failure {
+    Start(StartFailure),
+    /// An event of its own says it.
+    Body(Body),
+}
+
+fn start_failure(reason: impl Into<String>, remedy: impl Into<String>, transient: bool) -> Failure {
+    Failure::Start(StartFailure { reason: reason.into(), remedy: remedy.into(), transient })
+}
+
+impl From<sandbox::Error> for Failure {
+    fn from(error: sandbox::Error) -> Self {
+        start_failure(chain(&error), "`borg-host doctor` tests the sandbox", error.is_passing())
+    }
+}
+
+impl From<workspace::Error> for Failure {
+    fn from(error: workspace::Error) -> Self {
+        start_failure(format!("the workspace could not be prepared: {}", chain(&error)), "`borg-host doctor`, then retry", false)
+    }
+}
+
+/// What the executor is asked with, again and again.
+struct Reader<'a> {
+    executor: &'a Executor,
+    settings: &'a Value,
+    job: &'a Job,
+    run: RunKey,
+}
+
+impl Doers {
+    pub(super) async fn run(&self, order: RunOrder, task: Option<Task>, policy: &Policy, handle: &Handle) -> Body {
+        let run = order.run;
+        let begun = task.as_ref().and_then(Task::agent_run).filter(|agent| agent.run == run).cloned();
+        match self.try_run(&order, task, begun, policy, handle).await {
+            Ok(body) | Err(Failure::Body(body)) => body,
+            Err(Failure::Start(failure)) => Body::RunEnded {
+                run,
+                end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
+                outcome: outcome(OutcomeStatus::Failed, failure.reason.clone()),
+                wall_ms: 0,
+                start_error: Some(failure),
+            },
+        }
+    }
+
+    async fn try_run(
+        &self,
+        order: &RunOrder,
+        task: Option<Task>,
+        begun: Option<AgentRun>,
+        policy: &Policy,
+        handle: &Handle,
+    ) -> Result<Body, Failure> {
+        let run = order.run;
+        let digest = begun.as_ref().and_then(|agent| agent.executor_digest);
+        let executor = self.plugins.executor(&order.executor, digest).map_err(|error| Failure::Body(plugin_failed(&error)))?;
+        let granted = policy.executors.get(&order.executor);
+        let given = granted.map(|granted| granted.settings.clone()).unwrap_or_default();
+        let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(Failure::Body)?;
+        let job = self.job(order, &executor).await?;
+
+        let found = self.sandbox.find(run).await?;
+        let dirs = self.workspace.run_dir(run);
+        let fresh = found.is_none();
+        let spec = if fresh { Some(self.spec(order, &executor, &settings, &job).await?) } else { None };
+        if fresh {
+            self.lay_out(order, &dirs).await?;
+        }
+        let door = Arc::new(self.open_door(order, task.as_ref(), &dirs, policy).await?);
+        let mut notices = door.subscribe();
+        self.live.enter(run, door.clone());
+        if self.live.stopped(run).is_some() {
+            door.close().await;
+            return Ok(cancelled_before_start(run));
+        }
+        let bundle = self.agent_bundle(&executor.info().bundle);
+        let base_repo = if fresh { Some(self.lend(order).await?) } else { None };
+        let started = match &spec {
+            Some(spec) => {
+                let dirs = RunDirs {
+                    workspace: dirs.workspace.clone(),
+                    input: dirs.input.clone(),
+                    out: dirs.out.clone(),
+                    home: dirs.home.clone(),
+                    run: dirs.run.clone(),
+                    agent: bundle.map(|bundle| bundle.dir),
+                    base_repo,
+                };
+                let started = self.sandbox.start(spec, &dirs).await?;
+                let body = Body::RunStarted {
+                    run,
+                    executor: order.executor.clone(),
+                    executor_digest: Some(executor.plugin().digest()),
+                    attestation: started.attestation,
+                };
+                self.note(run, body, handle).await;
+                started.init_pid
+            }
+            None => found.and_then(|found| found.init_pid).unwrap_or(0),
+        };
+        if started > 0 {
+            door.admit(started);
+        }
+        if let Some(cause) = self.live.stopped(run) {
+            door.close().await;
+            self.sandbox.kill(run, cause).await?;
+        }
+        let reader = Reader { executor: &executor, settings: &settings, job: &job, run };
+        let begun_ms = begun.as_ref().map_or_else(now_ms, |agent| agent.started_ms);
+        let (end, state) = self.follow(&reader, begun, &door, handle).await?;
+        door.close().await;
+        let spent = door.settled().await;
+        let outcome = executor.finish(&settings, &job, &state, &end).await.map_err(|error| Failure::Body(plugin_failed(&error)))?;
+        let outcome = hold_against_gateway(outcome, &door, &mut notices);
+        let wall_ms = spent.wall_ms.max(if started > 0 { 0 } else { now_ms().saturating_sub(begun_ms) });
+        Ok(Body::RunEnded { run, end, outcome, wall_ms, start_error: None })
+    }
+
+    /// Reads the output to its end, saving how far it got with every batch that said something.
+    async fn follow(
+        &self,
+        reader: &Reader<'_>,
+        begun: Option<AgentRun>,
+        door: &Door,
+        handle: &Handle,
+    ) -> Result<(RunEnd, Vec<u8>), Failure> {
+        let after = begun.as_ref().map_or(0, |agent| agent.line);
+        let mut state = begun.and_then(|agent| BASE64.decode(agent.state).ok()).unwrap_or_default();
+        let (lines, mut queue) = mpsc::channel::<Line>(1024);
+        let reading = async {
+            let mut batch = Vec::new();
+            while queue.recv_many(&mut batch, LINES).await > 0 {
+                for part in parts(&mut batch) {
+                    self.read(reader, part, &mut state, door, handle).await?;
+                }
+            }
+            Ok::<Vec<u8>, Failure>(state)
+        };
+        let (end, state) = tokio::join!(self.sandbox.lines(reader.run, after, lines), reading);
+        match state {
+            Ok(state) => Ok((end?, state)),
+            Err(failure) => {
+                // The executor is broken: nobody reads on, so the run must not go on either.
+                self.sandbox.kill(reader.run, EndCause::Lost).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        reader: &Reader<'_>,
+        lines: Vec<Line>,
+        state: &mut Vec<u8>,
+        door: &Door,
+        handle: &Handle,
+    ) -> Result<(), Failure> {
+        let Some(last) = lines.last().map(|line| line.n) else { return Ok(()) };
+        let texts: Vec<String> = lines.into_iter().filter(|line| line.stream == Stream::Out).map(|line| line.text).collect();
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let step = reader
+            .executor
+            .read(reader.settings, reader.job, state, &texts)
+            .await
+            .map_err(|error| Failure::Body(plugin_failed(&error)))?;
+        *state = step.state;
+        if step.events.is_empty() {
+            return Ok(());
+        }
+        for event in &step.events {
+            if let AgentEvent::Denied { tool, detail } = event {
+                let denial = DenialNote {
+                    what: format!("tool {tool}: {detail}"),
+                    rule: "the agent's own permissions, set from the grant".into(),
+                    remedy: format!("[persona.{}] tools or write", reader.job.persona),
+                };
+                self.note(reader.run, Body::Denied { run: reader.run, denial }, handle).await;
+            }
+        }
+        let body = Body::Progressed {
+            run: reader.run,
+            line: last,
+            state: BASE64.encode(&*state),
+            events: Kept::new(serde_json::to_string(&step.events).unwrap_or_default()),
+            turns: door.spent().turns,
+        };
+        self.note(reader.run, body, handle).await;
+        Ok(())
+    }
+
+    /// Tells the engine something along the way.
+    async fn note(&self, run: RunKey, body: Body, handle: &Handle) {
+        let event = Event { at_ms: now_ms(), task: Some(run.task), settles: None, body };
+        if handle.post(event).await.is_err() {
+            tracing::debug!(%run, "the engine stopped; the run goes on and is adopted at the next start");
+            // Nothing after this could be saved, so nothing may be done: the task is aborted while it waits here.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn job(&self, order: &RunOrder, executor: &Executor) -> Result<Job, Failure> {
+        let assignment: Assignment = serde_json::from_str(&order.assignment.text).map_err(|error| {
+            start_failure(format!("the assignment is no longer there: {error}"), "retry the task", false)
+        })?;
+        let mirror = self.mirror(&order.repository);
+        let mut base_files = Vec::new();
+        for path in executor.info().reads.iter().take(BASE_FILES) {
+            if let Some(blob) = self.workspace.read_file(&mirror, &order.base, path, BASE_FILE_BYTES).await? {
+                base_files.push(BaseFile { path: path.clone(), text: String::from_utf8_lossy(&blob.bytes).into_owned() });
+            }
+        }
+        Ok(Job {
+            task: order.brief.clone(),
+            persona: order.persona.clone(),
+            stage: order.stage.clone(),
+            attempt: order.attempt,
+            system_prompt: assignment.system_prompt,
+            prompt: assignment.prompt,
+            tools: order.tools.clone(),
+            write: order.write.allow.clone(),
+            model: order.model.clone(),
+            max_turns: Some(order.allowance.turns),
+            resume: None,
+            gateway_url: GATEWAY_URL.to_owned(),
+            placeholder_key: PLACEHOLDER_KEY.to_owned(),
+            workspace: WORKSPACE.to_owned(),
+            in_dir: IN.to_owned(),
+            out_dir: OUT.to_owned(),
+            home: HOME.to_owned(),
+            agent_dir: borg_init::AGENT.to_owned(),
+            base_files,
+        })
+    }
+
+    async fn spec(&self, order: &RunOrder, executor: &Executor, settings: &Value, job: &Job) -> Result<SandboxSpec, Failure> {
+        let command = match executor.launch(settings, job).await {
+            Ok(Ok(command)) => command,
+            Ok(Err(why)) => {
+                return Err(start_failure(format!("{} cannot start: {why}", order.executor), "mend that, then retry", false));
+            }
+            Err(error) => return Err(Failure::Body(plugin_failed(&error))),
+        };
+        let bundle = &executor.info().bundle;
+        Ok(SandboxSpec {
+            run: order.run,
+            image: ImageRef(order.image.clone()),
+            limits: order.limits,
+            argv: command.argv,
+            env: command.env,
+            home_files: command.files,
+            stdin: command.stdin,
+            write: order.write.clone(),
+            gateway: !order.egress.is_empty(),
+            exec: order.tools.iter().any(|tool| tool == "Bash"),
+            bundle: (!bundle.is_empty()).then(|| bundle.clone()),
+            policy: order.policy,
+        })
+    }
+
+    /// A new directory with the last accepted commit, and the hand-offs of earlier stages.
+    async fn lay_out(&self, order: &RunOrder, dirs: &RunDir) -> Result<(), Failure> {
+        let attempt = Attempt {
+            run: order.run,
+            mirror: self.mirror(&order.repository),
+            commit: order.head.clone(),
+            lender: Some(BASE_REPO.into()),
+        };
+        {
+            let _lock = self.locks.lock(&order.repository).await;
+            self.workspace.prepare(&attempt).await?;
+        }
+        for file in &order.inputs {
+            let bytes = self.workspace.read_artefact(file.digest).await?;
+            let path = dirs.input.join(&file.name);
+            tokio::fs::write(&path, bytes).await.map_err(|error| {
+                start_failure(format!("cannot write the hand-off {}: {error}", file.name), "`borg-host doctor`, then retry", true)
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn lend(&self, order: &RunOrder) -> Result<std::path::PathBuf, Failure> {
+        let mirror = self.mirror(&order.repository);
+        let _lock = self.locks.lock(&order.repository).await;
+        Ok(self.workspace.lend(order.run.task, &mirror, (&order.base_branch, &order.base), &order.head).await?)
+    }
+
+    async fn open_door(&self, order: &RunOrder, task: Option<&Task>, dirs: &RunDir, policy: &Policy) -> Result<Door, Failure> {
+        let names: Vec<String> = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned()).collect();
+        let egress = order.egress.iter().filter_map(|name| Some((name, policy.egress.get(name)?)));
+        let egress = egress
+            .map(|(name, entry)| Egress {
+                name: name.clone(),
+                provider: match entry.provider {
+                    Provider::Anthropic => borg_gateway::Provider::Anthropic,
+                },
+                models: entry.models.clone(),
+                secret: entry.secret.clone(),
+                prices: entry.prices.clone(),
+                max_tokens: entry.max_tokens,
+                betas: if entry.betas.is_empty() { names.clone() } else { entry.betas.clone() },
+            })
+            .collect();
+        let spent_before = task.map(|task| task.spent).unwrap_or_default();
+        let access = Access {
+            run: order.run,
+            socket: dirs.run.join("gateway.sock"),
+            egress,
+            placeholder_key: PLACEHOLDER_KEY.to_owned(),
+            allowance: task.map_or(order.allowance, |task| task.spec.budget.left(&task.spent)),
+            spent_before,
+        };
+        self.gateway.open(access).await.map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
+    }
+}
+
+/// Batches that an executor takes in one call.
+fn parts(batch: &mut Vec<Line>) -> Vec<Vec<Line>> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = 0;
+    for line in batch.drain(..) {
+        if bytes + line.text.len() > MAX_BATCH_BYTES {
+            parts.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += line.text.len();
+        if let Some(part) = parts.last_mut() {
+            part.push(line);
+        }
+    }
+    parts
+}
+
+/// What the gateway knows for certain overrules what the agent printed about it.
+fn hold_against_gateway(mut outcome: Outcome, door: &Door, notices: &mut broadcast::Receiver<Notice>) -> Outcome {
+    let completed = outcome.status == OutcomeStatus::Completed;
+    if let Some(cap) = door.cap()
+        && !completed
+    {
+        outcome.status = OutcomeStatus::Capped;
+        outcome.message = format!("the budget for {cap} is used up");
+    }
+    loop {
+        match notices.try_recv() {
+            Ok(Notice::NoCredential { why, .. }) if !completed => {
+                outcome.status = OutcomeStatus::Auth;
+                outcome.message = why;
+            }
+            Ok(Notice::CredentialRejected { .. }) if !completed => outcome.status = OutcomeStatus::Auth,
+            Ok(Notice::RetryAfter { ms: Some(ms) }) if outcome.status == OutcomeStatus::RateLimited => {
+                outcome.retry_after_ms = Some(ms);
+            }
+            Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => return outcome,
+        }
+    }
+}
+
+fn outcome(status: OutcomeStatus, message: String) -> Outcome {
+    Outcome {
+        status,
+        message,
+        session: None,
+        usage: borg_core::budget::Usage::default(),
+        claimed_cost_micros: None,
+        turns: None,
+        retry_after_ms: None,
+    }
+}
+
+fn cancelled_before_start(run: RunKey) -> Body {
+    Body::RunEnded {
+        run,
+        end: RunEnd { cause: EndCause::Cancelled, exit_code: None, stderr_tail: String::new() },
+        outcome: outcome(OutcomeStatus::Failed, "cancelled before it started".into()),
+        wall_ms: 0,
+        start_error: None,
+    }
+}

@@ -1,0 +1,342 @@
+//! The engine: one loop, and the only writer. Wait for events → `step` → commit events, states and owed effects in one
+//! transaction → perform → acknowledge.
+//!
+//! Doers perform effects in tasks of their own and come back with one event each; anything they learn on the way (progress,
+//! spending) is an event too. A full disk stops the loop loudly until there is room: nothing is performed that is not durable.
+
+mod commands;
+pub mod doers;
+mod handle;
+
+pub use handle::{Handle, Reply, Stopped};
+
+use crate::{
+    clock::now_ms,
+    store::{Batch, Loaded, Store, StoreError},
+};
+use borg_core::{
+    effect::{Effect, EffectKey, Order},
+    event::{Body, Event},
+    id::TaskId,
+    policy::{Policy, source::SourceFile},
+    step::{Policies, State, next_deadline, step},
+};
+use doers::Doers;
+use handle::Input;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+};
+
+/// Inputs taken in one turn, and so committed together.
+const BATCH: usize = 256;
+/// Pause between tries to write a journal that cannot be written.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(2);
+
+/// Owns the state; everything else asks it through a [`Handle`].
+pub struct Engine {
+    state: State,
+    policies: Policies,
+    next_task: u64,
+    store: Store,
+    doers: Arc<Doers>,
+    handle: Handle,
+    inputs: mpsc::Receiver<Input>,
+    performing: JoinSet<EffectKey>,
+    /// Keys of effects that are being performed.
+    busy: BTreeSet<EffectKey>,
+    committed: watch::Sender<u64>,
+}
+
+/// Answers held back until what they speak of is durable.
+type Acknowledgement = Box<dyn FnOnce() + Send>;
+
+impl Engine {
+    /// Takes up where the journal left off; nothing is performed until [`Engine::run`]. `older` parses policies that tasks still name.
+    pub fn new(
+        loaded: Loaded,
+        policy: Policy,
+        store: Store,
+        doers: Doers,
+        queue: (Handle, mpsc::Receiver<Input>),
+        committed: watch::Sender<u64>,
+        older: impl Fn(&[SourceFile]) -> Option<Policy>,
+    ) -> (Engine, Vec<Effect>) {
+        let mut policies = Policies::new(Arc::new(policy));
+        for (_, sources) in &loaded.policies {
+            if let Some(policy) = older(sources) {
+                policies.remember(Arc::new(policy));
+            }
+        }
+        let state = State {
+            tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(),
+            paused: loaded.paused,
+        };
+        let (handle, inputs) = queue;
+        let engine = Engine {
+            state,
+            policies,
+            next_task: loaded.next_task.max(1),
+            store,
+            doers: Arc::new(doers),
+            handle,
+            inputs,
+            performing: JoinSet::new(),
+            busy: BTreeSet::new(),
+            committed,
+        };
+        (engine, loaded.owed)
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs until asked to stop: redoes what is owed, then serves. `sources` are those of the current policy.
+    pub async fn run(mut self, owed: Vec<Effect>, sources: Vec<SourceFile>, version: &str) -> Result<(), StoreError> {
+        self.reap(&owed).await;
+        let sandbox = self.doers.sandbox.describe().await.summary;
+        let policy = self.policies.current().digest;
+        let mut turn = Turn { policy: Some((policy, sources)), ..Turn::default() };
+        self.apply(&mut turn, event(None, Body::HostStarted { version: version.to_owned(), sandbox }));
+        self.apply(&mut turn, event(None, Body::PolicyLoaded { digest: policy }));
+        self.finish(turn).await?;
+        for effect in owed {
+            if self.is_due(&effect) {
+                self.perform(effect);
+            }
+        }
+        loop {
+            let deadline = next_deadline(&self.state);
+            let mut turn = Turn::default();
+            tokio::select! {
+                input = self.inputs.recv() => match input {
+                    None | Some(Input::Stop) => break,
+                    Some(input) => self.take(&mut turn, input),
+                },
+                () = until(deadline) => {
+                    if let Some((_, task)) = deadline {
+                        self.apply(&mut turn, event(Some(task), Body::DeadlinePassed));
+                    }
+                }
+                Some(ended) = self.performing.join_next() => {
+                    if let Ok(key) = ended {
+                        self.busy.remove(&key);
+                    }
+                    continue;
+                }
+            }
+            let mut stop = false;
+            while turn.batch.events.len() < BATCH {
+                match self.inputs.try_recv() {
+                    Ok(Input::Stop) => {
+                        stop = true;
+                        break;
+                    }
+                    Ok(input) => self.take(&mut turn, input),
+                    Err(_) => break,
+                }
+            }
+            self.finish(turn).await?;
+            if stop {
+                break;
+            }
+        }
+        // Containers live on and are adopted by the next process; what is in flight here is redone then.
+        self.performing.abort_all();
+        while self.performing.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    fn take(&mut self, turn: &mut Turn, input: Input) {
+        match input {
+            Input::Event(event, done) => {
+                self.apply(turn, *event);
+                turn.later(move || {
+                    // The doer may have gone; the event stands all the same.
+                    let _ = done.send(());
+                });
+            }
+            Input::Intent { person, intent, chat, ended, answer } => {
+                let (events, reply) = self.command(&person, *intent, chat, ended.as_deref());
+                for event in events {
+                    self.apply(turn, event);
+                }
+                turn.later(move || {
+                    let _ = answer.send(reply);
+                });
+            }
+            Input::Policy(loaded) => match loaded {
+                Ok((policy, sources)) => {
+                    let digest = policy.digest;
+                    self.policies.load(Arc::new(policy));
+                    turn.policy = Some((digest, sources));
+                    self.apply(turn, event(None, Body::PolicyLoaded { digest }));
+                }
+                Err(reason) => self.apply(turn, event(None, Body::PolicyRefused { reason })),
+            },
+            Input::CurrentPolicy(answer) => {
+                let _ = answer.send(self.policies.current().clone());
+            }
+            Input::Stop => {}
+        }
+    }
+
+    fn apply(&mut self, turn: &mut Turn, event: Event) {
+        let state = std::mem::take(&mut self.state);
+        let (state, effects) = step(state, &event, &self.policies);
+        self.state = state;
+        turn.touched.extend(event.task);
+        turn.touched.extend(effects.iter().map(|effect| effect.task));
+        if matches!(event.body, Body::Paused { .. } | Body::Resumed { .. }) {
+            turn.batch.paused = Some(self.state.paused);
+        }
+        turn.batch.events.push(event);
+        turn.effects.extend(effects);
+    }
+
+    /// Makes a turn durable, then performs and answers.
+    async fn finish(&mut self, mut turn: Turn) -> Result<(), StoreError> {
+        let tasks = turn.touched.iter().filter_map(|id| self.state.tasks.get(id));
+        turn.batch.tasks = tasks.cloned().collect();
+        // What an event of this very batch settled already is owed no more.
+        let settled: BTreeSet<&EffectKey> = turn.batch.events.iter().filter_map(|event| event.settles.as_ref()).collect();
+        turn.effects.retain(|effect| !settled.contains(&effect.key));
+        turn.batch.owed = turn.effects.clone();
+        turn.batch.policy = turn.policy.take();
+        let batch = Arc::new(std::mem::take(&mut turn.batch));
+        if batch.events.is_empty() && batch.owed.is_empty() {
+            turn.answer();
+            return Ok(());
+        }
+        let seq = loop {
+            match self.store.commit(batch.clone()).await {
+                Ok(seq) => break seq,
+                Err(error @ StoreError::Write(_)) => {
+                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "nothing more is taken in until there is room");
+                    tokio::time::sleep(FULL_DISK_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.committed.send_replace(seq);
+        self.state.tasks.retain(|_, task| !task.status().is_terminal());
+        for effect in std::mem::take(&mut turn.effects) {
+            self.perform(effect);
+        }
+        turn.answer();
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        if !self.busy.insert(effect.key.clone()) {
+            return;
+        }
+        let task = self.state.tasks.get(&effect.task);
+        let policy = task.map_or_else(|| self.policies.current(), |task| self.policies.of(task)).clone();
+        let (doers, handle) = (self.doers.clone(), self.handle.clone());
+        let task = task.cloned();
+        self.performing.spawn(async move {
+            let key = effect.key.clone();
+            let id = effect.task;
+            let settles = key.clone();
+            if let Some(body) = doers.perform(effect, policy, task, &handle).await {
+                let event = Event { at_ms: now_ms(), task: Some(id), settles: Some(settles), body };
+                if handle.post(event).await.is_err() {
+                    tracing::debug!(%key, "the engine stopped before this was taken in; it is redone at the next start");
+                }
+            }
+            key
+        });
+    }
+
+    /// True for an owed effect that still means something after a restart.
+    fn is_due(&self, effect: &Effect) -> bool {
+        match &effect.order {
+            Order::Forget { .. } | Order::Tell { .. } => true,
+            Order::Prepare { .. }
+            | Order::Brief { .. }
+            | Order::Run(_)
+            | Order::Stop { .. }
+            | Order::Collect(_)
+            | Order::Accept { .. }
+            | Order::Check(_)
+            | Order::Judge(_)
+            | Order::Deliver { .. } => self.state.tasks.contains_key(&effect.task),
+        }
+    }
+
+    /// Removes sandboxes of ours that nothing owed refers to.
+    async fn reap(&mut self, owed: &[Effect]) {
+        let wanted: BTreeSet<String> = owed
+            .iter()
+            .filter_map(|effect| match &effect.order {
+                Order::Run(order) => Some(order.run.to_string()),
+                Order::Check(order) => Some(order.run.to_string()),
+                Order::Collect(order) => Some(order.run.to_string()),
+                Order::Stop { run, .. } | Order::Forget { run } => Some(run.to_string()),
+                Order::Prepare { .. }
+                | Order::Brief { .. }
+                | Order::Accept { .. }
+                | Order::Judge(_)
+                | Order::Deliver { .. }
+                | Order::Tell { .. } => None,
+            })
+            .collect();
+        match self.doers.sandbox.list().await {
+            Ok(runs) => {
+                for (run, running) in runs {
+                    if !wanted.contains(&run.to_string()) {
+                        tracing::info!(%run, running, "reaping a sandbox that nothing waits for");
+                        self.doers.forget(run).await;
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not look for sandboxes of an earlier process"),
+        }
+    }
+}
+
+/// What one round of the loop gathers before it is made durable.
+#[derive(Default)]
+struct Turn {
+    batch: Batch,
+    effects: Vec<Effect>,
+    touched: BTreeSet<TaskId>,
+    policy: Option<(borg_core::id::Digest, Vec<SourceFile>)>,
+    answers: Vec<Acknowledgement>,
+}
+
+impl Turn {
+    fn later(&mut self, answer: impl FnOnce() + Send + 'static) {
+        self.answers.push(Box::new(answer));
+    }
+
+    fn answer(&mut self) {
+        for answer in self.answers.drain(..) {
+            answer();
+        }
+    }
+}
+
+fn event(task: Option<TaskId>, body: Body) -> Event {
+    Event { at_ms: now_ms(), task, settles: None, body }
+}
+
+async fn until(deadline: Option<(u64, TaskId)>) {
+    match deadline {
+        Some((at_ms, _)) => tokio::time::sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()))).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Queue between the engine and everybody else, and the sequence number of the last committed event.
+pub fn queue(store: Store) -> ((Handle, mpsc::Receiver<Input>), watch::Sender<u64>) {
+    let (inputs, queue) = mpsc::channel(1024);
+    let committed = watch::Sender::new(0);
+    ((Handle::new(inputs, committed.subscribe(), store), queue), committed)
+}
+
+/// One answer to one question.
+type Answer<T> = oneshot::Sender<T>;

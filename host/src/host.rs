@@ -1,0 +1,289 @@
+//! Puts the program together, once: who gets what, and in which order things start and stop.
+
+use crate::{
+    agents,
+    chats::{Chats, Conversation},
+    clock::now_ms,
+    control::{self, About, Served},
+    engine::{
+        self, Engine, Handle,
+        doers::{Doers, LiveRuns, RepositoryLocks},
+    },
+    git::{self, Git},
+    ledger::JournalLedger,
+    policies,
+    sandbox::{Allowed, Docker, DockerSettings, InitBinary, Local, LocalSettings, Sandbox},
+    secrets::SecretStore,
+    settings::{Defaults, Settings},
+    spawn::Spawner,
+    store::{DataLock, Store},
+    workspace::{self, Workspace},
+};
+use anyhow::{Context, Result, bail};
+use borg_core::{
+    effect::Effect,
+    policy::{Policy, SandboxChoice, source::SourceFile},
+};
+use borg_gateway::{Config, Gateway};
+use borg_plugins::{Compiler, LoadError, Options, Permits, Plugins};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How often policy files are looked at for changes.
+const POLICY_INTERVAL: Duration = Duration::from_secs(1);
+/// Version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Which sandbox the caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxWish {
+    /// What policy says; nothing weaker in its place.
+    ByPolicy,
+    /// The strongest there is: for `demo`, on a repository of its own.
+    StrongestForDemo,
+}
+
+/// A host that is ready to run.
+pub struct Host {
+    pub lock: DataLock,
+    pub policy: Arc<Policy>,
+    pub plugin_errors: Vec<LoadError>,
+    pub about: About,
+    engine: Engine,
+    owed: Vec<Effect>,
+    sources: Vec<SourceFile>,
+    conversation: Conversation,
+    secrets: Arc<SecretStore>,
+    plugins: Plugins,
+    policy_dir: PathBuf,
+    defaults: Defaults,
+    handle: Handle,
+    store: Store,
+}
+
+/// The init program that belongs to this build: beside the host, and of the digest it was built with.
+pub fn init_binary() -> Result<InitBinary> {
+    let program = std::env::current_exe().context("finding the program's own folder")?.canonicalize()?;
+    let path = program.with_file_name("borg-init");
+    let Some(sha256) = option_env!("BORG_INIT_SHA256") else {
+        bail!("this build has no borg-init of its own, and no sandbox starts without it; build with `cargo xtask build`");
+    };
+    let sha256 = sha256.parse().context("the digest of borg-init that was compiled in")?;
+    let init = InitBinary { path, sha256 };
+    init.verify().context("borg-init beside the program")?;
+    Ok(init)
+}
+
+/// Starts everything but the engine's loop. The data directory is ours when this returns.
+pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
+    let defaults = settings.defaults()?;
+    let (mut policy, sources) = policies::load(&settings.policies(), &defaults)?;
+    let lock = DataLock::take(&settings.data_dir())?;
+    let data = lock.path().to_owned();
+    let init = init_binary()?;
+    let spawner = Spawner::start().context("starting the thread that starts children")?;
+    let sandbox = sandbox(settings, &mut policy, &data, lock.installation(), &init, &spawner, wish).await?;
+    let (store, loaded) = Store::open(&data)?;
+    let plugins = Options {
+        folders: settings.plugin_folders(),
+        cache: data.join("plugins"),
+        compiler: Compiler::InProcess,
+        limits: borg_plugins::Limits::default(),
+        now_ms,
+    };
+    let keep = loaded.tasks.iter().filter_map(|task| task.agent_run()?.executor_digest).collect();
+    let permits = Permits { policy: policy.plugins.clone(), keep };
+    let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
+    let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
+    let (queue, committed) = engine::queue(store.clone());
+    let handle = queue.0.clone();
+    let base = settings.anthropic_base();
+    let gateway = Config {
+        anthropic_base: base.parse().with_context(|| format!("ANTHROPIC_BASE_URL is `{base}`, which is no address"))?,
+        ..Config::default()
+    };
+    let ledger = JournalLedger { store: store.clone(), handle: handle.clone() };
+    let gateway = Gateway::new(gateway, secrets.clone(), Arc::new(ledger)).context("starting the gateway")?;
+    let git = git::Settings { launcher: Some(init.path.clone()), ..git::Settings::default() };
+    let git = Git::open(&data, spawner, git)?;
+    let workspace = Workspace::open(&data, git, workspace::Config::default())?;
+    let chats = Chats::new(plugins.clone());
+    let conversation = Conversation {
+        plugins: plugins.clone(),
+        chats: chats.clone(),
+        handle: handle.clone(),
+        store: store.clone(),
+        workspace: workspace.clone(),
+    };
+    let strength = sandbox.describe().await;
+    let about = About {
+        version: VERSION.to_owned(),
+        installation: lock.installation().to_owned(),
+        sandbox: strength.summary,
+        data_dir: data.clone(),
+    };
+    let doers = Doers {
+        data_dir: data,
+        workspace,
+        sandbox,
+        gateway,
+        plugins: plugins.clone(),
+        secrets: secrets.clone(),
+        store: store.clone(),
+        chats,
+        locks: RepositoryLocks::default(),
+        live: LiveRuns::default(),
+    };
+    let shared = Arc::new(policy.clone());
+    let older = |sources: &[SourceFile]| policies::parse(sources, &defaults);
+    let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, older);
+    Ok(Host {
+        lock,
+        policy: shared,
+        plugin_errors,
+        about,
+        engine,
+        owed,
+        sources,
+        conversation,
+        secrets,
+        plugins,
+        policy_dir: settings.policies(),
+        defaults,
+        handle,
+        store,
+    })
+}
+
+async fn sandbox(
+    settings: &Settings,
+    policy: &mut Policy,
+    data: &Path,
+    installation: &str,
+    init: &InitBinary,
+    spawner: &Spawner,
+    wish: SandboxWish,
+) -> Result<Sandbox> {
+    let roots = vec![data.join("runs"), data.join("tasks"), data.join("agents")];
+    let docker = DockerSettings {
+        host: settings.docker_host(),
+        installation: installation.to_owned(),
+        init: init.clone(),
+        roots: roots.clone(),
+        home: settings.home(),
+        free_floor_bytes: policy.host.free_space_floor,
+    };
+    let local = |allowed| LocalSettings {
+        allowed,
+        init: init.clone(),
+        runs: data.join("runs"),
+        roots: roots.clone(),
+        home: settings.home(),
+        free_floor_bytes: policy.host.free_space_floor,
+    };
+    match (wish, policy.host.sandbox) {
+        (SandboxWish::ByPolicy, SandboxChoice::Docker) => {
+            let docker = Docker::connect(docker).await;
+            let docker = docker.context("policy says `sandbox = \"docker\"`; without an engine, `sandbox = \"local\"` in policies/host.toml allows the weaker one")?;
+            Ok(Sandbox::Docker(docker))
+        }
+        (SandboxWish::ByPolicy, SandboxChoice::Local) => {
+            Ok(Sandbox::Local(Local::new(local(Allowed::ByPolicy), spawner.clone())))
+        }
+        (SandboxWish::StrongestForDemo, _) => {
+            if let Ok(docker) = Docker::connect(docker).await {
+                let sandbox = Sandbox::Docker(docker);
+                if sandbox.check_image(&policy.checks.image).await.is_ok() {
+                    policy.host.sandbox = SandboxChoice::Docker;
+                    return Ok(sandbox);
+                }
+            }
+            policy.host.sandbox = SandboxChoice::Local;
+            Ok(Sandbox::Local(Local::new(local(Allowed::Demo), spawner.clone())))
+        }
+    }
+}
+
+impl Host {
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    pub fn conversation(&self) -> Conversation {
+        self.conversation.clone()
+    }
+
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// Runs until `until` resolves: the engine, the control socket, the watch over policy files.
+    pub async fn run(self, until: impl Future<Output = ()>) -> Result<()> {
+        let listener = control::bind(self.lock.path()).context("opening the control socket")?;
+        let served = Served {
+            handle: self.handle.clone(),
+            store: self.store.clone(),
+            conversation: self.conversation.clone(),
+            about: self.about.clone(),
+        };
+        let watch = watch(self.policy_dir, self.defaults, self.handle.clone(), self.secrets, self.plugins);
+        let engine = self.engine.run(self.owed, self.sources, VERSION);
+        tokio::pin!(engine);
+        let ended = tokio::select! {
+            ended = &mut engine => ended,
+            served = control::serve(listener, served) => {
+                served.context("the control socket failed")?;
+                Ok(())
+            }
+            () = watch => Ok(()),
+            () = until => {
+                self.handle.stop().await;
+                engine.await
+            }
+        };
+        // A socket nobody serves would make the next command wait.
+        let _ = std::fs::remove_file(control::socket_path(self.lock.path()));
+        ended.context("the journal")
+    }
+}
+
+/// Looks at the policy files every second; a bad edit is refused aloud and the last good policy stays.
+async fn watch(folder: PathBuf, defaults: Defaults, handle: Handle, secrets: Arc<SecretStore>, plugins: Plugins) {
+    let mut last = policies::fingerprint(&folder);
+    let mut ticks = tokio::time::interval(POLICY_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = policies::fingerprint(&folder);
+        if now == last {
+            continue;
+        }
+        last = now;
+        let loaded = match policies::load(&folder, &defaults) {
+            Ok((policy, sources)) => {
+                secrets.follow(&policy);
+                let permits = Permits { policy: policy.plugins.clone(), keep: plugins.list().iter().map(|plugin| plugin.digest).collect() };
+                for error in plugins.reload(&permits).await {
+                    tracing::warn!(%error, "a plugin could not be loaded");
+                }
+                tracing::info!(policy = %policy.digest, "policy loaded");
+                Ok((policy, sources))
+            }
+            Err(error) => {
+                tracing::error!("the policy edit does not take effect: {error}");
+                Err(error.to_string())
+            }
+        };
+        if handle.policy_changed(loaded).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Agent bundles known and whether they are installed, for `doctor` and `agent`.
+pub fn bundles(data: &Path) -> Vec<(String, String, bool)> {
+    agents::known().map(|(name, version)| (name.to_owned(), version.to_owned(), agents::installed(name, data).is_some())).collect()
+}

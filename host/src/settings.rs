@@ -1,0 +1,274 @@
+//! Where the host finds things: `borg.toml`, the environment, `.env`. The one place that reads the environment.
+//!
+//! A command-line flag beats the environment, the environment beats `.env`, `.env` beats `borg.toml`, that beats the default.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
+
+/// One thing that can be set, by either name.
+struct Known {
+    /// Name in the environment and `.env`.
+    variable: &'static str,
+    /// Name in `borg.toml`.
+    key: &'static str,
+    summary: &'static str,
+    secret: bool,
+}
+
+const KNOWN: [Known; 10] = [
+    Known { variable: "DATA_DIR", key: "data-dir", summary: "where everything the host knows is kept", secret: false },
+    Known { variable: "BORG_POLICIES", key: "policies", summary: "folder of policy files", secret: false },
+    Known { variable: "BORG_PLUGINS", key: "plugins", summary: "folders of plugins, separated by `:`", secret: false },
+    Known { variable: "PIPELINE_REPO", key: "pipeline-repo", summary: "repository of tasks that name none", secret: false },
+    Known { variable: "PIPELINE_TEST_CMD", key: "pipeline-test-cmd", summary: "test command of repositories that have none", secret: false },
+    Known { variable: "CONTAINER_IMAGE", key: "container-image", summary: "image of agents whose executor names none", secret: false },
+    Known { variable: "CLAUDE_MODEL", key: "claude-model", summary: "model agents ask for", secret: false },
+    Known { variable: "CLAUDE_CODE_OAUTH_TOKEN", key: "claude-code-oauth-token", summary: "token for the secret `claude`", secret: true },
+    Known { variable: "TASK_TIMEOUT", key: "task-timeout", summary: "longest run of an agent, in milliseconds", secret: false },
+    Known { variable: "ANTHROPIC_BASE_URL", key: "anthropic-base-url", summary: "where the gateway finds the Messages API", secret: false },
+];
+
+/// Names that are promised but not built: they warn instead of doing nothing in silence.
+const NOT_YET: [&str; 11] = [
+    "TELEGRAM_BOT_TOKEN",
+    "ASSISTANT_NAME",
+    "TRIGGER_PATTERN",
+    "PIPELINE_LINT_CMD",
+    "PIPELINE_ADMIN_CHAT",
+    "RELEASE_INTERVAL_HOURS",
+    "CLAUDE_CODE_PATH",
+    "WORKSPACES_DIR",
+    "DIGEST_TIME_UTC",
+    "EGRESS_EXTRA",
+    "HUB_URL",
+];
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{path} cannot be read")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path}: {message}")]
+    Form { path: PathBuf, message: String },
+    #[error("{name} is `{value}`: {message}")]
+    Value { name: String, value: String, message: String },
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub struct Set {
+    value: Zeroizing<String>,
+    /// `the environment`, `.env`, `borg.toml`, `--data`.
+    pub source: String,
+}
+
+/// One line of `borg-host config`.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Shown {
+    pub name: String,
+    pub value: String,
+    pub source: String,
+    pub summary: String,
+}
+
+/// All settings, read once.
+pub struct Settings {
+    /// Folder of `borg.toml`: other relative paths start here.
+    pub root: PathBuf,
+    values: BTreeMap<&'static str, Set>,
+    pub warnings: Vec<String>,
+    /// The whole environment, for `[secret.*] from = "env:NAME"`.
+    pub environment: BTreeMap<String, Zeroizing<String>>,
+}
+
+impl Settings {
+    /// Reads `borg.toml` (which may be absent), `.env` beside it, and the environment.
+    pub fn load(config: Option<&Path>, data: Option<&Path>) -> Result<Settings, SettingsError> {
+        let file = config.map_or_else(|| PathBuf::from("borg.toml"), Path::to_owned);
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let root = parent.canonicalize().map_err(|source| SettingsError::Read { path: parent.to_owned(), source })?;
+        let mut settings =
+            Settings { root: root.clone(), values: BTreeMap::new(), warnings: Vec::new(), environment: environment() };
+        if file.exists() {
+            settings.read_toml(&file)?;
+        } else if config.is_some() {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            return Err(SettingsError::Read { path: file, source });
+        }
+        settings.read_dotenv(&root.join(".env"))?;
+        let variables = settings.environment.clone();
+        settings.read_variables(&variables, "the environment");
+        if let Some(data) = data {
+            let value = Zeroizing::new(data.display().to_string());
+            settings.values.insert("DATA_DIR", Set { value, source: "--data".into() });
+        }
+        Ok(settings)
+    }
+
+    fn read_toml(&mut self, path: &Path) -> Result<(), SettingsError> {
+        let form = |message: String| SettingsError::Form { path: path.to_owned(), message };
+        let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| form(error.to_string()))?;
+        for (key, value) in table {
+            let later = NOT_YET.iter().find(|name| name.to_lowercase().replace('_', "-") == key);
+            if let Some(name) = later {
+                self.warnings.push(format!("{}: `{key}` ({name}) does nothing yet", path.display()));
+                continue;
+            }
+            let Some(known) = KNOWN.iter().find(|known| known.key == key) else {
+                let hint = borg_core::policy::source::nearest(&key, KNOWN.iter().map(|known| known.key));
+                return Err(form(format!("unknown key `{key}`. {hint}")));
+            };
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                other => return Err(form(format!("`{key}` must be a string, not {}", other.type_str()))),
+            };
+            self.values.insert(known.variable, Set { value: Zeroizing::new(value), source: "borg.toml".into() });
+        }
+        Ok(())
+    }
+
+    fn read_dotenv(&mut self, path: &Path) -> Result<(), SettingsError> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let form = |error: dotenvy::Error| SettingsError::Form { path: path.to_owned(), message: error.to_string() };
+        let mut variables = BTreeMap::new();
+        for pair in dotenvy::from_path_iter(path).map_err(form)? {
+            let (name, value) = pair.map_err(form)?;
+            variables.insert(name, Zeroizing::new(value));
+        }
+        self.read_variables(&variables, ".env");
+        for (name, value) in variables {
+            self.environment.entry(name).or_insert(value);
+        }
+        Ok(())
+    }
+
+    fn read_variables(&mut self, variables: &BTreeMap<String, Zeroizing<String>>, source: &str) {
+        for known in &KNOWN {
+            if let Some(value) = variables.get(known.variable).filter(|value| !value.is_empty()) {
+                self.values.insert(known.variable, Set { value: value.clone(), source: source.into() });
+            }
+        }
+        for name in NOT_YET {
+            if variables.contains_key(name) {
+                self.warnings.push(format!("{name} (from {source}) does nothing yet"));
+            }
+        }
+    }
+
+    fn value(&self, variable: &str) -> Option<&str> {
+        self.values.get(variable).map(|set| set.value.as_str())
+    }
+
+    fn path(&self, variable: &str, default: &str) -> PathBuf {
+        self.root.join(self.value(variable).unwrap_or(default))
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.path("DATA_DIR", "data")
+    }
+
+    pub fn policies(&self) -> PathBuf {
+        self.path("BORG_POLICIES", "policies")
+    }
+
+    /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which win.
+    pub fn plugin_folders(&self) -> Vec<PathBuf> {
+        let mut roots: Vec<PathBuf> = match self.value("BORG_PLUGINS") {
+            Some(list) => list.split(':').filter(|part| !part.is_empty()).map(|part| self.root.join(part)).collect(),
+            None => shipped_plugins().into_iter().collect(),
+        };
+        roots.push(self.root.join("plugins"));
+        let kinds = ["personas", "rules", "executors", "chats"];
+        roots.iter().flat_map(|root| kinds.iter().map(|kind| root.join(kind)).chain([root.clone()])).filter(|path| path.is_dir()).collect()
+    }
+
+    /// The operator's home, whose secrets are never mounted.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.environment.get("HOME").map(|home| PathBuf::from(home.as_str()))
+    }
+
+    /// `PATH` of the operator, for their own npm client only.
+    pub fn search_path(&self) -> String {
+        self.environment.get("PATH").map(|path| path.to_string()).unwrap_or_default()
+    }
+
+    pub fn docker_host(&self) -> Option<String> {
+        self.environment.get("DOCKER_HOST").map(|host| host.to_string())
+    }
+
+    pub fn anthropic_base(&self) -> &str {
+        self.value("ANTHROPIC_BASE_URL").unwrap_or("https://api.anthropic.com")
+    }
+
+    /// What applies where policy says nothing.
+    pub fn defaults(&self) -> Result<Defaults, SettingsError> {
+        let timeout = self.value("TASK_TIMEOUT").map(|text| {
+            let wrong = || SettingsError::Value {
+                name: "TASK_TIMEOUT".into(),
+                value: text.to_owned(),
+                message: "write milliseconds, as in 300000".into(),
+            };
+            text.parse::<u64>().ok().filter(|ms| *ms > 0).ok_or_else(wrong)
+        });
+        Ok(Defaults {
+            repository: self.value("PIPELINE_REPO").map(str::to_owned),
+            check: self.value("PIPELINE_TEST_CMD").map(str::to_owned),
+            image: self.value("CONTAINER_IMAGE").map(str::to_owned),
+            model: self.value("CLAUDE_MODEL").map(str::to_owned),
+            wall_ms: timeout.transpose()?,
+            claude_token: self.value("CLAUDE_CODE_OAUTH_TOKEN").is_some(),
+        })
+    }
+
+    /// Every setting with its value and source, secrets masked.
+    pub fn show(&self) -> Vec<Shown> {
+        let show = |known: &Known| {
+            let set = self.values.get(known.variable);
+            let value = match set {
+                Some(_) if known.secret => "••••••".to_owned(),
+                Some(set) => set.value.to_string(),
+                None => String::new(),
+            };
+            Shown {
+                name: known.variable.to_owned(),
+                value,
+                source: set.map_or_else(|| "default".to_owned(), |set| set.source.clone()),
+                summary: known.summary.to_owned(),
+            }
+        };
+        KNOWN.iter().map(show).collect()
+    }
+}
+
+/// Settings that stand in where policy is silent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    pub repository: Option<String>,
+    pub check: Option<String>,
+    pub image: Option<String>,
+    pub model: Option<String>,
+    pub wall_ms: Option<u64>,
+    /// True when `CLAUDE_CODE_OAUTH_TOKEN` is set: the secret `claude` is taken from there.
+    pub claude_token: bool,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+fn environment() -> BTreeMap<String, Zeroizing<String>> {
+    let pairs = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    pairs.map(|(name, value)| (name, Zeroizing::new(value))).collect()
+}
+
+/// Plugins installed beside the program: `plugins/` in its folder or the one above.
+fn shipped_plugins() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let folder = program.parent()?;
+    [folder.join("plugins"), folder.parent()?.join("plugins"), folder.parent()?.join("lib/borg/plugins")].into_iter().find(|path| path.is_dir())
+}
