@@ -57,6 +57,11 @@ pub fn all() -> Result<Built> {
     Ok(Built { host: debug.join("borg-host"), plugins, examples, init_sha256 })
 }
 
+/// The targets that something is built for: the machine itself, plugins, `borg-init`.
+pub fn platforms() -> [String; 3] {
+    [format!("{}-unknown-linux-gnu", std::env::consts::ARCH), WASM.to_owned(), musl()]
+}
+
 fn musl() -> String {
     format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod demo;
+mod licences;
 mod sh;
 mod test;
 mod tidy;

@@ -1,6 +1,6 @@
 //! Rules of the house that neither the compiler nor a lint holds; `cargo test` runs them too. Each finding names a file and what to do.
 
-use crate::sh;
+use crate::{build, licences, sh};
 use anyhow::{Result, bail};
 use std::{
     fs,
@@ -29,6 +29,7 @@ pub fn run() -> Result<()> {
 
 fn check(root: &Path) -> Result<Vec<String>> {
     let mut findings = core_is_pure()?;
+    findings.extend(licences::check(&build::platforms())?);
     let mut files = Vec::new();
     walk(root, &mut files)?;
     files.sort();
