@@ -1,4 +1,5 @@
 //! The contract of a sandbox: every case runs against containers and against the local sandbox.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod sandbox;
 
@@ -34,6 +35,7 @@ on_both! {
     standard_input_arrives_whole
     the_environment_is_exactly_what_was_granted
     only_granted_places_can_be_written
+    the_base_repository_can_be_read_only
     a_read_only_grant_leaves_only_out
     a_grant_of_directories_is_held_by_the_kernel
     pinned_files_cannot_be_touched
@@ -139,6 +141,18 @@ async fn only_granted_places_can_be_written(room: Room) {
     let ran = room.run_in(&spec, &dirs).await;
     assert_eq!(ran.out(), "/workspace\n/out\n/tmp\nhome\n", "{:?}", ran.text(Stream::Err));
     assert_eq!(fs::read_to_string(dirs.workspace.join("probe")).unwrap(), "x\n");
+}
+
+async fn the_base_repository_can_be_read_only(room: Room) {
+    let spec = room.sh("cat /opt/base.git/HEAD; (echo x > /opt/base.git/HEAD) 2>/dev/null && echo written; true");
+    let mut dirs = room.dirs(spec.run);
+    let repo = room.top().join("bundle/base.git");
+    fs::create_dir(&repo).unwrap();
+    fs::write(repo.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+    dirs.base_repo = Some(repo.clone());
+    assert_eq!(product::BASE_REPO, "/opt/base.git");
+    assert_eq!(room.run_in(&spec, &dirs).await.out(), "ref: refs/heads/main\n");
+    assert_eq!(fs::read_to_string(repo.join("HEAD")).unwrap(), "ref: refs/heads/main\n");
 }
 
 async fn a_read_only_grant_leaves_only_out(room: Room) {

@@ -1,4 +1,5 @@
 //! What only containers can promise: limits of memory, other people's images and containers, and a host that comes back.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod sandbox;
 
@@ -67,15 +68,26 @@ impl Image {
         fs::write(context.path().join("Dockerfile"), format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{lines}")).unwrap();
         let tag = format!("{}-{}:latest", room.installation, borg_core::id::Digest::of_bytes(lines.as_bytes()).short());
         let host = setting("DOCKER_HOST");
-        let build = image::Build { host: host.as_deref(), context: context.path(), tag: &tag, base: Some(IMAGE) };
+        let build = image::Build { host: host.as_deref(), context: Some(context.path()), tag: &tag, base: Some(IMAGE) };
         let mut progress = Vec::new();
         let id = image::build(build, |line| progress.push(line.to_owned())).await.unwrap();
         assert!(id.starts_with("sha256:") && progress.iter().any(|line| line.contains("FROM")), "{progress:?}");
         Image(tag)
     }
+}
 
-    async fn remove(self) {
-        engine().remove_image(&self.0, Some(RemoveImageOptionsBuilder::new().force(true).build()), None).await.unwrap();
+impl Drop for Image {
+    fn drop(&mut self) {
+        let tag = std::mem::take(&mut self.0);
+        let clean = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let options = RemoveImageOptionsBuilder::new().force(true).build();
+            if let Err(error) = runtime.block_on(engine().remove_image(&tag, Some(options), None)) {
+                eprintln!("{tag} stays behind: {error}");
+            }
+        };
+        // The test's own runtime cannot be entered from here.
+        drop(std::thread::spawn(clean).join());
     }
 }
 
@@ -263,7 +275,6 @@ async fn a_hostile_image_changes_nothing() {
     let ran = room.run(&spec).await;
     let uid = borg_host::sandbox::identity().0;
     assert_eq!(ran.out(), format!("HOME LANG PATH PWD TMPDIR {uid}\n"), "{}", ran.end.stderr_tail);
-    image.remove().await;
 }
 
 #[tokio::test]
@@ -275,7 +286,6 @@ async fn a_volume_in_the_wrong_place_is_refused() {
         spec.image = ImageRef(image.0.clone());
         let error = room.start(&spec).await.unwrap_err();
         assert!(matches!(error, Error::ImageVolume { .. }) && error.to_string().contains(path), "{error}");
-        image.remove().await;
     }
 }
 
@@ -296,7 +306,6 @@ async fn nothing_is_left_in_the_engine() {
     let filters = HashMap::from([("label".to_owned(), vec![format!("borg.installation={}", room.installation)])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     assert!(engine.list_containers(Some(options)).await.unwrap().is_empty());
-    image.remove().await;
 }
 
 #[tokio::test]

@@ -192,6 +192,7 @@ impl Work {
         let record = Record { version: agent.version.to_owned(), integrity: found, digest };
         let text = serde_json::to_vec_pretty(&record).expect("a record of strings serialises");
         unpack::write(&bundle.join(RECORD), 0o644, &mut text.as_slice())?;
+        unpack::open_to_all(&bundle)?;
         if target.exists() {
             // A bundle that `installed` did not accept: an interrupted or damaged one.
             fs::remove_dir_all(&target).map_err(|source| Error::Io {

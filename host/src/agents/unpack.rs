@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256, Sha512};
 use std::{
     fs,
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Component, Path},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Component, Path, PathBuf},
 };
 
 /// Largest package that is unpacked, in bytes of contents.
@@ -72,7 +72,7 @@ pub(super) fn write(path: &Path, mode: u32, content: &mut impl Read) -> Result<[
     let mut copy = || -> io::Result<()> {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         // The mode given to open is cut by the umask; the sandbox's user may be another one.
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         let mut buffer = vec![0; 1 << 16];
         loop {
             match content.read(&mut buffer)? {
@@ -86,6 +86,17 @@ pub(super) fn write(path: &Path, mode: u32, content: &mut impl Read) -> Result<[
     };
     copy().map_err(|source| Error::Io { doing: "write", path: path.to_owned(), source })?;
     Ok(hasher.finalize().into())
+}
+
+/// Lets every user enter a directory and those in it: the sandbox runs as another one, whatever the operator's umask.
+pub(super) fn open_to_all(dir: &Path) -> Result<(), Error> {
+    let open = || -> io::Result<Vec<PathBuf>> {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+        let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+        Ok(entries.into_iter().map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+    };
+    let below = open().map_err(|source| Error::Io { doing: "set the mode of", path: dir.to_owned(), source })?;
+    below.iter().try_for_each(|dir| open_to_all(dir))
 }
 
 #[cfg(test)]
@@ -124,7 +135,7 @@ mod tests {
         let digest = unpack(&mut bytes.as_slice(), PROGRAMS, dir.path()).unwrap();
         assert_eq!(digest, Digest::of_parts([&b"bin/tool"[..], &Digest::of_bytes(b"#!").0]));
         let tool = fs::metadata(dir.path().join("bin/tool")).unwrap();
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&tool.permissions()) & 0o7777, 0o755);
+        assert_eq!(tool.permissions().mode() & 0o7777, 0o755);
         assert!(!dir.path().join("setup.js").exists() && !dir.path().join("package").exists());
     }
 

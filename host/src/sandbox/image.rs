@@ -11,13 +11,16 @@ use std::{collections::HashMap, path::Path};
 /// What the shipped policy names.
 pub const BASE_TAG: &str = "borg-base:latest";
 
+/// The Dockerfile of [`BASE_TAG`], so that an installed host can build it without the source tree.
+const BASE_DOCKERFILE: &str = include_str!("../../../container/base/Dockerfile");
+
 /// One image to build.
 #[derive(Clone, Debug)]
 pub struct Build<'a> {
     /// `DOCKER_HOST`; none for the usual socket.
     pub host: Option<&'a str>,
-    /// Directory with the `Dockerfile`; sent to the engine whole, links and special files left out.
-    pub context: &'a Path,
+    /// Directory with a `Dockerfile`, sent to the engine whole, links and special files left out; none for the shipped base image.
+    pub context: Option<&'a Path>,
     pub tag: &'a str,
     /// Value of the build argument `BASE_IMAGE`; none for the Dockerfile's own.
     pub base: Option<&'a str>,
@@ -40,9 +43,12 @@ pub enum BuildError {
 /// Builds an image and returns its id. `progress` gets each line the engine prints.
 pub async fn build(build: Build<'_>, mut progress: impl FnMut(&str)) -> Result<String, BuildError> {
     let (engine, _) = reach(build.host).await?;
-    let context = build.context.to_owned();
-    let tar = tokio::task::spawn_blocking(move || pack(&context)).await.expect("packing does not panic");
-    let tar = tar.map_err(Error::io("pack", build.context))?;
+    let tar = match build.context.map(Path::to_owned) {
+        None => pack_one("Dockerfile", BASE_DOCKERFILE.as_bytes()).map_err(Error::io("pack", "Dockerfile"))?,
+        Some(context) => tokio::task::spawn_blocking(move || pack(&context).map_err(Error::io("pack", &context)))
+            .await
+            .expect("packing does not panic")?,
+    };
     let arguments: HashMap<&str, &str> = build.base.into_iter().map(|base| ("BASE_IMAGE", base)).collect();
     let options = BuildImageOptionsBuilder::new()
         .dockerfile("Dockerfile")
@@ -106,16 +112,26 @@ fn pack(context: &Path) -> std::io::Result<Vec<u8>> {
             } else if kind.is_file() {
                 let bytes = std::fs::read(entry.path())?;
                 let executable = std::os::unix::fs::PermissionsExt::mode(&entry.metadata()?.permissions()) & 0o100 != 0;
-                let mut header = tar::Header::new_gnu();
-                header.set_size(bytes.len() as u64);
-                header.set_mode(if executable { 0o755 } else { 0o644 });
                 let path = entry.path();
                 let name = path.strip_prefix(context).expect("an entry lies below the folder it was listed in");
-                tar.append_data(&mut header, name, bytes.as_slice())?;
+                append(&mut tar, name, if executable { 0o755 } else { 0o644 }, &bytes)?;
             }
         }
     }
     tar.into_inner()
+}
+
+fn pack_one(name: &str, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    append(&mut tar, Path::new(name), 0o644, bytes)?;
+    tar.into_inner()
+}
+
+fn append(tar: &mut tar::Builder<Vec<u8>>, name: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(mode);
+    tar.append_data(&mut header, name, bytes)
 }
 
 #[cfg(test)]

@@ -96,6 +96,8 @@ pub(super) fn make_dirs(spec: &SandboxSpec, dirs: &RunDirs) -> Result<(), Error>
     for inner in home_dirs(dirs).into_iter().filter(|_| spec.exec) {
         fs::create_dir_all(&inner).map_err(Error::io("create", &inner))?;
         fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).map_err(Error::io("set the mode of", &inner))?;
+        // The folder around it may be the process's already, and so be skipped below.
+        hand_over(&inner, identity()).map_err(Error::io("hand over", &inner))?;
     }
     // Of an earlier start under the same key.
     let note = ended_by(&dirs.run);

@@ -120,7 +120,8 @@ impl Local {
             features: vec![
                 "Landlock, seccomp and limits by borg-init; namespaces where the kernel gives them".to_owned(),
             ],
-            missing: missing(),
+            missing: [vec!["memory, processor and process limits: they need a container engine".to_owned()], missing()]
+                .concat(),
         }
     }
 
@@ -356,12 +357,9 @@ impl Local {
     }
 }
 
-/// What every local run lacks, whatever the kernel.
+/// What every local run lacks beside what init says itself.
 fn missing() -> Vec<String> {
-    vec![
-        "memory, processor and process limits: they need a container engine".to_owned(),
-        "an image: the programs of this machine are used".to_owned(),
-    ]
+    vec!["an image: the programs of this machine are used".to_owned()]
 }
 
 /// What is shown inside, every source by its checked real path.
