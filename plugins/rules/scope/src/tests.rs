@@ -1,0 +1,103 @@
+//! Commits and files that overstep, and those that only look so.
+
+use super::*;
+use borg_sdk::rule::Hunk;
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(|item| item.to_string()).collect()
+}
+
+fn commit(persona: &str, write: &[&str], protected: &[&str], paths: &[&str], left: &[&str]) -> StageCommit {
+    StageCommit {
+        stage: persona.to_owned(),
+        persona: persona.to_owned(),
+        write: strings(write),
+        protected: strings(protected),
+        paths: strings(paths),
+        left_behind: strings(left),
+        extra: Vec::new(),
+    }
+}
+
+fn file(path: &str, class: FileClass, mode: FileMode, text: &str) -> ChangedFile {
+    ChangedFile {
+        path: path.to_owned(),
+        old_path: None,
+        status: FileStatus::Modified,
+        class,
+        mode,
+        binary: false,
+        hunks: vec![Hunk { old_start: 0, new_start: 1, text: text.to_owned() }],
+        base_text: None,
+        head_text: None,
+        extra: Vec::new(),
+    }
+}
+
+fn ids(commits: Vec<StageCommit>, files: Vec<ChangedFile>) -> Vec<String> {
+    let change = Change { commits, files, ..Change::default() };
+    Scope::judge(change).unwrap().into_iter().map(|finding| finding.id).collect()
+}
+
+#[test]
+fn paths_are_held_against_the_grant() {
+    for (commit, expected) in [
+        (commit("worker", &["**"], &[], &["src/a.py"], &[]), vec![]),
+        (commit("manager", &[], &[], &["src/a.py"], &[]), vec!["outside-grant"]),
+        (commit("qa", &["tests/**"], &[], &["tests/test_a.py", "tests-evil/a.py"], &[]), vec!["outside-grant"]),
+        (commit("worker", &["**"], &["tests/test_a.py"], &["tests/test_a.py"], &[]), vec!["protected-touched"]),
+        (commit("worker", &["**"], &[], &["a/.GIT/config"], &[]), vec!["git-look-alike"]),
+        (commit("manager", &[], &[], &[], &["notes.md"]), vec!["left-behind"]),
+        (commit("worker", &["**"], &["tests/test_a.py"], &[], &["tests/test_a.py"]), vec!["left-behind"]),
+        (commit("worker", &["**"], &[], &[], &["pipe"]), vec!["left-behind"]),
+    ] {
+        assert_eq!(ids(vec![commit.clone()], Vec::new()), expected, "{commit:?}");
+    }
+}
+
+#[test]
+fn the_reason_for_leaving_behind_follows_from_the_grant() {
+    let all = commit("worker", &["src/**"], &["tests/test_a.py"], &[], &["tests/test_a.py", "tests/", "nested/.git/", "notes.md", "src/pipe"]);
+    let findings = Scope::judge(Change { commits: vec![all], ..Change::default() }).unwrap();
+    let said: Vec<(Severity, bool)> = findings.iter().map(|finding| (finding.severity, finding.message.contains("protected"))).collect();
+    let (major, critical, minor) = (Severity::Major, Severity::Critical, Severity::Minor);
+    assert_eq!(said, [(major, true), (major, true), (critical, false), (minor, false), (major, false)]);
+}
+
+#[test]
+fn tests_are_not_changed_after_hand_off() {
+    let qa = commit("qa", &["tests/**"], &[], &["tests/test_a.py"], &[]);
+    let worker = commit("worker", &["**"], &[], &["src/a.py", "tests/test_a.py"], &[]);
+    assert_eq!(ids(vec![qa.clone(), worker], Vec::new()), ["tests-changed-after-hand-off"]);
+    let again = commit("qa", &["tests/**"], &[], &["tests/test_a.py"], &[]);
+    assert_eq!(ids(vec![qa.clone(), again], Vec::new()), Vec::<String>::new());
+    let docs = commit("worker", &["**"], &[], &["tests/test_b.py"], &[]);
+    assert_eq!(ids(vec![qa, docs], Vec::new()), Vec::<String>::new());
+}
+
+#[test]
+fn steering_and_special_files_are_shown_to_a_person() {
+    for (file, expected) in [
+        (file(".github/workflows/ci.yml", FileClass::Ci, FileMode::Regular, ""), vec!["ci-touched"]),
+        (file("CODEOWNERS", FileClass::Ownership, FileMode::Regular, ""), vec!["ownership-touched"]),
+        (file("vendor/x", FileClass::Other, FileMode::Submodule, ""), vec!["submodule-changed"]),
+        (file("a/link", FileClass::Other, FileMode::Symlink, "+../b"), vec![]),
+        (file("a/link", FileClass::Other, FileMode::Symlink, "+../../b"), vec!["link-escapes"]),
+        (file("link", FileClass::Other, FileMode::Symlink, "+/etc/passwd"), vec!["link-escapes"]),
+        (file("src/a.rs", FileClass::Source, FileMode::Regular, "+x"), vec![]),
+    ] {
+        assert_eq!(ids(Vec::new(), vec![file.clone()]), expected, "{}", file.path);
+    }
+    let mut package = file("package.json", FileClass::Build, FileMode::Regular, "");
+    package.base_text = Some(r#"{"scripts":{"test":"jest"}}"#.into());
+    package.head_text = Some(r#"{"scripts":{"test":"jest || true"}}"#.into());
+    assert_eq!(ids(Vec::new(), vec![package]), ["test-keys-changed"]);
+}
+
+#[test]
+fn every_finding_is_described() {
+    let described = Scope::describe().findings;
+    for id in ids(vec![commit("m", &[], &["p"], &["a", "p", ".git"], &["x"])], vec![file("l", FileClass::Ci, FileMode::Symlink, "+/a")]) {
+        assert!(described.contains(&id), "{id}");
+    }
+}
