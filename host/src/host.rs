@@ -4,6 +4,7 @@ use crate::{
     agents,
     chats::{Chats, Conversation},
     clock::now_ms,
+    compiler,
     control::{self, About, Served},
     engine::{
         self, Engine, Handle,
@@ -22,11 +23,14 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use borg_core::{
     effect::Effect,
+    id::Digest,
     policy::{Policy, SandboxChoice, source::SourceFile},
+    task::Task,
 };
 use borg_gateway::{Config, Gateway};
-use borg_plugins::{Compiler, LoadError, Options, Permits, Plugins};
+use borg_plugins::{LoadError, Options, Permits, Plugins};
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -87,15 +91,15 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let spawner = Spawner::start().context("starting the thread that starts children")?;
     let sandbox = sandbox(settings, &mut policy, &data, lock.installation(), &init, &spawner, wish).await?;
     let (store, loaded) = Store::open(&data)?;
+    let program = std::env::current_exe().context("finding the program itself")?;
     let plugins = Options {
         folders: settings.plugin_folders(),
         cache: data.join("plugins"),
-        compiler: Compiler::InProcess,
+        compiler: compiler::confined(spawner.clone(), init.path.clone(), program),
         limits: borg_plugins::Limits::default(),
         now_ms,
     };
-    let keep = loaded.tasks.iter().filter_map(|task| task.agent_run()?.executor_digest).collect();
-    let permits = Permits { policy: policy.plugins.clone(), keep };
+    let permits = Permits { policy: policy.plugins.clone(), keep: executors_of(&loaded.tasks) };
     let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
     let (queue, committed) = engine::queue(store.clone());
@@ -156,6 +160,11 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         handle,
         store,
     })
+}
+
+/// Components that runs in progress began with.
+fn executors_of(tasks: &[Task]) -> BTreeSet<Digest> {
+    tasks.iter().filter_map(|task| task.agent_run()?.executor_digest).collect()
 }
 
 async fn sandbox(
@@ -229,7 +238,7 @@ impl Host {
             conversation: self.conversation.clone(),
             about: self.about.clone(),
         };
-        let watch = watch(self.policy_dir, self.defaults, self.handle.clone(), self.secrets, self.plugins);
+        let watch = watch(self.policy_dir, self.defaults, self.handle.clone(), self.secrets, self.plugins, self.store.clone());
         let engine = self.engine.run(self.owed, self.sources, VERSION);
         tokio::pin!(engine);
         let ended = tokio::select! {
@@ -251,7 +260,7 @@ impl Host {
 }
 
 /// Looks at the policy files every second; a bad edit is refused aloud and the last good policy stays.
-async fn watch(folder: PathBuf, defaults: Defaults, handle: Handle, secrets: Arc<SecretStore>, plugins: Plugins) {
+async fn watch(folder: PathBuf, defaults: Defaults, handle: Handle, secrets: Arc<SecretStore>, plugins: Plugins, store: Store) {
     let mut last = policies::fingerprint(&folder);
     let mut ticks = tokio::time::interval(POLICY_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -265,7 +274,8 @@ async fn watch(folder: PathBuf, defaults: Defaults, handle: Handle, secrets: Arc
         let loaded = match policies::load(&folder, &defaults) {
             Ok((policy, sources)) => {
                 secrets.follow(&policy);
-                let permits = Permits { policy: policy.plugins.clone(), keep: plugins.list().iter().map(|plugin| plugin.digest).collect() };
+                let live = store.run(|journal| journal.live_tasks()).await.unwrap_or_default();
+                let permits = Permits { policy: policy.plugins.clone(), keep: executors_of(&live) };
                 for error in plugins.reload(&permits).await {
                     tracing::warn!(%error, "a plugin could not be loaded");
                 }

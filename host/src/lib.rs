@@ -3,8 +3,10 @@
 pub mod agents;
 pub mod chats;
 pub mod clock;
+pub mod compiler;
 pub mod control;
 pub mod engine;
+pub mod environment;
 pub mod forge;
 pub mod git;
 pub mod host;

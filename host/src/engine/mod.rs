@@ -221,7 +221,13 @@ impl Engine {
             }
         };
         self.committed.send_replace(seq);
-        self.state.tasks.retain(|_, task| !task.status().is_terminal());
+        for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {
+            let doers = self.doers.clone();
+            self.performing.spawn(async move {
+                doers.forget_task(id).await;
+                EffectKey(format!("t{id}-over"))
+            });
+        }
         for effect in std::mem::take(&mut turn.effects) {
             self.perform(effect);
         }
@@ -295,6 +301,8 @@ impl Engine {
             }
             Err(error) => tracing::warn!(%error, "could not look for sandboxes of an earlier process"),
         }
+        let live: BTreeSet<TaskId> = self.state.tasks.keys().copied().collect();
+        self.doers.forget_tasks_but(&live).await;
     }
 }
 

@@ -73,12 +73,6 @@ impl DataLock {
     }
 }
 
-/// Id of the installation at `path`, if it has one, without locking.
-pub fn installation_of(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path.join("installation.json")).ok()?;
-    serde_json::from_str::<Installation>(&text).ok().map(|found| found.id)
-}
-
 fn identify(path: &Path) -> Result<String, LockError> {
     let io = |source| LockError::Io { path: path.to_owned(), source };
     let inode = fs::metadata(path).map_err(io)?.ino();

@@ -143,7 +143,7 @@ impl Journal {
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
         Ok(Loaded {
-            tasks: rows::live_tasks(&self.db)?,
+            tasks: self.live_tasks()?,
             owed: rows::owed(&self.db)?,
             paused: self.meta("paused")?.as_deref() == Some("true"),
             next_task: rows::last_task(&self.db)? + 1,
@@ -195,6 +195,11 @@ impl Journal {
     /// The newest tasks first.
     pub fn tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
         rows::tasks(&self.db, limit)
+    }
+
+    /// Tasks that have not ended.
+    pub fn live_tasks(&self) -> Result<Vec<Task>, StoreError> {
+        rows::live_tasks(&self.db)
     }
 
     pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {

@@ -62,7 +62,8 @@ impl Turn<'_> {
             );
         } else if judgement.met {
             self.task.baseline = Some(check.clone());
-            self.begin(at);
+            // The stage's own checks get names of their own.
+            self.begin(Position { attempt: at.attempt + 1, ..at });
         } else {
             // Mending it moves the base, so the next try looks for it anew.
             self.task.base = None;

@@ -21,7 +21,7 @@ use borg_core::{
     effect::{Effect, Order},
     event::Body,
     executor::EndCause,
-    id::RunKey,
+    id::{RunKey, TaskId},
     persona::Handoff,
     policy::Policy,
     task::Task,
@@ -29,7 +29,7 @@ use borg_core::{
 use borg_gateway::{Door, Gateway};
 use borg_plugins::{CallError, Kind, Plugins};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -149,6 +149,22 @@ impl Doers {
             tracing::warn!(%run, %error, "the run's directory could not be removed; the next start tries again");
         }
         self.live.leave(run);
+    }
+
+    /// Removes what a task's runs shared, once it has ended.
+    pub async fn forget_task(&self, task: TaskId) {
+        if let Err(error) = self.workspace.forget_task(task).await {
+            tracing::warn!(%task, %error, "the task's shared repository could not be removed; the next start tries again");
+        }
+    }
+
+    /// Removes what earlier tasks left when the process died before it could.
+    pub async fn forget_tasks_but(&self, live: &BTreeSet<TaskId>) {
+        let entries = std::fs::read_dir(self.data_dir.join("tasks")).into_iter().flatten().flatten();
+        let found: Vec<TaskId> = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect();
+        for task in found.into_iter().filter(|task| !live.contains(task)) {
+            self.forget_task(task).await;
+        }
     }
 
     fn mirror(&self, repository: &str) -> Mirror {

@@ -99,9 +99,14 @@ impl Doers {
         let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(Failure::Body)?;
         let job = self.job(order, &executor).await?;
 
-        let found = self.sandbox.find(run).await?;
-        let dirs = self.workspace.run_dir(run);
+        // Adopted is only what the journal knows to have started; a sandbox it does not know of began and was lost in between.
+        let known = begun.as_ref().is_some_and(|agent| agent.executor_digest.is_some());
+        let found = if known { self.sandbox.find(run).await? } else { None };
         let fresh = found.is_none();
+        if fresh {
+            self.sandbox.remove(run).await?;
+        }
+        let dirs = self.workspace.run_dir(run);
         let spec = if fresh { Some(self.spec(order, &executor, &settings, &job).await?) } else { None };
         if fresh {
             self.lay_out(order, &dirs).await?;
