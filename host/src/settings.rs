@@ -1,7 +1,8 @@
-//! Where the host finds things: `borg.toml`, the environment, `.env`. The one place that reads the environment.
+//! Where the host finds things: `borg.toml`, the environment, `.env`. Reading the environment itself is `environment.rs`.
 //!
 //! A command-line flag beats the environment, the environment beats `.env`, `.env` beats `borg.toml`, that beats the default.
 
+use crate::environment::Environment;
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -82,17 +83,17 @@ pub struct Settings {
     values: BTreeMap<&'static str, Set>,
     pub warnings: Vec<String>,
     /// The whole environment, for `[secret.*] from = "env:NAME"`.
-    pub environment: BTreeMap<String, Zeroizing<String>>,
+    pub environment: Environment,
 }
 
 impl Settings {
-    /// Reads `borg.toml` (which may be absent), `.env` beside it, and the environment.
-    pub fn load(config: Option<&Path>, data: Option<&Path>) -> Result<Settings, SettingsError> {
+    /// Reads `borg.toml` (which may be absent), `.env` beside it, and what is given of the environment.
+    pub fn load(config: Option<&Path>, data: Option<&Path>, environment: Environment) -> Result<Settings, SettingsError> {
         let file = config.map_or_else(|| PathBuf::from("borg.toml"), Path::to_owned);
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let root = parent.canonicalize().map_err(|source| SettingsError::Read { path: parent.to_owned(), source })?;
         let mut settings =
-            Settings { root: root.clone(), values: BTreeMap::new(), warnings: Vec::new(), environment: environment() };
+            Settings { root: root.clone(), values: BTreeMap::new(), warnings: Vec::new(), environment };
         if file.exists() {
             settings.read_toml(&file)?;
         } else if config.is_some() {
@@ -258,12 +259,6 @@ pub struct Defaults {
     pub wall_ms: Option<u64>,
     /// True when `CLAUDE_CODE_OAUTH_TOKEN` is set: the secret `claude` is taken from there.
     pub claude_token: bool,
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
-fn environment() -> BTreeMap<String, Zeroizing<String>> {
-    let pairs = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    pairs.map(|(name, value)| (name, Zeroizing::new(value))).collect()
 }
 
 /// Plugins installed beside the program: `plugins/` in its folder or the one above.

@@ -23,6 +23,11 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+/// Nobody serves the control socket.
+#[derive(Debug, thiserror::Error)]
+#[error("no host is running here ({})", .0.display())]
+pub struct NoHost(pub PathBuf);
+
 impl Client {
     pub fn new(data_dir: &Path) -> Self {
         Client { socket: socket_path(data_dir) }
@@ -36,7 +41,7 @@ impl Client {
     async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<hyper::Response<hyper::body::Incoming>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                anyhow!("no host is running here ({}); start it with `borg-host run`", self.socket.display())
+                NoHost(self.socket.clone()).into()
             }
             io::ErrorKind::PermissionDenied => {
                 anyhow!("you may not talk to this host ({}): it belongs to another user", self.socket.display())

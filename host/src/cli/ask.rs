@@ -1,0 +1,157 @@
+//! `borg-host ask`: a question about a repository, answered in words. Without a running host the engine runs in this process.
+
+use super::{
+    control,
+    failure::{Code, problem},
+    neutral, out,
+    task::Look,
+};
+use anyhow::Result;
+use borg_core::{
+    id::TaskId,
+    intent::Intent,
+    policy::PersonId,
+    task::{Phase, Task},
+};
+use borg_host::{
+    control::client::{Client, Refusal},
+    engine::Reply,
+    host::{self, Host, SandboxWish},
+    settings::Settings,
+};
+use clap::Args;
+use std::{fs, process::ExitCode};
+
+/// Ask about a repository; nothing in it changes
+///
+/// The agent gets the repository read-only, and the last it says is the answer. Where no host is running, one runs just for this
+/// question.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  borg-host ask \"Where are prices rounded?\" --repo acme/shop
+  borg-host ask --json \"Which commands take --force?\"")]
+pub struct Ask {
+    /// The question
+    #[arg(value_name = "QUESTION", required = true, num_args = 1..)]
+    question: Vec<String>,
+    /// Repository, as policies/repos.toml names it
+    #[arg(long, short, value_name = "OWNER/NAME")]
+    repo: Option<String>,
+    /// Print `{"task": N, "status": …, "answer": …}`
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ask {
+    pub async fn perform(self, settings: Settings) -> Result<ExitCode> {
+        let question = self.question.join(" ").trim().to_owned();
+        if question.is_empty() {
+            return Err(problem(Code::Usage, "the question is missing", "borg-host ask \"Where are prices rounded?\""));
+        }
+        let intent = Intent::Ask { repository: self.repo.clone(), question };
+        let client = control::client(&settings);
+        let task = match client.is_there().await {
+            true => of_running(client, intent).await?,
+            false => inline(&settings, intent).await?,
+        };
+        self.show(&task, &settings)
+    }
+
+    fn show(&self, task: &Task, settings: &Settings) -> Result<ExitCode> {
+        let answer = answer(task, settings);
+        let why = match &task.phase {
+            Phase::Ended { ending: borg_core::task::Ending::Completed, .. } => None,
+            Phase::Ended { reason, .. } => Some((reason.clone(), format!("`borg-host task log {}` tells more", task.id()))),
+            Phase::Blocked { reason, remedy, .. } => Some((reason.clone(), remedy.clone())),
+            Phase::Queued { .. }
+            | Phase::Running(_)
+            | Phase::Parked { .. }
+            | Phase::NeedsReview { .. }
+            | Phase::Approved { .. } => Some((format!("the task is {}", task.status()), "ask again".to_owned())),
+        };
+        if self.json {
+            let status = task.status();
+            out::json(&serde_json::json!({ "task": task.id(), "status": status, "answer": answer }))?;
+        } else if why.is_none() {
+            out::line(neutral::text(answer.trim_end()))?;
+        }
+        match why {
+            None => Ok(ExitCode::SUCCESS),
+            Some((reason, remedy)) => Err(problem(Code::Failed, format!("no answer: {reason}"), remedy)),
+        }
+    }
+}
+
+/// The answer as a document, where the agent wrote one; else its last words.
+fn answer(task: &Task, settings: &Settings) -> String {
+    let artefacts = task.records.iter().flat_map(|record| &record.artefacts);
+    let document = artefacts.filter(|artefact| artefact.name == "answer.md").next_back();
+    let path = document.map(|document| settings.data_dir().join("artefacts").join(document.digest.to_string()));
+    let document = path.and_then(|path| fs::read(path).ok()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    document.or_else(|| task.last_words.as_ref().map(|words| words.text.clone())).unwrap_or_default()
+}
+
+async fn of_running(client: Client, intent: Intent) -> Result<Task> {
+    let id = created(control::intend(&client, intent).await?)?;
+    let look = Look::Host(client);
+    look.events(id, true, |_| Ok(())).await?;
+    look.task(id).await
+}
+
+async fn inline(settings: &Settings, intent: Intent) -> Result<Task> {
+    let host = host::assemble(settings, SandboxWish::ByPolicy).await?;
+    let (conversation, handle) = (host.conversation(), host.handle());
+    drive(host, async move {
+        let me = PersonId(format!("console:{}", rustix::process::getuid().as_raw()));
+        let id = created(handle.intend(me, intent, None).await?)?;
+        let mut committed = handle.committed();
+        loop {
+            committed.mark_unchanged();
+            if let Some(task) = conversation.task(id).await.filter(rests) {
+                return Ok(task);
+            }
+            committed.changed().await?;
+        }
+    })
+    .await
+}
+
+/// Runs a host for as long as a piece of work takes.
+pub async fn drive<T: Send + 'static>(host: Host, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let (done, finished) = tokio::sync::oneshot::channel::<()>();
+    let work = tokio::spawn(async move {
+        let result = work.await;
+        // The host may have ended by itself; its own error is told then.
+        let _ = done.send(());
+        result
+    });
+    let until = async move {
+        // A sender that is gone is work that broke: the host ends as well.
+        let _ = finished.await;
+    };
+    let ran = host.run(until).await;
+    if !work.is_finished() {
+        work.abort();
+    }
+    let result = work.await;
+    ran?;
+    result?
+}
+
+/// True when nothing more happens without a person.
+pub fn rests(task: &Task) -> bool {
+    match &task.phase {
+        Phase::Ended { .. } | Phase::Blocked { .. } | Phase::NeedsReview { .. } => true,
+        Phase::Queued { .. } | Phase::Running(_) | Phase::Parked { .. } | Phase::Approved { .. } => false,
+    }
+}
+
+/// The task that was made.
+pub fn created(reply: Reply) -> Result<TaskId> {
+    match reply {
+        Reply::Created { task, .. } => Ok(task),
+        Reply::Refused { reason, remedy, .. } => Err(Refusal { reason, remedy }.into()),
+        Reply::Done { .. } | Reply::Granted => Err(anyhow::anyhow!("the host made no task of it")),
+    }
+}

@@ -1,0 +1,244 @@
+//! Each event of the journal in words, for `task log` and everything that follows a task. The words of notices are the core's; these
+//! are for somebody who wants to know exactly what happened.
+
+use super::neutral;
+use borg_core::{
+    event::{Body, DenialNote, Event},
+    executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
+    id::RunKey,
+    persona::Acceptance,
+    task::NewTask,
+    words,
+};
+
+/// Longest text of an agent in one line, in characters.
+const LINE: usize = 200;
+
+/// What a line of the log is about, so that a reader in a hurry can leave some out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Something a person waits for.
+    Step,
+    /// What an agent does, as it does it.
+    Action,
+    /// Bookkeeping.
+    Detail,
+}
+
+/// The stages of a task's pipeline by name, learnt from its first event.
+#[derive(Clone, Debug, Default)]
+pub struct Teller {
+    stages: Vec<String>,
+}
+
+impl Teller {
+    /// Lines for one event: mostly one, none for bare bookkeeping, one per action of an agent.
+    pub fn tell(&mut self, event: &Event) -> Vec<(Weight, String)> {
+        if let Body::TaskCreated { task } = &event.body {
+            self.stages = task.pipeline.stages.iter().map(|stage| stage.name.clone()).collect();
+        }
+        if let Body::Progressed { run, events, .. } = &event.body {
+            let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
+            let at = self.at(run);
+            return events.iter().filter_map(action).map(|text| (Weight::Action, format!("{at}:   {text}"))).collect();
+        }
+        let (weight, text) = self.words(&event.body);
+        if text.is_empty() { Vec::new() } else { vec![(weight, neutral::line(&text, 1000))] }
+    }
+
+    /// Stage and attempt of a run.
+    fn at(&self, run: &RunKey) -> String {
+        let stage = self.stages.get(run.stage as usize).map_or_else(|| format!("stage {}", run.stage), Clone::clone);
+        if run.attempt > 1 { format!("{stage} (attempt {})", run.attempt) } else { stage }
+    }
+
+    fn words(&self, body: &Body) -> (Weight, String) {
+        use Weight::{Detail, Step};
+        match body {
+            Body::HostStarted { version, sandbox } => (Detail, format!("the host {version} started; sandbox: {sandbox}")),
+            Body::PolicyLoaded { digest } => (Detail, format!("policy {} loaded", digest.short())),
+            Body::PolicyRefused { reason } => (Step, format!("a policy edit does not take effect: {reason}")),
+            Body::Paused { by } => (Step, format!("{by} paused everything")),
+            Body::Resumed { by } => (Step, format!("{by} resumed everything")),
+            Body::PersonDenied { by, what, reason } => (Step, format!("{by} was refused {what}: {reason}")),
+            Body::TaskCreated { task } => (Step, created(task)),
+            Body::Prepared { branch, commit, check, warnings } => {
+                let check = check.as_deref().map(|check| format!("; tests: `{check}`")).unwrap_or_default();
+                let warnings: String = warnings.iter().map(|warning| format!("; {warning}")).collect();
+                (Step, format!("prepared: from {branch} at {}{check}{warnings}", commit.short()))
+            }
+            Body::PrepareFailed { reason, remedy } => (Step, format!("cannot start: {reason}. {remedy}")),
+            Body::Briefed { grant, .. } => {
+                let write = match grant.write().allow.as_slice() {
+                    [] => "nothing in the workspace".to_owned(),
+                    globs => globs.join(" "),
+                };
+                (Detail, format!("briefed: tools {}; may write {write}", grant.tools().join(" ")))
+            }
+            Body::BriefRefused { reason } => (Step, format!("the persona refuses the task: {reason}")),
+            Body::RunStarted { run, executor, attestation, .. } => {
+                let missing = match attestation.missing.as_slice() {
+                    [] => String::new(),
+                    missing => format!(", without {}", missing.join(", ")),
+                };
+                let sandbox = &attestation.sandbox;
+                (Step, format!("{}: {executor} works in the {sandbox} sandbox{missing}", self.at(run)))
+            }
+            Body::Progressed { .. } => (Detail, String::new()),
+            Body::Denied { run, denial } => (Step, format!("{}: denied: {}", self.at(run), denied(denial))),
+            Body::Metered { run, spent, estimated } => {
+                let estimated = if *estimated { " (estimated)" } else { "" };
+                let tokens = spent.usage.total();
+                (Detail, format!("{}: a request of {tokens} tokens, {}{estimated}", self.at(run), spent.cost))
+            }
+            Body::RunEnded { start_error: Some(failure), run, .. } => {
+                (Step, format!("{}: could not start: {}. {}", self.at(run), failure.reason, failure.remedy))
+            }
+            Body::RunEnded { run, end, outcome, wall_ms, start_error: None } => {
+                let status = match outcome.status {
+                    OutcomeStatus::Completed => "finished",
+                    OutcomeStatus::Failed => "failed",
+                    OutcomeStatus::Transient => "was interrupted",
+                    OutcomeStatus::Auth => "was not let in by its provider",
+                    OutcomeStatus::RateLimited => "was held back by its provider",
+                    OutcomeStatus::Capped => "reached its cap",
+                };
+                let said = match neutral::line(&outcome.message, LINE) {
+                    said if said.is_empty() => String::new(),
+                    said => format!(": {said}"),
+                };
+                let wall = words::duration(*wall_ms);
+                (Step, format!("{}: the agent {status} after {wall}{}{said}", self.at(run), ended(end)))
+            }
+            Body::Collected { run, collected } => {
+                let mut text = match collected.changed.as_slice() {
+                    [] => format!("{}: nothing changed", self.at(run)),
+                    changed => format!("{}: commit {} changes {}", self.at(run), collected.commit.short(), few(changed)),
+                };
+                for artefact in &collected.artefacts {
+                    text.push_str(&format!("; {} ({} bytes)", artefact.name, artefact.bytes));
+                }
+                for left in &collected.left_behind {
+                    text.push_str(&format!("; left behind {} ({:?}, {})", left.path, left.reason, left.count));
+                }
+                for gap in &collected.incomplete {
+                    text.push_str(&format!("; incomplete: {gap}"));
+                }
+                (Step, text)
+            }
+            Body::CollectFailed { run, reason } => (Step, format!("{}: its work could not be taken: {reason}", self.at(run))),
+            Body::Accepted { acceptance } => match acceptance {
+                Acceptance::Accept => (Detail, "the persona accepts the result".into()),
+                Acceptance::Retry(why) => (Step, format!("the persona wants it again: {why}")),
+                Acceptance::Fail(why) => (Step, format!("the persona gives up: {why}")),
+            },
+            Body::Checked { run, check } => {
+                let report = &check.report;
+                let failed = report.failed.len() + report.errored.len();
+                let tests = format!("{} passed, {failed} failed", report.passed.len());
+                let fault = match (&check.sandbox_error, report.faults.first()) {
+                    (Some(error), _) => format!("; the sandbox failed: {error}"),
+                    (None, Some(fault)) => format!("; does not build: {}", fault.message),
+                    (None, None) => String::new(),
+                };
+                let what = run.kind.as_str();
+                let wall = words::duration(check.wall_ms);
+                (Step, format!("{}: tests ({what}): {tests}{} in {wall}{fault}", self.at(run), ended(&check.end)))
+            }
+            Body::Judged { findings, failures, incomplete, .. } => {
+                let mut text = match findings.len() {
+                    0 => "judged: no findings".to_owned(),
+                    count => format!("judged: {count} finding(s)"),
+                };
+                findings.iter().for_each(|finding| text.push_str(&format!("; {}", words::finding_line(finding))));
+                failures.iter().for_each(|failure| text.push_str(&format!("; rule {} gave no answer: {}", failure.rule, failure.why)));
+                incomplete.iter().for_each(|gap| text.push_str(&format!("; not looked at: {gap}")));
+                (Step, text)
+            }
+            Body::Approved { by, digest, note } => (Step, format!("{by} approved change {}{}", digest.short(), after(note))),
+            Body::Rejected { by, digest, note } => (Step, format!("{by} rejected change {}{}", digest.short(), after(note))),
+            Body::CancelRequested { by } => (Step, format!("{by} cancelled it")),
+            Body::Unblocked { by } => (Step, format!("{by} sent it on its way again")),
+            Body::Delivered { branch, commit, pushed_to } => match pushed_to {
+                Some(place) => (Step, format!("delivered: branch {branch} at {} in {place}", commit.short())),
+                None => (Step, "delivered".into()),
+            },
+            Body::DeliverFailed { reason, remedy } => (Step, format!("could not be delivered: {reason}. {remedy}")),
+            Body::PluginFailed { plugin, reason } => (Step, format!("plugin {plugin} failed: {reason}")),
+            Body::TellFailed { reason } => (Detail, format!("a notice could not be shown: {reason}")),
+            Body::Stopped { run, cause } => (Detail, format!("{}: told to end ({})", self.at(run), cause_words(*cause))),
+            Body::Forgotten { .. } | Body::Told { .. } => (Detail, String::new()),
+            Body::DeadlinePassed => (Detail, "goes on after its wait".into()),
+        }
+    }
+}
+
+fn created(task: &NewTask) -> String {
+    let stages: Vec<&str> = task.pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let pipeline = format!("pipeline {} ({})", task.pipeline.name, stages.join(" → "));
+    let again = task.retry_of.map(|old| format!(", again after #{old}")).unwrap_or_default();
+    format!("#{} {} on {}, {pipeline}, asked for by {}{again}", task.id, task.title, task.repository, task.by)
+}
+
+fn denied(denial: &DenialNote) -> String {
+    let remedy = if denial.remedy.is_empty() { String::new() } else { format!("; to allow it: {}", denial.remedy) };
+    format!("{} ({}){remedy}", denial.what, denial.rule)
+}
+
+/// How a process ended, where that is not simply by itself with code 0.
+fn ended(end: &RunEnd) -> String {
+    match (end.cause, end.exit_code) {
+        (EndCause::Exited, Some(0) | None) => String::new(),
+        (EndCause::Exited, Some(code)) => format!(" (exit {code})"),
+        (cause, _) => format!(" ({})", cause_words(cause)),
+    }
+}
+
+fn cause_words(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Exited => "ended by itself",
+        EndCause::KilledBySignal => "killed by a signal",
+        EndCause::TimedOut => "ran out of time",
+        EndCause::Silent => "was silent for too long",
+        EndCause::OutOfMemory => "ran out of memory",
+        EndCause::OutputCap => "printed too much",
+        EndCause::DiskCap => "wrote too much",
+        EndCause::Capped => "reached its budget",
+        EndCause::Cancelled => "cancelled",
+        EndCause::Lost => "its sandbox vanished",
+    }
+}
+
+/// What an agent does, in a line; none for what only programs care about.
+fn action(event: &AgentEvent) -> Option<String> {
+    let text = match event {
+        AgentEvent::Said { text } => format!("“{}”", neutral::line(text, LINE)),
+        AgentEvent::ToolUse { tool, detail, path, .. } => {
+            let on = path.as_deref().unwrap_or(detail);
+            format!("{} {}", neutral::line(tool, 40), neutral::line(on, LINE))
+        }
+        AgentEvent::ToolResult { ok: true, .. } => return None,
+        AgentEvent::ToolResult { ok: false, detail, .. } => format!("failed: {}", neutral::line(detail, LINE)),
+        AgentEvent::Denied { tool, detail } => format!("denied {}: {}", neutral::line(tool, 40), neutral::line(detail, LINE)),
+        AgentEvent::Retrying { attempt, delay_ms, reason, .. } => {
+            let delay = words::duration(*delay_ms);
+            format!("tries again in {delay} (try {attempt}): {}", neutral::line(reason, LINE))
+        }
+        AgentEvent::Warning { text } => format!("warning: {}", neutral::line(text, LINE)),
+        AgentEvent::Session { .. } | AgentEvent::Usage { .. } | AgentEvent::Noise { .. } => return None,
+    };
+    Some(text)
+}
+
+fn few(paths: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = paths.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn after(note: &str) -> String {
+    if note.trim().is_empty() { String::new() } else { format!(": {note}") }
+}

@@ -1,0 +1,138 @@
+//! How a command ends that did not do what it was asked: one message, one remedy, one exit code.
+
+use super::source;
+use borg_core::intent;
+use borg_host::{
+    control::client::{NoHost, Refusal},
+    policies::PolicyError,
+    settings::SettingsError,
+};
+use std::{io, process::ExitCode};
+
+/// What an exit code says to a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Failed = 1,
+    Usage = 2,
+    NoHost = 3,
+    Config = 4,
+}
+
+/// A message of the command line's own, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    code: Code,
+    message: String,
+    remedy: String,
+}
+
+/// An error of the command line's own.
+pub fn problem(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> anyhow::Error {
+    Problem { code, message: message.into(), remedy: remedy.into() }.into()
+}
+
+/// Tells what went wrong on standard error and gives the exit code for it.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let is_closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(is_closed) {
+        return ExitCode::SUCCESS;
+    }
+    let (code, message, remedy) = explain(error);
+    eprintln!("error: {}", super::neutral::text(&message));
+    if !remedy.is_empty() {
+        eprintln!("  what to do: {}", super::neutral::text(&remedy));
+    }
+    ExitCode::from(code as u8)
+}
+
+fn explain(error: &anyhow::Error) -> (Code, String, String) {
+    let message = chain(error);
+    if let Some(problem) = error.downcast_ref::<Problem>() {
+        return (problem.code, problem.message.clone(), problem.remedy.clone());
+    }
+    if let Some(Refusal { reason, remedy }) = error.downcast_ref::<Refusal>() {
+        return (Code::Failed, reason.clone(), as_commands(remedy));
+    }
+    if error.downcast_ref::<NoHost>().is_some() {
+        return (Code::NoHost, message, "start it with `borg-host run`, in the folder of its borg.toml".into());
+    }
+    match error.downcast_ref::<PolicyError>() {
+        Some(PolicyError::Wrong(diagnostics, files)) => {
+            let count = match diagnostics.len() {
+                1 => "there is an error in policy; nothing of it takes effect".to_owned(),
+                count => format!("there are {count} errors in policy; nothing of it takes effect"),
+            };
+            return (Code::Config, format!("{count}\n{}", source::render(diagnostics, files).trim_end()), String::new());
+        }
+        Some(PolicyError::Folder { .. } | PolicyError::File { .. }) => return (Code::Config, message, String::new()),
+        None => {}
+    }
+    match error.downcast_ref::<SettingsError>() {
+        Some(SettingsError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            (Code::Config, message, "`borg-host init` writes one; or name another with `--config FILE`".into())
+        }
+        Some(SettingsError::Read { .. } | SettingsError::Form { .. } | SettingsError::Value { .. }) => {
+            (Code::Config, message, String::new())
+        }
+        None => (Code::Failed, message, String::new()),
+    }
+}
+
+/// The error and its causes in one line, without what was said already.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Remedies are written for chats; here `/approve 3` is `borg-host task approve 3`.
+pub fn as_commands(text: &str) -> String {
+    let spelled = |word: &str| {
+        let name = word.strip_prefix('/').map(|rest| rest.trim_end_matches([',', ';', '.', ':', ')']))?;
+        let command = match intent::command(name)?.name {
+            "task" => "task add",
+            "tasks" => "task list",
+            "status" => "task show",
+            "help" => "help",
+            "ask" => "ask",
+            "pause" => "pause",
+            "resume" => "resume",
+            name @ ("diff" | "approve" | "reject" | "cancel" | "retry") => return Some(word.replacen(&format!("/{name}"), &format!("borg-host task {name}"), 1)),
+            _ => return None,
+        };
+        Some(word.replacen(&format!("/{name}"), &format!("borg-host {command}"), 1))
+    };
+    text.split(' ').map(|word| spelled(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_chats_become_commands_of_the_terminal() {
+        assert_eq!(
+            as_commands("/approve 3 or /reject 3 decides; after that /tasks, /status 3"),
+            "borg-host task approve 3 or borg-host task reject 3 decides; after that borg-host task list, borg-host task show 3"
+        );
+        assert_eq!(as_commands("read a/tasks/b and /nowhere"), "read a/tasks/b and /nowhere");
+        for command in intent::COMMANDS {
+            assert!(as_commands(&format!("/{}", command.name)).starts_with("borg-host "), "{}", command.name);
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::anyhow!("inner").context("outer: inner").context("top");
+        assert_eq!(chain(&error), "top: outer: inner");
+    }
+}

@@ -1,0 +1,141 @@
+//! The command line: one file per command, this one for what they share. What a command means is the library's; here are words, forms
+//! of output and exit codes.
+
+mod ask;
+mod control;
+mod event;
+mod failure;
+mod neutral;
+mod out;
+mod parts;
+mod run;
+mod source;
+mod task;
+
+use borg_host::{environment, settings::Settings};
+use clap::{Parser, Subcommand};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+const EXAMPLES: &str = "\
+First steps:
+  borg-host init                            writes borg.toml and policies/ here
+  borg-host repo add acme/shop ~/shop       lets tasks work on a repository
+  borg-host doctor                          says what is still missing, and the command that mends it
+  borg-host run                             starts the host, with a prompt where a terminal is
+  borg-host task add \"Add a discount\" -f    asks for a change and follows it, from another terminal
+
+Or see it work on a small repository of its own, without any key:
+  borg-host demo
+
+Exit codes:
+  0  done
+  1  refused, or it failed: the message says why and what to do
+  2  the command line is wrong
+  3  no host is running on this data directory
+  4  settings or policy are wrong; nothing was changed";
+
+/// A host for autonomous coding agents.
+///
+/// A person asks for a change; personas write the spec, the tests and the code, each in a sealed sandbox; the host runs the tests,
+/// judges the change by rules, and delivers a branch.
+#[derive(Debug, Parser)]
+#[command(name = "borg-host", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    /// Settings file; `policies/`, `.env` and `data/` lie beside it
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Where things are")]
+    config: Option<PathBuf>,
+    /// Data directory, instead of the one in the settings
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Where things are")]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    #[command(subcommand)]
+    Task(task::Task),
+    Ask(ask::Ask),
+    /// Start nothing new; what runs goes on
+    Pause,
+    /// Start things again
+    Resume,
+    #[command(hide = true)]
+    CompilePlugin { wasm: PathBuf, out: PathBuf },
+}
+
+impl Command {
+    /// True for commands that may run the engine in this process, and with it hold secrets.
+    fn holds_secrets(&self) -> bool {
+        match self {
+            Command::Run(_) | Command::Ask(_) => true,
+            Command::Task(_) | Command::Pause | Command::Resume | Command::CompilePlugin { .. } => false,
+        }
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match perform(cli) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::CompilePlugin { wasm, out } = &cli.command {
+        borg_plugins::compile(wasm, out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cli.command.holds_secrets() {
+        environment::hide().map_err(|error| anyhow::anyhow!("this process cannot be hidden from others: {error}"))?;
+    }
+    let environment = environment::read()?;
+    let data = cli.data.as_deref().map(std::path::absolute).transpose()?;
+    let settings = Settings::load(cli.config.as_deref(), data.as_deref(), environment)?;
+    out::log_to_stderr(settings.environment.get("RUST_LOG").map(|filter| filter.as_str()));
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(dispatch(cli.command, settings));
+    // Threads that wait for somebody to type are not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(run) => run.perform(settings).await,
+        Command::Task(task) => task.perform(&settings).await,
+        Command::Ask(ask) => ask.perform(settings).await,
+        Command::Pause => control::intend_and_tell(&settings, borg_core::intent::Intent::Pause).await,
+        Command::Resume => control::intend_and_tell(&settings, borg_core::intent::Intent::Resume).await,
+        Command::CompilePlugin { .. } => unreachable!("performed before there were settings"),
+    }
+}
+
+/// The journal's file.
+fn journal_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("journal.db")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

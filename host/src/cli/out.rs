@@ -1,0 +1,28 @@
+//! Standard output and the log. A reader that goes away early (`| head`) is no fault.
+
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// Prints a text and a line feed.
+pub fn line(text: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
+
+/// Prints a value as JSON, indented.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(line(serde_json::to_string_pretty(value)?)?)
+}
+
+/// True where a person reads what is printed.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Sends the log to standard error: warnings only, unless a filter such as `info` or `borg_host=debug` says otherwise.
+pub fn log_to_stderr(filter: Option<&str>) {
+    let filter = filter.and_then(|filter| tracing_subscriber::EnvFilter::try_new(filter).ok());
+    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // Only a second call could fail, and the log is there then.
+    let _ = log.with_ansi(io::stderr().is_terminal()).try_init();
+}

@@ -1,0 +1,122 @@
+//! `borg-host run`: the host, with a prompt where it was started in a terminal.
+
+use super::{neutral, out};
+use anyhow::Result;
+use borg_core::policy::Role;
+use borg_host::{
+    chats::{Conversation, console},
+    host::{self, Host, SandboxWish},
+    settings::Settings,
+};
+use clap::Args;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Run the host
+///
+/// In a terminal it listens to what is typed there (`/help` says to what); elsewhere it serves until SIGTERM or SIGINT. The first
+/// Ctrl-C stops it in order: agents in containers go on and are taken up again by the next start. The second ends it at once.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  borg-host run
+  borg-host run < /dev/null &               as a service
+  RUST_LOG=info borg-host run               with a log on standard error")]
+pub struct Run {}
+
+impl Run {
+    pub async fn perform(self, settings: Settings) -> Result<ExitCode> {
+        let host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
+        banner(&host, &settings)?;
+        let terminal = Terminal::remember();
+        let conversation = host.conversation();
+        let ended = host.run(until_stopped(conversation)).await;
+        terminal.restore();
+        ended?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Resolves when the person at the terminal is done, or a signal comes. From then on a further signal ends the process.
+async fn until_stopped(conversation: Conversation) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        tracing::error!("signals cannot be heard; the host stops");
+        return;
+    };
+    let uid = rustix::process::getuid().as_raw();
+    let is_terminal = io::stdin().is_terminal();
+    let talk = async move {
+        if let Err(error) = console::converse(conversation, uid).await {
+            tracing::error!(%error, "the console broke");
+        }
+        // An end of input is a wish to stop only where a person types.
+        if !is_terminal {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = talk => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    eprintln!("stopping; containers go on and are taken up at the next start (Ctrl-C again ends at once)");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(130);
+    });
+}
+
+/// The terminal's settings as they were: a prompt that is cut off leaves them changed.
+struct Terminal(Option<Termios>);
+
+impl Terminal {
+    fn remember() -> Self {
+        Terminal(tcgetattr(io::stdin()).ok())
+    }
+
+    fn restore(&self) {
+        if let Some(before) = &self.0 {
+            // A terminal that is gone needs no settings.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+/// What a person should know at the start.
+fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
+    let about = &host.about;
+    let policy = &host.policy;
+    out::line(format!("borg-host {}", about.version))?;
+    out::line(format!("  data          {}", about.data_dir.display()))?;
+    out::line(format!("  journal       {}", super::journal_path(&about.data_dir).display()))?;
+    out::line(format!("  policies      {} ({})", settings.policies().display(), policy.digest.short()))?;
+    let repository = policy.host.repository.as_deref().unwrap_or("none; name one per task, or set PIPELINE_REPO");
+    out::line(format!("  repository    {repository}"))?;
+    out::line(format!("  sandbox       {}", neutral::text(&about.sandbox)))?;
+    let chats: Vec<&str> = policy.chats.iter().filter(|(_, chat)| chat.enabled).map(|(name, _)| name.as_str()).collect();
+    out::line(format!("  frontends     {}", chats.join(", ")))?;
+    for role in [Role::Owner, Role::Admin, Role::Member, Role::Guest] {
+        let people: Vec<&str> =
+            policy.people.iter().filter(|(_, has)| **has == role).map(|(person, _)| person.0.as_str()).collect();
+        if !people.is_empty() {
+            out::line(format!("  {:<13} {}", format!("{role:?}").to_lowercase(), people.join(", ")))?;
+        }
+    }
+    if !policy.people.values().any(|role| *role == Role::Owner) {
+        out::line("  owner         nobody: nobody may decide; `borg-host init --owner` or policies/people.toml names one")?;
+    }
+    for warning in &settings.warnings {
+        out::line(format!("warning: {}", neutral::text(warning)))?;
+    }
+    for error in &host.plugin_errors {
+        out::line(format!("warning: {}", neutral::text(&error.to_string())))?;
+    }
+    Ok(())
+}

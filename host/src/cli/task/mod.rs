@@ -1,0 +1,73 @@
+//! `borg-host task`: asks for tasks, looks at them, decides on them. Looking works without a running host, too.
+
+mod add;
+mod diff;
+mod list;
+mod log;
+mod look;
+mod show;
+
+pub use log::Follow;
+pub use look::Look;
+
+use super::control;
+use anyhow::Result;
+use borg_core::{id::TaskId, intent::Intent};
+use borg_host::settings::Settings;
+use clap::{Args, Subcommand};
+use std::process::ExitCode;
+
+/// Ask for changes, look at them, decide on them
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    Add(add::Add),
+    List(list::List),
+    Show(show::Show),
+    Log(log::Log),
+    Diff(diff::Diff),
+    /// Let a change through that waits for a decision
+    ///
+    /// The approval names the change as it is now, with its findings and evidence; exactly that is delivered. `task show` and
+    /// `task diff` show what is approved. Only an owner may overrule the verdict `block`.
+    Approve(Decision),
+    /// Turn a change down; nothing leaves the host
+    Reject(Decision),
+    /// Stop a task; what its agent did so far stays in its branch
+    Cancel(One),
+    /// Send a blocked task on its way, or run an ended one again as a new task
+    Retry(One),
+}
+
+#[derive(Debug, Args)]
+pub struct Decision {
+    /// Number of the task
+    #[arg(value_name = "N")]
+    task: TaskId,
+    /// Why, for the record
+    #[arg(long, short, default_value = "")]
+    note: String,
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    /// Number of the task
+    #[arg(value_name = "N")]
+    task: TaskId,
+}
+
+impl Task {
+    pub async fn perform(self, settings: &Settings) -> Result<ExitCode> {
+        let intent = match self {
+            Task::Add(add) => return add.perform(settings).await,
+            Task::List(list) => return list.perform(settings).await,
+            Task::Show(show) => return show.perform(settings).await,
+            Task::Log(log) => return log.perform(settings).await,
+            Task::Diff(diff) => return diff.perform(settings).await,
+            Task::Approve(Decision { task, note }) => Intent::Approve { task, note },
+            Task::Reject(Decision { task, note }) => Intent::Reject { task, note },
+            Task::Cancel(One { task }) => Intent::Cancel { task },
+            Task::Retry(One { task }) => Intent::Retry { task },
+        };
+        control::intend_and_tell(settings, intent).await
+    }
+}
