@@ -1,7 +1,7 @@
 //! The agent's environment, built from nothing: what an image sets arrives only by name, what changes which code a program loads never does.
 
 use crate::error::Error;
-use borg_init::{HOME, Job};
+use borg_init::{AGENT, HOME, Job};
 use std::ffi::CString;
 
 /// Variables of an image that reach the agent. They say where its tools are and how text is encoded.
@@ -65,6 +65,9 @@ pub fn build(image: impl Iterator<Item = (String, String)>, job: &Job) -> Result
     set("HOME", HOME);
     set("TMPDIR", "/tmp");
     set("PWD", &job.cwd);
+    if job.agent_first && let Some((_, path)) = environment.iter_mut().find(|(name, _)| name == "PATH") {
+        path.insert_str(0, &format!("{AGENT}/bin:"));
+    }
     Ok(environment)
 }
 
@@ -120,6 +123,14 @@ mod tests {
         ] {
             assert_eq!(value(&environment, name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_agents_programs_come_first_where_there_is_one() {
+        let job = Job { agent_first: true, ..Job::new(vec!["x".into()], 1) };
+        let image = [("PATH".to_owned(), "/image/bin".to_owned())];
+        let environment = build(image.into_iter(), &job).expect("built");
+        assert_eq!(value(&environment, "PATH"), Some("/opt/agent/bin:/image/bin"));
     }
 
     #[test]

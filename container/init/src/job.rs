@@ -44,6 +44,9 @@ pub struct Job {
     /// Added to what init takes over from the image (see [`crate::environment`]); wins over it.
     #[serde(default)]
     pub env: Vec<(String, String)>,
+    /// True puts `bin/` of [`AGENT`] before everything else in `PATH`.
+    #[serde(default)]
+    pub agent_first: bool,
     #[serde(default = "workspace")]
     pub cwd: String,
     /// Fed to standard input, which is then closed. Base64 in JSON.
@@ -83,6 +86,7 @@ impl Job {
         Self {
             argv,
             env: Vec::new(),
+            agent_first: false,
             cwd: workspace(),
             stdin: Vec::new(),
             home_files: Vec::new(),

@@ -54,6 +54,7 @@ pub(super) fn identity() -> (u32, u32) {
 pub(super) fn job(spec: &SandboxSpec, dirs: &RunDirs) -> Job {
     let mut job = Job::new(spec.argv.clone(), spec.limits.output_bytes);
     job.env.clone_from(&spec.env);
+    job.agent_first = spec.bundle.is_some();
     job.stdin.clone_from(&spec.stdin);
     job.home_files = spec
         .home_files
