@@ -5,6 +5,10 @@
 //! when the *thread* that spawned a child ends. What a child may touch is not decided here but by its [`Confinement`].
 
 use borg_confine::Profile;
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::{Pid, PidfdFlags, Signal},
+};
 use std::{
     fs::File,
     io,
@@ -16,10 +20,6 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, mpsc},
     time::Duration,
-};
-use rustix::{
-    event::{PollFd, PollFlags},
-    process::{Pid, PidfdFlags, Signal},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
@@ -76,9 +76,7 @@ pub enum Stdin {
 #[derive(Debug)]
 pub enum Stdout {
     /// Kept up to `limit` bytes; the rest is drained and [`Output::truncated`] set.
-    Capture {
-        limit: usize,
-    },
+    Capture { limit: usize },
     /// Any open descriptor: a file, or an end of a pipe.
     Fd(OwnedFd),
     /// A pipe, taken with [`Running::take_stdout`].
@@ -230,19 +228,9 @@ impl Spawner {
         let child = held.child.as_mut().expect("just put there");
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let pid = Pid::from_child(child);
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)
-            .map_err(|errno| Error::Watch(errno.into()))?;
-        Ok(Running {
-            held,
-            pidfd: register(pidfd)?,
-            input,
-            stdin,
-            stdout,
-            capture,
-            limit,
-            stderr,
-            timeout,
-        })
+        let pidfd =
+            rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|errno| Error::Watch(errno.into()))?;
+        Ok(Running { held, pidfd: register(pidfd)?, input, stdin, stdout, capture, limit, stderr, timeout })
     }
 }
 
@@ -287,7 +275,9 @@ fn order(spec: Spec) -> io::Result<(Order, Reply, Option<Vec<u8>>)> {
             profile.keep.extend(keep.iter().map(AsRawFd::as_raw_fd));
             let fd = memory_file(&serde_json::to_vec(&profile)?)?;
             let mut command = command(&launcher);
-            command.args(["helper", "--profile", &format!("/proc/self/fd/{}", fd.as_raw_fd()), "--"]).arg(&spec.program);
+            command
+                .args(["helper", "--profile", &format!("/proc/self/fd/{}", fd.as_raw_fd()), "--"])
+                .arg(&spec.program);
             keep.push(fd);
             command
         }

@@ -14,7 +14,7 @@ use std::{fs, io::Write, path::PathBuf, time::Duration};
 async fn import(room: &Room, quarantine: &Quarantine, stream: &str) {
     let spec = Spec {
         stdin: Stdin::Bytes(stream.into()),
-        cwd: quarantine.dir.clone(),
+        cwd: quarantine.dir().to_owned(),
         ..Spec::new("/usr/bin/git").args(["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"])
     };
     let output = room.spawner.run(spec).await.unwrap();
@@ -59,7 +59,7 @@ async fn what_git_would_not_accept_never_reaches_the_mirror() {
     fs::write(&lost, "lost\n").unwrap();
     let blob = room.git_in(&room.source, &["hash-object", "-w", lost.to_str().unwrap()]).await;
     let quarantine = room.workspace.quarantine(run_key(1), &room.mirror).await.unwrap();
-    let alternates = quarantine.dir.join("objects/info/alternates");
+    let alternates = quarantine.dir().join("objects/info/alternates");
     let honest = fs::read(&alternates).unwrap();
     fs::write(&alternates, format!("{}\n", room.source.join(".git/objects").display())).unwrap();
     let stream = format!("commit refs/heads/x\ncommitter a <a@b> 1 +0000\ndata 1\nm\nM 100644 {blob} x\n");
@@ -82,7 +82,7 @@ async fn a_damaged_pack_never_reaches_the_mirror() {
     let before = packs(&room);
     let quarantine = room.workspace.quarantine(run_key(1), &room.mirror).await.unwrap();
     import(&room, &quarantine, &commit("b", &"b\n".repeat(1000))).await;
-    let pack = fs::read_dir(quarantine.dir.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+    let pack = fs::read_dir(quarantine.dir().join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
     let pack = pack.into_iter().find(|path| path.extension().is_some_and(|end| end == "pack")).unwrap();
     let mut bytes = fs::read(&pack).unwrap();
     let middle = bytes.len() / 2;
@@ -130,6 +130,7 @@ async fn a_collection_cut_off_anywhere_can_be_redone() {
         let redone = room.workspace.collect(&order).await.unwrap();
         assert_eq!(redone, whole, "cut {cut}");
     }
+    assert_eq!(fs::read_dir(room.data.join("quarantine")).unwrap().count(), 0, "quarantines pile up");
     assert!(room.workspace.has_commit(&room.mirror, &whole.commit).await.unwrap());
     assert!(!room.workspace.has_commit(&room.mirror, &CommitId("1".repeat(40))).await.unwrap());
 }

@@ -60,7 +60,8 @@ async fn a_change_goes_from_source_to_branch() {
     assert_eq!(log, format!("worker|borg|1800000000|Do the work|{base}"));
     room.git_in(&room.mirror.dir, &["fsck", "--strict", "--full"]).await;
 
-    let survey = room.workspace.survey(&room.mirror, &base, &collected.commit, survey::Limits::default()).await.unwrap();
+    let survey =
+        room.workspace.survey(&room.mirror, &base, &collected.commit, survey::Limits::default()).await.unwrap();
     assert_eq!(survey.incomplete, [""; 0]);
     let file = survey.files.iter().find(|file| file.path == "src/lib.py").unwrap();
     assert_eq!(file.status, FileStatus::Modified);
@@ -138,7 +139,8 @@ async fn what_is_not_granted_stays_behind() {
     write(&dir.workspace.join("loot/one"), "1");
     write(&dir.workspace.join("loot/two"), "2");
     fs::remove_file(dir.workspace.join("src/b.py")).unwrap();
-    let grant = WriteGrant { allow: vec!["docs/**".into(), "ci.yml".into()], deny: vec!["ci.yml".into()], pinned: vec![] };
+    let grant =
+        WriteGrant { allow: vec!["docs/**".into(), "ci.yml".into()], deny: vec!["ci.yml".into()], pinned: vec![] };
     let collected = room.collect(1, &base, grant).await;
     assert_eq!(collected.changed, ["docs/new.md"]);
     assert_eq!(
@@ -164,7 +166,11 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let (dir, remarks) = room.workspace.prepare(&attempt).await.unwrap();
     assert_eq!(remarks, [""; 0]);
     assert_eq!(room.git_in(&dir.workspace, &["rev-parse", "HEAD"]).await, base.0);
-    assert_eq!(room.git_in(&dir.workspace, &["-c", "core.attributesFile=/dev/null", "status", "--porcelain", "README.md"]).await, "");
+    assert_eq!(
+        room.git_in(&dir.workspace, &["-c", "core.attributesFile=/dev/null", "status", "--porcelain", "README.md"])
+            .await,
+        ""
+    );
     write(&dir.workspace.join("src/lib.py"), "edited\n");
     assert!(room.git_in(&dir.workspace, &["diff"]).await.contains("+edited"));
     assert!(!room.try_git_in(&dir.workspace, &["cat-file", "-e", &secret.0]).await.status.success());
@@ -175,8 +181,12 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     assert_eq!(collected.changed, ["src/lib.py"]);
     assert_eq!(collected.left_behind, []);
     let lender = room.workspace.lend(TASK, &room.mirror, ("main", &base), &collected.commit).await.unwrap();
-    let attempt =
-        Attempt { run: run_key(2), mirror: room.mirror.clone(), commit: collected.commit.clone(), lender: Some(lender.clone()) };
+    let attempt = Attempt {
+        run: run_key(2),
+        mirror: room.mirror.clone(),
+        commit: collected.commit.clone(),
+        lender: Some(lender.clone()),
+    };
     let (dir, _) = room.workspace.prepare(&attempt).await.unwrap();
     assert!(room.git_in(&dir.workspace, &["log", "-1", "--format=%an"]).await.contains("worker"));
     room.workspace.forget_task(TASK).await.unwrap();

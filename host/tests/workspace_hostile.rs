@@ -12,7 +12,8 @@ use std::{
     path::Path,
 };
 
-const FILES: &[(&str, &str)] = &[("src/a.py", "a\n"), ("src/b.py", "b\n"), ("keep/x", "x\n"), ("keep/y", "y\n"), (".gitignore", "*.log\n")];
+const FILES: &[(&str, &str)] =
+    &[("src/a.py", "a\n"), ("src/b.py", "b\n"), ("keep/x", "x\n"), ("keep/y", "y\n"), (".gitignore", "*.log\n")];
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -87,7 +88,11 @@ async fn git_lookalikes_are_not_entered_and_told() {
     assert_eq!(collected.commit, base);
     assert_eq!(
         left(&collected),
-        [(".GiT", LeftReason::GitLookalike), ("evil/", LeftReason::GitLookalike), ("worktree/.git", LeftReason::GitLookalike)]
+        [
+            (".GiT", LeftReason::GitLookalike),
+            ("evil/", LeftReason::GitLookalike),
+            ("worktree/.git", LeftReason::GitLookalike)
+        ]
     );
     assert_eq!(collected.left_behind[1].count, names.len() as u64);
 }
@@ -106,7 +111,10 @@ async fn links_are_taken_as_links() {
     symlink(&secret, dir.workspace.join("keep")).unwrap();
     let collected = room.collect(1, &base, all()).await;
     assert_eq!(collected.changed, ["keep", "keep/x", "keep/y", "out-dir", "out-file", "proc"]);
-    assert_eq!(room.paths(&collected.commit).await, [".gitignore", "keep", "out-dir", "out-file", "proc", "src/a.py", "src/b.py"]);
+    assert_eq!(
+        room.paths(&collected.commit).await,
+        [".gitignore", "keep", "out-dir", "out-file", "proc", "src/a.py", "src/b.py"]
+    );
     let found = room.try_git_in(&room.mirror.dir, &["grep", "-c", "sk-secret", &collected.commit.0]).await;
     assert_eq!(found.status.code(), Some(1), "content from outside");
 }
@@ -122,7 +130,16 @@ async fn what_is_no_file_is_told_and_never_waited_for() {
     fifo(&dir.workspace.join("src/a.py"));
     let _socket = std::os::unix::net::UnixListener::bind(dir.workspace.join("sock")).unwrap();
     let mut expected = vec!["pipe", "sock", "src/a.py"];
-    if is_root() && mknodat(rustix::fs::CWD, dir.workspace.join("null"), FileType::CharacterDevice, Mode::RWXU, rustix::fs::makedev(1, 3)).is_ok() {
+    if is_root()
+        && mknodat(
+            rustix::fs::CWD,
+            dir.workspace.join("null"),
+            FileType::CharacterDevice,
+            Mode::RWXU,
+            rustix::fs::makedev(1, 3),
+        )
+        .is_ok()
+    {
         expected.insert(0, "./");
         expected.retain(|path| path.contains('/'));
     } else {
@@ -170,7 +187,8 @@ async fn mode_bits_decide_what_is_unreadable() {
 async fn strange_names_are_kept() {
     let room = Room::new(FILES).await;
     let (base, dir) = room.attempt(1).await;
-    let names: [&[u8]; 8] = [b"\xff\xfe.py", b"new\nline", b"tab\tquote\"back\\slash", b"-rf", b" ", b"\x01", "ü".as_bytes(), b"a b "];
+    let names: [&[u8]; 8] =
+        [b"\xff\xfe.py", b"new\nline", b"tab\tquote\"back\\slash", b"-rf", b" ", b"\x01", "ü".as_bytes(), b"a b "];
     for name in names {
         fs::write(dir.workspace.join("src").join(OsStr::from_bytes(name)), name).unwrap();
     }
@@ -218,7 +236,8 @@ async fn out_gives_only_plain_declared_files() {
     chmod(&dir.out.join("locked.md"), 0);
     fs::create_dir(dir.out.join("folder.md")).unwrap();
     fs::write(dir.out.join("stray.txt"), "x").unwrap();
-    let declared = ["link.md", "hard.md", "fifo.md", "big.md", "full.md", "locked.md", "folder.md", "../secret", "absent.md"];
+    let declared =
+        ["link.md", "hard.md", "fifo.md", "big.md", "full.md", "locked.md", "folder.md", "../secret", "absent.md"];
     let mut order = room.order(1, &base, WriteGrant::default());
     order.artefacts = declared.map(str::to_owned).to_vec();
     let collected = room.workspace.collect(&order).await.unwrap();
@@ -233,7 +252,8 @@ async fn out_gives_only_plain_declared_files() {
             ("/out/stray.txt", LeftReason::NotGranted)
         ]
     );
-    let stored = fs::read_dir(room.data.join("artefacts")).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    let stored =
+        fs::read_dir(room.data.join("artefacts")).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
     assert!(stored.into_iter().all(|bytes| !bytes.starts_with(b"sk-")));
 }
 

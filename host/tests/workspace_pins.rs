@@ -9,7 +9,8 @@ use borg_core::{
 use room::{Room, all, left, write};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-const FILES: &[(&str, &str)] = &[("src/a.py", "a\n"), ("tests/unit/test_a.py", "assert a\n"), ("tests/util.py", "u\n"), ("z", "z\n")];
+const FILES: &[(&str, &str)] =
+    &[("src/a.py", "a\n"), ("tests/unit/test_a.py", "assert a\n"), ("tests/util.py", "u\n"), ("z", "z\n")];
 const PIN: &str = "tests/unit/test_a.py";
 
 fn pinned() -> WriteGrant {
@@ -44,10 +45,7 @@ async fn the_folder_above_renamed() {
     let (room, _, collected) = after(|top| fs::rename(top.join("tests"), top.join("tests2")).unwrap()).await;
     assert_eq!(left(&collected), [(PIN, LeftReason::Pinned)]);
     assert_eq!(collected.changed, ["tests/util.py", "tests2/unit/test_a.py", "tests2/util.py"]);
-    assert_eq!(
-        room.paths(&collected.commit).await,
-        ["src/a.py", PIN, "tests2/unit/test_a.py", "tests2/util.py", "z"]
-    );
+    assert_eq!(room.paths(&collected.commit).await, ["src/a.py", PIN, "tests2/unit/test_a.py", "tests2/util.py", "z"]);
 }
 
 #[tokio::test]
@@ -127,16 +125,16 @@ async fn a_folder_whose_removal_is_not_granted_outlives_a_file_of_its_name() {
     write(&dir.workspace.join("b/in"), "in");
     fs::remove_dir_all(dir.workspace.join("c")).unwrap();
     write(&dir.workspace.join("c"), "c");
-    let grant = WriteGrant { allow: vec!["a".into(), "a/y".into(), "b/*".into(), "c".into(), "c/d".into()], deny: vec![], pinned: vec![] };
+    let grant = WriteGrant {
+        allow: vec!["a".into(), "a/y".into(), "b/*".into(), "c".into(), "c/d".into()],
+        deny: vec![],
+        pinned: vec![],
+    };
     let collected = room.collect(1, &base, grant).await;
     assert_eq!(room.paths(&collected.commit).await, ["a.txt", "a/x", "b", "c"]);
     assert_eq!(collected.changed, ["a/y", "c", "c/d"]);
     assert_eq!(
         left(&collected),
-        [
-            ("./", LeftReason::NotGranted),
-            ("a/x", LeftReason::NotGranted),
-            ("b/in", LeftReason::NotGranted)
-        ]
+        [("./", LeftReason::NotGranted), ("a/x", LeftReason::NotGranted), ("b/in", LeftReason::NotGranted)]
     );
 }

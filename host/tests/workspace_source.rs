@@ -4,15 +4,16 @@ mod room;
 
 use borg_host::{
     forge::branch::{self, Delivered, Delivery},
-    git::source::Source,
+    git::{Git, Settings, source::Source},
     spawn::User,
-    workspace::Error,
+    workspace::{Config, Error, Workspace},
 };
 use room::{Room, all, is_root, launcher, write};
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 const FILES: &[(&str, &str)] = &[("a.py", "a\n"), ("b.py", "b\n")];
@@ -29,8 +30,16 @@ fn trap(room: &Room) -> (PathBuf, String) {
 async fn arm(room: &Room) -> PathBuf {
     let (canary, program) = trap(room);
     for hook in [
-        "pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive", "push-to-checkout",
-        "pre-auto-gc", "post-index-change", "post-checkout",
+        "pre-receive",
+        "update",
+        "post-receive",
+        "post-update",
+        "reference-transaction",
+        "proc-receive",
+        "push-to-checkout",
+        "pre-auto-gc",
+        "post-index-change",
+        "post-checkout",
     ] {
         fs::create_dir_all(room.source.join(".git/hooks")).unwrap();
         fs::copy(&program, room.source.join(".git/hooks").join(hook)).unwrap();
@@ -172,6 +181,33 @@ async fn mktree(room: &Room, list: &Path) -> String {
 }
 
 #[tokio::test]
+async fn a_source_over_the_limits_is_refused() {
+    let room = Room::new(FILES).await;
+    // Bytes that do not compress (xorshift).
+    let mut state = 88_172_645_463_325_252_u64;
+    let noise: Vec<u8> = (0..1 << 20)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect();
+    fs::write(room.source.join("noise"), noise).unwrap();
+    room.commit(&[], "noise").await;
+    let settings = Settings { launcher: launcher(), max_file_bytes: 64 << 10, ..Settings::default() };
+    let git = Git::open(&room.data, room.spawner.clone(), settings).unwrap();
+    let small = Workspace::open(&room.data, git, Config::default()).unwrap();
+    assert!(small.refresh(&room.mirror, &room.source_address()).await.is_err());
+    let settings = Settings { launcher: launcher(), timeout: Duration::ZERO, ..Settings::default() };
+    let git = Git::open(&room.data, room.spawner.clone(), settings).unwrap();
+    let hasty = Workspace::open(&room.data, git, Config::default()).unwrap();
+    let told = hasty.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    assert!(told.contains("longer than 0 s"), "{told}");
+    room.base().await;
+}
+
+#[tokio::test]
 async fn git_is_held_to_its_repository() {
     if launcher().is_none() {
         eprintln!("skipped: git_is_held_to_its_repository: borg-init is not built (`cargo xtask build`)");
@@ -187,7 +223,11 @@ async fn git_is_held_to_its_repository() {
     let read = room.git.on(&room.mirror.dir, "hash-object").arg(&secret).reads(&secret);
     assert!(room.git.attempt(read).await.unwrap().status.success(), "the grant works");
     let bundle = room.tmp().join("out.bundle");
-    let write = room.git.on(&room.mirror.dir, "bundle").args(["create".into(), bundle.clone().into_os_string(), "--all".into()]);
+    let write = room.git.on(&room.mirror.dir, "bundle").args([
+        "create".into(),
+        bundle.clone().into_os_string(),
+        "--all".into(),
+    ]);
     assert!(!room.git.attempt(write).await.unwrap().status.success());
     assert!(!bundle.exists());
 }

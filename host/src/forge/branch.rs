@@ -38,7 +38,9 @@ pub enum Delivered {
 pub enum Error {
     #[error(transparent)]
     Source(#[from] source::Error),
-    #[error("branch {branch} of {place} is at {found}, not at {wanted}: delete or rename it there, then retry the delivery")]
+    #[error(
+        "branch {branch} of {place} is at {found}, not at {wanted}: delete or rename it there, then retry the delivery"
+    )]
     Taken { branch: String, place: String, found: String, wanted: String },
     #[error("`{0}` cannot be a branch of ours: it must start with `borg/`")]
     BadBranch(String),
@@ -53,7 +55,8 @@ pub enum Error {
 /// Delivers.
 pub async fn deliver(git: &Git, delivery: &Delivery) -> Result<Delivered, Error> {
     let Delivery { mirror, target, branch, commit } = delivery;
-    let is_ours = branch.starts_with("borg/") && !branch.ends_with('/') && !branch.contains("..") && !branch.contains("//");
+    let is_ours =
+        branch.starts_with("borg/") && !branch.ends_with('/') && !branch.contains("..") && !branch.contains("//");
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
     if !is_ours || !branch.chars().all(is_plain) {
         return Err(Error::BadBranch(branch.clone()));
@@ -65,14 +68,22 @@ pub async fn deliver(git: &Git, delivery: &Delivery) -> Result<Delivered, Error>
     if is_there(git, &peer, &name, delivery).await? {
         return Ok(Delivered::AlreadyThere);
     }
-    let call = git.on(mirror, "push").args(["--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no", "--no-progress"]);
+    let call = git.on(mirror, "push").args([
+        "--porcelain",
+        "--no-verify",
+        "--no-signed",
+        "--recurse-submodules=no",
+        "--no-progress",
+    ]);
     let refspec = OsString::from(format!("{commit}:{name}"));
     match git.link(call, [refspec], &peer, Service::ReceivePack).await {
         Ok(_) => Ok(Delivered::Pushed),
         // Somebody was faster, or the answer was lost: what stands there now decides.
         Err(error) => match (is_there(git, &peer, &name, delivery).await?, error) {
             (true, _) => Ok(Delivered::AlreadyThere),
-            (false, git::Error::Failed { stderr, .. }) => Err(Error::Refused { branch: branch.clone(), reason: stderr }),
+            (false, git::Error::Failed { stderr, .. }) => {
+                Err(Error::Refused { branch: branch.clone(), reason: stderr })
+            }
             (false, error) => Err(error.into()),
         },
     }

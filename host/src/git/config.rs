@@ -130,7 +130,9 @@ fn common(home: &Path) -> Vec<(String, OsString)> {
 pub(super) fn profile(settings: &Settings, call: &Call) -> Profile {
     let mut read_exec = ["/usr", "/bin", "/lib", "/lib64"].map(PathBuf::from).to_vec();
     // `PREFIX/bin/git` finds its parts below `PREFIX/libexec`.
-    read_exec.extend(settings.program.parent().and_then(Path::parent).filter(|dir| dir.parent().is_some()).map(Path::to_owned));
+    read_exec.extend(
+        settings.program.parent().and_then(Path::parent).filter(|dir| dir.parent().is_some()).map(Path::to_owned),
+    );
     let mut read = ["/etc/ld.so.cache", "/dev/zero", "/dev/urandom"].map(PathBuf::from).to_vec();
     read.extend(call.reads.iter().cloned());
     let mut write = vec![PathBuf::from("/dev/null")];

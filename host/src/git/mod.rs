@@ -162,10 +162,11 @@ impl Git {
     }
 
     fn spec(&self, call: Call) -> Spec {
-        let confinement = self.settings.launcher.clone().map(|launcher| Confinement {
-            launcher,
-            profile: config::profile(&self.settings, &call),
-        });
+        let confinement = self
+            .settings
+            .launcher
+            .clone()
+            .map(|launcher| Confinement { launcher, profile: config::profile(&self.settings, &call) });
         let Call { global, args, env, stdin, stdout, keep, user, what: _, reads: _, writes: _ } = call;
         Spec {
             args: global.into_iter().chain(args).collect(),

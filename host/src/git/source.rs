@@ -151,17 +151,25 @@ mod tests {
 
     #[test]
     fn only_local_addresses_are_taken() {
-        for (text, path) in [
-            ("/srv/shop", "/srv/shop"),
-            ("file:///srv/a%20b", "/srv/a b"),
-            ("file://localhost/srv/shop", "/srv/shop"),
-        ] {
+        for (text, path) in
+            [("/srv/shop", "/srv/shop"), ("file:///srv/a%20b", "/srv/a b"), ("file://localhost/srv/shop", "/srv/shop")]
+        {
             assert_eq!(text.parse::<Source>().unwrap().path(), Path::new(path));
         }
         for remote in ["https://example.org/a.git", "ssh://x/y", "git@example.org:a/b", "ext::sh -c x", "http://x"] {
             assert!(matches!(remote.parse::<Source>(), Err(Error::Remote(_))), "{remote}");
         }
-        for bad in ["", "shop", "./shop", "--upload-pack=x", "/a/../etc", "file://host/srv", "file://%zz", "/a\nb", "file:///a%00"] {
+        for bad in [
+            "",
+            "shop",
+            "./shop",
+            "--upload-pack=x",
+            "/a/../etc",
+            "file://host/srv",
+            "file://%zz",
+            "/a\nb",
+            "file:///a%00",
+        ] {
             assert!(matches!(bad.parse::<Source>(), Err(Error::Form(_))), "{bad}");
         }
     }

@@ -113,12 +113,19 @@ impl Workspace {
     }
 
     /// Streams the differences into the quarantine; the commit's id when there are any.
-    async fn import(&self, order: &Collect, rules: Rules, quarantine: &super::Quarantine) -> Result<(Found, Option<CommitId>)> {
-        let tree = self.git.on(&order.mirror.dir, "ls-tree").args(tree::ARGS).arg(&order.parent.0).stdout(Stdout::Piped);
+    async fn import(
+        &self,
+        order: &Collect,
+        rules: Rules,
+        quarantine: &super::Quarantine,
+    ) -> Result<(Found, Option<CommitId>)> {
+        let tree =
+            self.git.on(&order.mirror.dir, "ls-tree").args(tree::ARGS).arg(&order.parent.0).stdout(Stdout::Piped);
         let mut tree = self.git.stream(tree).await?;
         let import = self.quarantined(quarantine, "fast-import").args(["--quiet", "--done", "--date-format=raw"]);
         let mut import = self.git.stream(import.stdin(Stdin::Piped)).await?;
-        let entries = tree::Stream::new(BufReader::with_capacity(1 << 16, tree.take_stdout().expect("asked for a pipe")));
+        let entries =
+            tree::Stream::new(BufReader::with_capacity(1 << 16, tree.take_stdout().expect("asked for a pipe")));
         let sink = BufWriter::with_capacity(1 << 16, import.take_stdin().expect("asked for a pipe"));
         let head = Head {
             parent: order.parent.0.clone(),
@@ -165,14 +172,21 @@ impl Workspace {
         for (folder, blob) in folders.into_iter().zip(self.read_blobs(mirror, ids, IGNORE_BYTES).await?) {
             match blob {
                 Some(blob) if blob.complete => ignores.add(&folder, &blob.bytes),
-                Some(_) | None => ignores.faults.push(format!("{}.gitignore is too large to be obeyed", super::names::show(&folder))),
+                Some(_) | None => {
+                    ignores.faults.push(format!("{}.gitignore is too large to be obeyed", super::names::show(&folder)))
+                }
             }
         }
         Ok(ignores)
     }
 
     /// Kind and id of the pinned paths.
-    async fn pins(&self, mirror: &Mirror, commit: &CommitId, paths: &[String]) -> Result<BTreeMap<Vec<u8>, (Kind, String)>> {
+    async fn pins(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        paths: &[String],
+    ) -> Result<BTreeMap<Vec<u8>, (Kind, String)>> {
         if paths.is_empty() {
             return Ok(BTreeMap::new());
         }

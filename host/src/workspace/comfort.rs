@@ -16,17 +16,25 @@ impl Workspace {
     /// Makes or extends the bare repository a task's sandboxes mount read-only: the base branch and the task's own commits.
     ///
     /// Never holds anything else of the mirror, since Git hands out any object of a store by its id.
-    pub async fn lend(&self, task: TaskId, mirror: &Mirror, base: (&str, &CommitId), tip: &CommitId) -> Result<PathBuf> {
+    pub async fn lend(
+        &self,
+        task: TaskId,
+        mirror: &Mirror,
+        base: (&str, &CommitId),
+        tip: &CommitId,
+    ) -> Result<PathBuf> {
         let dir = self.data.join("tasks").join(format!("{task}.git"));
         super::mirror::check_ref(base.0)?;
         let format = self.need_commit(mirror, base.1).await?;
         self.need_commit(mirror, tip).await?;
         let fresh = dir.clone();
-        blocking(move || if fresh.join("HEAD").exists() { Ok(()) } else { object::write_bare(&fresh, format, None) }).await?;
+        blocking(move || if fresh.join("HEAD").exists() { Ok(()) } else { object::write_bare(&fresh, format, None) })
+            .await?;
         let mut address = std::ffi::OsString::from("file://");
         address.push(&mirror.dir);
         let args = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap="];
-        let call = self.git.on(&dir, "fetch").global(["-c", "protocol.file.allow=always", "-c", "core.sharedRepository=0644"]);
+        let call =
+            self.git.on(&dir, "fetch").global(["-c", "protocol.file.allow=always", "-c", "core.sharedRepository=0644"]);
         let refs = [format!("+{}:refs/heads/{}", base.1, base.0), format!("+{tip}:refs/borg/tip")];
         self.git.run(call.args(args).arg(address).args(refs).reads(&mirror.dir)).await?;
         blocking(move || open_to_readers(&dir).map(|()| dir)).await
@@ -39,12 +47,19 @@ impl Workspace {
     }
 
     /// Writes `.git` into a freshly exported work tree.
-    pub(super) async fn write_comfort(&self, attempt: &Attempt, format: object::Format, lender: &Path, dir: &RunDir) -> Result<()> {
+    pub(super) async fn write_comfort(
+        &self,
+        attempt: &Attempt,
+        format: object::Format,
+        lender: &Path,
+        dir: &RunDir,
+    ) -> Result<()> {
         let index = dir.root.join("index");
         // Reads the mirror and writes one file of the run's directory; the work tree is not named at all.
         let call = self.git.on(&attempt.mirror.dir, "read-tree").env("GIT_INDEX_FILE", &index).writes(&dir.root);
         self.git.run(call.arg(&attempt.commit.0)).await?;
-        let (top, commit, lender, agent) = (dir.workspace.join(".git"), attempt.commit.clone(), lender.to_owned(), self.config.agent);
+        let (top, commit, lender, agent) =
+            (dir.workspace.join(".git"), attempt.commit.clone(), lender.to_owned(), self.config.agent);
         blocking(move || {
             let what = || format!("write {}", top.display());
             object::write_bare(&top, format, Some(&lender))?;
@@ -55,7 +70,8 @@ impl Workspace {
             let mut waiting = vec![top.clone()];
             while let Some(path) = waiting.pop() {
                 for entry in fs::read_dir(&path).map_err(Error::io(what()))? {
-                    waiting_or_own(&entry.map_err(Error::io(what()))?, &mut waiting, agent).map_err(Error::io(what()))?;
+                    waiting_or_own(&entry.map_err(Error::io(what()))?, &mut waiting, agent)
+                        .map_err(Error::io(what()))?;
                 }
                 own(&path, 0o755, agent).map_err(Error::io(what()))?;
             }

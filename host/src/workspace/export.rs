@@ -54,8 +54,8 @@ pub struct Attempt {
     pub lender: Option<PathBuf>,
 }
 
-/// Questions to `cat-file` that may be open at once; all of them fit into a pipe's 64 KiB, so nobody waits for anybody.
-const WINDOW: usize = 256;
+/// Questions asked of `cat-file` at once. Two such lots may be open, which fit into a pipe's 64 KiB: nobody waits for anybody.
+const LOT: usize = 256;
 
 impl Workspace {
     /// Makes the directory of a run anew and writes the commit's tree into it. Remarks tell of what could not be written.
@@ -73,8 +73,8 @@ impl Workspace {
 
     /// Writes a commit's tree into an empty folder, as the agent's.
     async fn export(&self, mirror: &Mirror, commit: &CommitId, top: &Path) -> Result<Vec<String>> {
-        let call = self.git.on(&mirror.dir, "cat-file").arg("--batch").stdin(Stdin::Piped).stdout(Stdout::Piped);
-        let mut running = self.git.stream(call).await?;
+        let call = self.git.on(&mirror.dir, "cat-file").args(["--batch-command", "--buffer"]);
+        let mut running = self.git.stream(call.stdin(Stdin::Piped).stdout(Stdout::Piped)).await?;
         let ask = running.take_stdin().expect("asked for a pipe");
         let blobs = Blobs::new(running.take_stdout().expect("asked for a pipe"));
         let (top, owner) = (top.to_owned(), self.config.agent);
@@ -127,6 +127,8 @@ struct Writer<W: Write, R> {
     blobs: Blobs<R>,
     /// Asked for and not answered yet.
     open: VecDeque<(Vec<u8>, Kind)>,
+    /// How many of the open ones Git was not yet told to answer.
+    unsent: usize,
     /// Folders from the top to the current one; the path's length before each name.
     folders: Vec<(OwnedFd, Vec<u8>)>,
     remarks: Vec<String>,
@@ -136,7 +138,7 @@ impl<W: Write, R: io::Read> Writer<W, R> {
     fn new(top: &Path, owner: User, ask: W, blobs: Blobs<R>) -> Result<Self> {
         let top = walk::open_top(top).map_err(Error::io(format!("open {}", top.display())))?;
         let (ask, open) = (BufWriter::new(ask), VecDeque::new());
-        Ok(Writer { owner, ask, blobs, open, folders: vec![(top, Vec::new())], remarks: Vec::new() })
+        Ok(Writer { owner, ask, blobs, open, unsent: 0, folders: vec![(top, Vec::new())], remarks: Vec::new() })
     }
 
     /// Asks for the next file's content, writing answered ones when too many are open.
@@ -145,20 +147,27 @@ impl<W: Write, R: io::Read> Writer<W, R> {
         if kind == Kind::Submodule {
             self.remarks.push(format!("{} is a submodule; its folder is left empty", names::show(&path)));
         } else {
-            writeln!(self.ask, "{id}").map_err(Error::io("ask git cat-file"))?;
+            writeln!(self.ask, "contents {id}").map_err(Error::io("ask git cat-file"))?;
         }
         self.open.push_back((path, kind));
-        if self.open.len() >= WINDOW {
-            self.ask.flush().map_err(Error::io("ask git cat-file"))?;
-            while self.open.len() > WINDOW / 2 {
+        self.unsent += 1;
+        if self.unsent == LOT {
+            self.send()?;
+            // While Git works on this lot, the one before is written.
+            while self.open.len() > LOT {
                 self.write_next()?;
             }
         }
         Ok(())
     }
 
+    fn send(&mut self) -> Result<()> {
+        self.unsent = 0;
+        self.ask.write_all(b"flush\n").and_then(|()| self.ask.flush()).map_err(Error::io("ask git cat-file"))
+    }
+
     fn finish(mut self) -> Result<Vec<String>> {
-        self.ask.flush().map_err(Error::io("ask git cat-file"))?;
+        self.send()?;
         while !self.open.is_empty() {
             self.write_next()?;
         }
@@ -180,15 +189,19 @@ impl<W: Write, R: io::Read> Writer<W, R> {
         };
         let mode = match kind {
             Kind::Symlink => {
+                if size > names::MAX_PATH as u64 {
+                    return Err(Error::BadTree { path: names::show(&path), why: "is a link to more than 4,096 bytes" });
+                }
                 let mut target = Vec::new();
-                self.blobs.copy(size.min(names::MAX_PATH as u64 + 1), &mut target).map_err(Error::io(what()))?;
+                self.blobs.copy(size, &mut target).map_err(Error::io(what()))?;
                 return link(folder, name, target, self.owner).map_err(Error::io(what()));
             }
             Kind::Executable => 0o755,
             Kind::Regular | Kind::Submodule => 0o644,
         };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR).map_err(|error| Error::io(what())(error.into()))?;
+        let fd = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| Error::io(what())(error.into()))?;
         let mut file = File::from(fd);
         self.blobs.copy(size, &mut file).map_err(Error::io(what()))?;
         finish_entry(file.as_fd(), Mode::from_raw_mode(mode), Some(self.owner)).map_err(Error::io(what()))

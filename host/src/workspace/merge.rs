@@ -123,7 +123,9 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             self.visited += 1;
             if self.visited > self.rules.limits.entries {
                 let limit = self.rules.limits.entries;
-                self.found.incomplete.push(format!("the work tree has more than {limit} entries; the rest was not looked at"));
+                self.found
+                    .incomplete
+                    .push(format!("the work tree has more than {limit} entries; the rest was not looked at"));
                 self.keep_rest()?;
                 break;
             }
@@ -231,7 +233,9 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             return self.settle_pin(path, tracked.as_ref());
         }
         let limits = &self.rules.limits;
-        if self.found.changed.len() as u64 >= limits.changed_files || self.taken_bytes + work.size > limits.changed_bytes {
+        if self.found.changed.len() as u64 >= limits.changed_files
+            || self.taken_bytes + work.size > limits.changed_bytes
+        {
             self.found.left.add(path, LeftReason::OverLimit);
             return Ok(());
         }
@@ -268,7 +272,8 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
         {
             return Ok(Look::Left(reason));
         }
-        let is_parents = |id: &str| tracked.is_some_and(|entry| entry.id == id && Kind::of_mode(entry.mode) == Some(kind));
+        let is_parents =
+            |id: &str| tracked.is_some_and(|entry| entry.id == id && Kind::of_mode(entry.mode) == Some(kind));
         if kind == Kind::Symlink {
             let target = walk::read_link(folder.fd.as_fd(), name).map_err(Error::io(at()))?;
             if is_parents(&self.rules.format.blob_id(&target)) {

@@ -103,7 +103,19 @@ mod tests {
 
     #[test]
     fn lookalikes_are_known_in_all_spellings() {
-        for name in [".git", ".GIT", ".Git ", ".git.", ".git . .", "git~1", "GIT~1", ".git::$INDEX_ALLOCATION", ".git:x", "a\\.git", ".git\\x"] {
+        for name in [
+            ".git",
+            ".GIT",
+            ".Git ",
+            ".git.",
+            ".git . .",
+            "git~1",
+            "GIT~1",
+            ".git::$INDEX_ALLOCATION",
+            ".git:x",
+            "a\\.git",
+            ".git\\x",
+        ] {
             assert!(is_git_lookalike(name.as_bytes()), "{name}");
         }
         for name in [".g\u{200c}it", "\u{feff}.git", ".gi\u{202e}t", ".git\u{200d} "] {

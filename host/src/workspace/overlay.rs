@@ -15,7 +15,13 @@ const FILES: usize = 2_000_000;
 
 impl Workspace {
     /// A commit like `head`, but with the base's harness; `head` itself where that makes no difference. Made the same way it has the same id.
-    pub async fn with_harness_of(&self, mirror: &Mirror, base: &CommitId, head: &CommitId, run: RunKey) -> Result<CommitId> {
+    pub async fn with_harness_of(
+        &self,
+        mirror: &Mirror,
+        base: &CommitId,
+        head: &CommitId,
+        run: RunKey,
+    ) -> Result<CommitId> {
         if base == head {
             return Ok(head.clone());
         }
@@ -38,12 +44,14 @@ impl Workspace {
     async fn write_overlay(&self, mirror: &Mirror, head: &CommitId, index: &Path, edits: String) -> Result<CommitId> {
         let git = |what: &str| self.git().on(&mirror.dir, what).env("GIT_INDEX_FILE", index);
         self.git().run(git("read-tree").arg(&head.0)).await?;
-        let edit = git("update-index").args(["--replace", "-z", "--index-info"]).stdin(Stdin::Bytes(edits.into_bytes()));
+        let edit =
+            git("update-index").args(["--replace", "-z", "--index-info"]).stdin(Stdin::Bytes(edits.into_bytes()));
         self.git().run(edit).await?;
         let tree = self.git().run(git("write-tree")).await?;
         let tree = String::from_utf8_lossy(&tree.stdout).trim().to_owned();
         let commit = git("commit-tree").args([&tree, "-p", &head.0, "-m", "tree of a check"]);
-        let dates = ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"].into_iter().fold(commit, |call, name| call.env(name, "0 +0000"));
+        let dates =
+            ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"].into_iter().fold(commit, |call, name| call.env(name, "0 +0000"));
         let commit = self.git().run(dates).await?;
         Ok(CommitId(String::from_utf8_lossy(&commit.stdout).trim().to_owned()))
     }
@@ -57,14 +65,20 @@ impl Workspace {
 /// Input of `update-index -z --index-info`: what to take out, what to put in.
 fn edits(base: &[TreeEntry], head: &[TreeEntry], id_length: usize) -> String {
     fn whole(entries: &[TreeEntry]) -> BTreeMap<&str, &TreeEntry> {
-        entries.iter().filter(|entry| harness::is_whole(&entry.path)).map(|entry| (entry.path.as_str(), entry)).collect()
+        entries
+            .iter()
+            .filter(|entry| harness::is_whole(&entry.path))
+            .map(|entry| (entry.path.as_str(), entry))
+            .collect()
     }
     let (before, after) = (whole(base), whole(head));
     let nothing = "0".repeat(id_length);
     let gone = after.keys().filter(|path| !before.contains_key(*path)).map(|path| format!("0 {nothing}\t{path}\0"));
     let kept = before
         .values()
-        .filter(|entry| after.get(entry.path.as_str()).is_none_or(|other| (other.mode, &other.id) != (entry.mode, &entry.id)))
+        .filter(|entry| {
+            after.get(entry.path.as_str()).is_none_or(|other| (other.mode, &other.id) != (entry.mode, &entry.id))
+        })
         .map(|entry| format!("{:o} {}\t{}\0", entry.mode, entry.id, entry.path));
     gone.chain(kept).collect()
 }

@@ -10,37 +10,41 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A bare repository of its own that borrows the mirror's objects.
+/// A bare repository of its own that borrows the mirror's objects; it goes away with this value.
 #[derive(Debug)]
 pub struct Quarantine {
-    pub dir: PathBuf,
+    dir: tempfile::TempDir,
     mirror: Mirror,
 }
 
+impl Quarantine {
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
 impl Workspace {
-    /// Makes an empty quarantine for a run; what an earlier try left there is thrown away.
+    /// Makes an empty quarantine for a run: a new one each time, since a cut-off try may still be clearing up its own.
     pub async fn quarantine(&self, run: RunKey, mirror: &Mirror) -> Result<Quarantine> {
-        let dir = self.data.join("quarantine").join(format!("{run}.git"));
-        let (mirror, path) = (mirror.clone(), dir.clone());
+        let (parent, mirror) = (self.data.join("quarantine"), mirror.clone());
         let format = object_format(&mirror)?;
         blocking(move || {
-            if path.exists() {
-                fs::remove_dir_all(&path).map_err(Error::io("remove an old quarantine"))?;
-            }
-            object::write_bare(&path, format, Some(&mirror.dir))?;
-            Ok(Quarantine { dir: path, mirror })
+            let dir = tempfile::Builder::new().prefix(&format!("{run}.")).tempdir_in(parent);
+            let dir = dir.map_err(Error::io("create a quarantine"))?;
+            object::write_bare(dir.path(), format, Some(&mirror.dir))?;
+            Ok(Quarantine { dir, mirror })
         })
         .await
     }
 
     /// A call that writes into a quarantine and reads the mirror.
     pub(super) fn quarantined(&self, quarantine: &Quarantine, what: &str) -> Call {
-        self.git.on(&quarantine.dir, what).reads(&quarantine.mirror.dir)
+        self.git.on(quarantine.dir(), what).reads(&quarantine.mirror.dir)
     }
 
     /// Checks the quarantine's packs and moves them into the mirror, durably. Nothing moves unless all pass.
     pub async fn admit(&self, quarantine: Quarantine) -> Result<()> {
-        let folder = quarantine.dir.join("objects/pack");
+        let folder = quarantine.dir().join("objects/pack");
         let mut packs = Vec::new();
         for pack in files_ending(&folder, "pack")? {
             let index = pack.with_extension("checked.idx");
@@ -65,7 +69,7 @@ impl Workspace {
                 moved(&index, &Path::new(&name).with_extension("idx").to_string_lossy())?;
             }
             File::open(&target).and_then(|dir| dir.sync_all()).map_err(Error::io("sync the mirror"))?;
-            fs::remove_dir_all(&quarantine.dir).map_err(Error::io("remove a quarantine"))
+            quarantine.dir.close().map_err(Error::io("remove a quarantine"))
         })
         .await
     }

@@ -45,7 +45,13 @@ impl Workspace {
     }
 
     /// Reads a file at a commit, up to `limit` bytes; nothing when there is no such file.
-    pub async fn read_file(&self, mirror: &Mirror, commit: &CommitId, path: &str, limit: usize) -> Result<Option<Blob>> {
+    pub async fn read_file(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        path: &str,
+        limit: usize,
+    ) -> Result<Option<Blob>> {
         let call = self.git.on(&mirror.dir, "ls-tree").global(["--literal-pathspecs"]).args(["-z", "--full-tree"]);
         let output = self.git.run(call.args([commit.0.as_str(), "--", path])).await?;
         let found = tree::Stream::new(&output.stdout[..]).next().map_err(Error::io("list a tree"))?;
@@ -66,7 +72,10 @@ impl Workspace {
         let output = running.take_stdout().expect("asked for a pipe");
         let work = blocking(move || {
             let mut blobs = Blobs::new(output);
-            (0..count).map(|_| blobs.read(limit)).collect::<io::Result<Vec<_>>>().map_err(Error::io("read from git cat-file"))
+            (0..count)
+                .map(|_| blobs.read(limit))
+                .collect::<io::Result<Vec<_>>>()
+                .map_err(Error::io("read from git cat-file"))
         });
         let (found, ended) = tokio::join!(work, running.finish());
         self.git.check("cat-file", ended.map_err(crate::git::Error::from)?)?;

@@ -75,7 +75,13 @@ fn empty(top: BorrowedFd<'_>, folder: BorrowedFd<'_>, moved: &mut u64) -> io::Re
         let name = loop {
             let name = format!(".borg-removed-{moved}").into_bytes();
             *moved += 1;
-            match rustix::fs::renameat_with(folder, named.name.as_slice(), top, name.as_slice(), rustix::fs::RenameFlags::NOREPLACE) {
+            match rustix::fs::renameat_with(
+                folder,
+                named.name.as_slice(),
+                top,
+                name.as_slice(),
+                rustix::fs::RenameFlags::NOREPLACE,
+            ) {
                 Ok(()) => break name,
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),

@@ -116,7 +116,9 @@ mod tests {
         assert_eq!(stream.next().unwrap().unwrap().kind().unwrap(), Kind::Regular);
         assert_eq!(stream.next().unwrap().unwrap().kind().unwrap(), Kind::Symlink);
         assert_eq!(stream.next().unwrap(), None);
-        for bad in ["100644 blob aa\tcut", "x blob aa\ta\0", "100644 blob\0", "100644 blob aa\tb\x00100644 blob aa\ta\0"] {
+        for bad in
+            ["100644 blob aa\tcut", "x blob aa\ta\0", "100644 blob\0", "100644 blob aa\tb\x00100644 blob aa\ta\0"]
+        {
             let mut stream = Stream::new(bad.as_bytes());
             assert!((0..2).any(|_| stream.next().is_err()), "{bad}");
         }

@@ -55,7 +55,11 @@ mod tests {
     #[test]
     fn deny_outranks_allow_and_pins_outrank_both() {
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
-        let grant = WriteGrant { allow: list(&["src/**", "*.md", "docs/"]), deny: list(&["**/ci.yml"]), pinned: list(&["src/t.py"]) };
+        let grant = WriteGrant {
+            allow: list(&["src/**", "*.md", "docs/"]),
+            deny: list(&["**/ci.yml"]),
+            pinned: list(&["src/t.py"]),
+        };
         let writes = Writes::new(&grant).unwrap();
         for (path, reason) in [
             ("src/a/b.rs", None),

@@ -44,7 +44,16 @@ impl Room {
     }
 
     pub async fn with(files: &[(&str, &str)], config: Config) -> Room {
-        let tmp = tempfile::tempdir().unwrap();
+        Room::below(tempfile::tempdir().unwrap(), files, config).await
+    }
+
+    /// In memory where the machine has a place for that: for tests of large trees, which would measure the disk.
+    pub async fn in_memory(files: &[(&str, &str)], config: Config) -> Room {
+        let tmp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Room::below(tmp, files, config).await
+    }
+
+    async fn below(tmp: tempfile::TempDir, files: &[(&str, &str)], config: Config) -> Room {
         let (data, source) = (tmp.path().join("data"), tmp.path().join("source"));
         fs::create_dir_all(&source).unwrap();
         let spawner = Spawner::start().unwrap();
@@ -124,7 +133,8 @@ impl Room {
     }
 
     pub async fn export(&self, attempt: u32, commit: &CommitId) -> RunDir {
-        let attempt = Attempt { run: run_key(attempt), mirror: self.mirror.clone(), commit: commit.clone(), lender: None };
+        let attempt =
+            Attempt { run: run_key(attempt), mirror: self.mirror.clone(), commit: commit.clone(), lender: None };
         self.workspace.prepare(&attempt).await.unwrap().0
     }
 
