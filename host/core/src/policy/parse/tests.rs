@@ -37,7 +37,7 @@ fn what_we_ship_is_good() {
     let budget = policy.budgets["quick"];
     assert_eq!((budget.turns, budget.cost.0, budget.wall_ms), (20, 50_000, 600_000));
     let opus = policy.egress["anthropic"].prices["claude-opus-*"];
-    assert_eq!(opus.output, 75_000_000);
+    assert_eq!(opus.output, 25_000_000);
     assert!(policy.personas["worker"].protect.contains(&"stage:qa".to_owned()));
 }
 
@@ -69,7 +69,7 @@ fn sense_is_checked_too() {
         ("host.toml", "parallel = 2", "parallel = \"two\"", "whole number"),
         ("executors.toml", "models = [\"claude-*\"]", "models = []", "an empty list allows none"),
         ("executors.toml", "stored:claude", "clipboard", "no place for a secret"),
-        ("executors.toml", "\"$15.00\"\noutput", "\"15\"\noutput", "dollars per million tokens"),
+        ("executors.toml", "\"$5.00\"\noutput", "\"5\"\noutput", "dollars per million tokens"),
         ("people.toml", "owner = []", "owner = [\"bob\"]", "does not say where the person is known"),
         ("people.toml", "owner = []", "owner = [\"console:1\"]\nadmin = [\"console:1\"]", "two roles"),
         (
