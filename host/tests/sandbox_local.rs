@@ -1,5 +1,4 @@
 //! What is particular to the local sandbox: it dies with the host, and the next host knows.
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod sandbox;
 
