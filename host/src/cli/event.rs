@@ -159,9 +159,10 @@ impl Teller {
             Body::Rejected { by, digest, note } => (Step, format!("{by} rejected change {}{}", digest.short(), after(note))),
             Body::CancelRequested { by } => (Step, format!("{by} cancelled it")),
             Body::Unblocked { by } => (Step, format!("{by} sent it on its way again")),
-            Body::Delivered { branch, commit, pushed_to } => match pushed_to {
-                Some(place) => (Step, format!("delivered: branch {branch} at {} in {place}", commit.short())),
-                None => (Step, "delivered".into()),
+            Body::Delivered { branch, commit, pushed_to, answer } => match (pushed_to, answer) {
+                (Some(place), _) => (Step, format!("delivered: branch {branch} at {} in {place}", commit.short())),
+                (None, Some(answer)) => (Step, format!("answered: {}", neutral::line(&answer.text, LINE))),
+                (None, None) => (Step, "answered".into()),
             },
             Body::DeliverFailed { reason, remedy } => (Step, format!("could not be delivered: {reason}. {remedy}")),
             Body::PluginFailed { plugin, reason } => (Step, format!("plugin {plugin} failed: {reason}")),
