@@ -27,7 +27,9 @@ fn components(pattern: &[&str], path: &[&str], steps: &mut u32) -> bool {
         ([], []) => true,
         (["**"], _) => !path.is_empty(),
         (["**", rest @ ..], _) => (0..=path.len()).any(|skip| components(rest, &path[skip..], steps)),
-        ([first, rest @ ..], [name, tail @ ..]) => component(first.as_bytes(), name.as_bytes(), steps) && components(rest, tail, steps),
+        ([first, rest @ ..], [name, tail @ ..]) => {
+            component(first.as_bytes(), name.as_bytes(), steps) && components(rest, tail, steps)
+        }
         ([], [_, ..]) | ([_, ..], []) => false,
     }
 }
@@ -78,7 +80,10 @@ fn alternatives(pattern: &str, depth: u32) -> Vec<String> {
     let whole = || vec![pattern.to_owned()];
     let (Some(open), true) = (pattern.find('{'), depth < 6) else { return whole() };
     let Some(close) = pattern[open..].find('}').map(|at| open + at) else { return whole() };
-    pattern[open + 1..close].split(',').flat_map(|one| alternatives(&format!("{}{one}{}", &pattern[..open], &pattern[close + 1..]), depth + 1)).collect()
+    pattern[open + 1..close]
+        .split(',')
+        .flat_map(|one| alternatives(&format!("{}{one}{}", &pattern[..open], &pattern[close + 1..]), depth + 1))
+        .collect()
 }
 
 #[cfg(test)]

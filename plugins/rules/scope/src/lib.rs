@@ -4,7 +4,9 @@ mod glob;
 mod lookalike;
 mod manifest;
 
-use borg_sdk::rule::{Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Rule, RuleInfo, Severity, StageCommit};
+use borg_sdk::rule::{
+    Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Rule, RuleInfo, Severity, StageCommit,
+};
 use std::collections::BTreeMap;
 
 pub struct Scope;
@@ -55,7 +57,10 @@ fn granted(commit: &StageCommit, findings: &mut Vec<Finding>) {
             let message = format!("{who} changed {path}, which was protected in stage {}: restore it", commit.stage);
             findings.push(Finding::new("protected-touched", Severity::Critical, 95, message).at_head(path, 1, 1));
         } else if !glob::any(&commit.write, path) {
-            let message = format!("{who} changed {path}, which its grant in stage {} does not cover: revert it or widen the grant", commit.stage);
+            let message = format!(
+                "{who} changed {path}, which its grant in stage {} does not cover: revert it or widen the grant",
+                commit.stage
+            );
             findings.push(Finding::new("outside-grant", Severity::Critical, 90, message).at_head(path, 1, 1));
         }
     }
@@ -69,13 +74,31 @@ fn left_behind(commit: &StageCommit, findings: &mut Vec<Finding>) {
         let folder = path.trim_end_matches('/');
         let inside = |pattern: &String| glob::matches(pattern, folder) || pattern.starts_with(&format!("{folder}/"));
         let (severity, confidence, message) = if lookalike::is_git(path) {
-            (Severity::Critical, 85, format!("{who} made {path}, which looks like a Git directory, in stage {stage}; it was left behind: find out why"))
+            (
+                Severity::Critical,
+                85,
+                format!(
+                    "{who} made {path}, which looks like a Git directory, in stage {stage}; it was left behind: find out why"
+                ),
+            )
         } else if commit.protected.iter().any(inside) {
-            (Severity::Major, 75, format!("{who} tried to change {path}, which is protected in stage {stage}; it was left behind: check what it was after"))
+            (
+                Severity::Major,
+                75,
+                format!(
+                    "{who} tried to change {path}, which is protected in stage {stage}; it was left behind: check what it was after"
+                ),
+            )
         } else if !glob::any(&commit.write, folder) && !glob::any(&commit.write, &format!("{folder}/x")) {
-            (Severity::Minor, 60, format!("{who} wrote {path}, which its grant in stage {stage} does not cover; it was left behind"))
+            (
+                Severity::Minor,
+                60,
+                format!("{who} wrote {path}, which its grant in stage {stage} does not cover; it was left behind"),
+            )
         } else {
-            let message = format!("{path}, written by {who} in stage {stage}, could not be taken (no regular file, unreadable, or too large): look at it");
+            let message = format!(
+                "{path}, written by {who} in stage {stage}, could not be taken (no regular file, unreadable, or too large): look at it"
+            );
             (Severity::Major, 50, message)
         };
         findings.push(Finding::new("left-behind", severity, confidence, message).at_head(path, 1, 1));
@@ -84,14 +107,28 @@ fn left_behind(commit: &StageCommit, findings: &mut Vec<Finding>) {
 
 /// Test files that a later stage of another persona touched.
 fn handed_off(change: &Change, findings: &mut Vec<Finding>) {
-    let tests: Vec<&str> = change.files.iter().filter(|file| file.class == FileClass::Test).flat_map(|file| [Some(file.path.as_str()), file.old_path.as_deref()]).flatten().collect();
+    let tests: Vec<&str> = change
+        .files
+        .iter()
+        .filter(|file| file.class == FileClass::Test)
+        .flat_map(|file| [Some(file.path.as_str()), file.old_path.as_deref()])
+        .flatten()
+        .collect();
     let mut owner: BTreeMap<&str, &StageCommit> = BTreeMap::new();
     for commit in &change.commits {
         for path in &commit.paths {
             match owner.get(path.as_str()) {
-                Some(first) if first.persona != commit.persona && (tests.contains(&path.as_str()) || looks_like_test(path)) => {
-                    let message = format!("{} changed {path}, a test that {} had handed off in stage {}: restore it, or have it handed off again", commit.persona, first.persona, first.stage);
-                    findings.push(Finding::new("tests-changed-after-hand-off", Severity::Critical, 85, message).at_head(path, 1, 1));
+                Some(first)
+                    if first.persona != commit.persona && (tests.contains(&path.as_str()) || looks_like_test(path)) =>
+                {
+                    let message = format!(
+                        "{} changed {path}, a test that {} had handed off in stage {}: restore it, or have it handed off again",
+                        commit.persona, first.persona, first.stage
+                    );
+                    findings.push(
+                        Finding::new("tests-changed-after-hand-off", Severity::Critical, 85, message)
+                            .at_head(path, 1, 1),
+                    );
                 }
                 Some(_) => {}
                 None => {
@@ -104,7 +141,9 @@ fn handed_off(change: &Change, findings: &mut Vec<Finding>) {
 
 /// A test by its path, for those that are gone at the head and so have no facts of their own.
 fn looks_like_test(path: &str) -> bool {
-    ["**/tests/**", "**/test/**", "**/test_*.py", "**/*_test.*", "**/*.test.*", "**/*.spec.*", "**/__tests__/**"].iter().any(|pattern| glob::matches(pattern, path))
+    ["**/tests/**", "**/test/**", "**/test_*.py", "**/*_test.*", "**/*.test.*", "**/*.spec.*", "**/__tests__/**"]
+        .iter()
+        .any(|pattern| glob::matches(pattern, path))
 }
 
 /// Files that decide what runs in somebody's CI, who reviews, and what a test run is.
@@ -116,15 +155,27 @@ fn steering(file: &ChangedFile, findings: &mut Vec<Finding>) {
             findings.push(Finding::new("ci-touched", Severity::Major, 70, message).at_head(path, 1, 1));
         }
         FileClass::Ownership => {
-            let message = format!("{path} decides who reviews, or how Git treats files: a person must read this change");
+            let message =
+                format!("{path} decides who reviews, or how Git treats files: a person must read this change");
             findings.push(Finding::new("ownership-touched", Severity::Major, 70, message).at_head(path, 1, 1));
         }
         FileClass::Build => {
             let old = file.base_text.as_deref();
-            let keys = if file.status == FileStatus::Added { Vec::new() } else { manifest::changed_test_keys(path, old, file.head_text.as_deref()) };
+            let keys = if file.status == FileStatus::Added {
+                Vec::new()
+            } else {
+                manifest::changed_test_keys(path, old, file.head_text.as_deref())
+            };
             if !keys.is_empty() {
-                let message = format!("{path} changes how tests are run ({}): confirm that the task asks for that", keys.join(", "));
-                findings.push(Finding::new("test-keys-changed", Severity::Major, 50, message).at_base(path, 1, 1).at_head(path, 1, 1));
+                let message = format!(
+                    "{path} changes how tests are run ({}): confirm that the task asks for that",
+                    keys.join(", ")
+                );
+                findings.push(
+                    Finding::new("test-keys-changed", Severity::Major, 50, message)
+                        .at_base(path, 1, 1)
+                        .at_head(path, 1, 1),
+                );
             }
         }
         FileClass::Source
@@ -149,11 +200,13 @@ fn special(file: &ChangedFile, findings: &mut Vec<Finding>) {
     }
     match file.mode {
         FileMode::Submodule => {
-            let message = format!("{path} points to a commit of another repository: a person must look at what it brings in");
+            let message =
+                format!("{path} points to a commit of another repository: a person must look at what it brings in");
             findings.push(Finding::new("submodule-changed", Severity::Major, 60, message).at_head(path, 1, 1));
         }
         FileMode::Symlink => {
-            let target = file.hunks.iter().flat_map(|hunk| hunk.text.split('\n')).find_map(|line| line.strip_prefix('+'));
+            let target =
+                file.hunks.iter().flat_map(|hunk| hunk.text.split('\n')).find_map(|line| line.strip_prefix('+'));
             if target.is_none_or(|target| escapes(path, target)) {
                 let target = target.unwrap_or("an unknown target");
                 let message = format!("{path} is a link to {target}, which lies outside the repository: remove it");

@@ -5,7 +5,8 @@
 pub fn is_git(path: &str) -> bool {
     path.split(['/', '\\']).any(|component| {
         // HFS+ ignores these code points.
-        let plain: String = component.chars().filter(|char| !is_ignored(*char)).collect::<String>().to_ascii_lowercase();
+        let plain: String =
+            component.chars().filter(|char| !is_ignored(*char)).collect::<String>().to_ascii_lowercase();
         // NTFS drops trailing blanks and dots, and anything after a colon names a stream.
         let plain = plain.split(':').next().unwrap_or_default().trim_end_matches([' ', '.']);
         plain == ".git" || plain == "git~1"
@@ -22,7 +23,16 @@ mod tests {
 
     #[test]
     fn disguises_are_seen_and_neighbours_are_not() {
-        for path in [".git/config", "a/.GIT/hooks/x", ".git ", ".git.", "GIT~1/x", ".g\u{200c}it", ".git::$INDEX_ALLOCATION", "a\\.git\\x"] {
+        for path in [
+            ".git/config",
+            "a/.GIT/hooks/x",
+            ".git ",
+            ".git.",
+            "GIT~1/x",
+            ".g\u{200c}it",
+            ".git::$INDEX_ALLOCATION",
+            "a\\.git\\x",
+        ] {
             assert!(is_git(path), "{path}");
         }
         for path in [".gitignore", ".github/x", "git/x", "a.git/b", ".gitattributes", "digit"] {

@@ -11,7 +11,8 @@ pub fn changed_test_keys(path: &str, base: Option<&str>, head: Option<&str>) -> 
         _ => return Vec::new(),
     };
     let (base, head) = (base.map(read).unwrap_or_default(), head.map(read).unwrap_or_default());
-    let mut keys: Vec<String> = base.keys().chain(head.keys()).filter(|key| base.get(*key) != head.get(*key)).cloned().collect();
+    let mut keys: Vec<String> =
+        base.keys().chain(head.keys()).filter(|key| base.get(*key) != head.get(*key)).cloned().collect();
     keys.sort();
     keys.dedup();
     keys
@@ -39,7 +40,8 @@ fn package_json(text: &str) -> BTreeMap<String, String> {
 
 /// Keys of TOML by line: enough to see a change, without a parser in each rule. Multi-line values are kept with their key.
 fn toml_keys(text: &str) -> BTreeMap<String, String> {
-    const TABLES: [&str; 7] = ["tool.pytest", "tool.tox", "tool.coverage", "tool.nox", "tool.hatch.envs", "profile.test", "profile.dev"];
+    const TABLES: [&str; 7] =
+        ["tool.pytest", "tool.tox", "tool.coverage", "tool.nox", "tool.hatch.envs", "profile.test", "profile.dev"];
     const KEYS: [&str; 6] = ["harness", "autotests", "test", "doctest", "testpaths", "addopts"];
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     let mut table = String::new();
@@ -50,7 +52,11 @@ fn toml_keys(text: &str) -> BTreeMap<String, String> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        if line.starts_with('[') && line.trim_end_matches(|char: char| char != ']').ends_with(']') && !line.contains('=') && last_is_closed(&keys, &last) {
+        if line.starts_with('[')
+            && line.trim_end_matches(|char: char| char != ']').ends_with(']')
+            && !line.contains('=')
+            && last_is_closed(&keys, &last)
+        {
             let count = seen.entry(line.to_owned()).or_insert(0);
             *count += 1;
             table = line.trim_matches(['[', ']', ' ']).to_owned();
@@ -65,7 +71,11 @@ fn toml_keys(text: &str) -> BTreeMap<String, String> {
                 let key = key.trim().trim_matches(['"', '\'']);
                 let full = format!("{table}.{key}");
                 let steers = TABLES.iter().any(|prefix| table.starts_with(prefix))
-                    || KEYS.contains(&key) && matches!(table.split('.').next(), Some("package" | "lib" | "test" | "bin" | "bench" | "example"));
+                    || KEYS.contains(&key)
+                        && matches!(
+                            table.split('.').next(),
+                            Some("package" | "lib" | "test" | "bin" | "bench" | "example")
+                        );
                 last = steers.then(|| full.clone());
                 if steers {
                     keys.insert(full, value.trim().to_owned());
@@ -96,13 +106,22 @@ mod tests {
     fn only_keys_that_steer_tests_count() {
         let cargo = "[package]\nname = \"a\"\n[dependencies]\nserde = \"1\"\n[[test]]\nname = \"it\"\nharness = true\n";
         assert!(changed_test_keys("Cargo.toml", Some(cargo), Some(&cargo.replace("\"1\"", "\"2\""))).is_empty());
-        assert_eq!(changed_test_keys("x/Cargo.toml", Some(cargo), Some(&cargo.replace("true", "false"))), ["test.harness"]);
+        assert_eq!(
+            changed_test_keys("x/Cargo.toml", Some(cargo), Some(&cargo.replace("true", "false"))),
+            ["test.harness"]
+        );
         let py = "[project]\nname = \"a\"\n[tool.pytest.ini_options]\ntestpaths = [\n  \"tests\",\n]\n";
         assert!(changed_test_keys("pyproject.toml", Some(py), Some(&py.replace("\"a\"", "\"b\""))).is_empty());
-        assert_eq!(changed_test_keys("pyproject.toml", Some(py), Some(&py.replace("\"tests\"", "\"unit\""))), ["tool.pytest.ini_options.testpaths"]);
+        assert_eq!(
+            changed_test_keys("pyproject.toml", Some(py), Some(&py.replace("\"tests\"", "\"unit\""))),
+            ["tool.pytest.ini_options.testpaths"]
+        );
         let package = r#"{"version":"1","scripts":{"test":"jest","start":"x"}}"#;
         assert!(changed_test_keys("package.json", Some(package), Some(&package.replace("\"x\"", "\"y\""))).is_empty());
-        assert_eq!(changed_test_keys("package.json", Some(package), Some(&package.replace("jest", "true"))), ["scripts.test"]);
+        assert_eq!(
+            changed_test_keys("package.json", Some(package), Some(&package.replace("jest", "true"))),
+            ["scripts.test"]
+        );
         assert!(changed_test_keys("src/lib.rs", Some("a"), Some("b")).is_empty());
     }
 }

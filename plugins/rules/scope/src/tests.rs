@@ -57,9 +57,16 @@ fn paths_are_held_against_the_grant() {
 
 #[test]
 fn the_reason_for_leaving_behind_follows_from_the_grant() {
-    let all = commit("worker", &["src/**"], &["tests/test_a.py"], &[], &["tests/test_a.py", "tests/", "nested/.git/", "notes.md", "src/pipe"]);
+    let all = commit(
+        "worker",
+        &["src/**"],
+        &["tests/test_a.py"],
+        &[],
+        &["tests/test_a.py", "tests/", "nested/.git/", "notes.md", "src/pipe"],
+    );
     let findings = Scope::judge(Change { commits: vec![all], ..Change::default() }).unwrap();
-    let said: Vec<(Severity, bool)> = findings.iter().map(|finding| (finding.severity, finding.message.contains("protected"))).collect();
+    let said: Vec<(Severity, bool)> =
+        findings.iter().map(|finding| (finding.severity, finding.message.contains("protected"))).collect();
     let (major, critical, minor) = (Severity::Major, Severity::Critical, Severity::Minor);
     assert_eq!(said, [(major, true), (major, true), (critical, false), (minor, false), (major, false)]);
 }
@@ -97,7 +104,10 @@ fn steering_and_special_files_are_shown_to_a_person() {
 #[test]
 fn every_finding_is_described() {
     let described = Scope::describe().findings;
-    for id in ids(vec![commit("m", &[], &["p"], &["a", "p", ".git"], &["x"])], vec![file("l", FileClass::Ci, FileMode::Symlink, "+/a")]) {
+    for id in ids(
+        vec![commit("m", &[], &["p"], &["a", "p", ".git"], &["x"])],
+        vec![file("l", FileClass::Ci, FileMode::Symlink, "+/a")],
+    ) {
         assert!(described.contains(&id), "{id}");
     }
 }

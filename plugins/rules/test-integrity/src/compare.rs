@@ -2,6 +2,7 @@
 
 use crate::inventory::{Assertion, Guard, Inventory, MarkKind, Strength, Test};
 use borg_sdk::rule::{Finding, Severity};
+use std::collections::BTreeSet;
 
 /// What the change did to code that is no test, for telling a moved expectation from a bent one.
 #[derive(Default)]
@@ -21,13 +22,25 @@ pub struct Pair<'a> {
     pub head_file: &'a Inventory<'a>,
     /// A function that tests call, rather than a test.
     pub helper: bool,
+    /// Assertions of tests that are new at the head: one that went there is not lost.
+    pub elsewhere: &'a BTreeSet<&'a str>,
 }
 
 impl Pair<'_> {
-    fn finding(&self, id: &str, severity: Severity, confidence: u8, base_line: u32, head_line: u32, message: String) -> Finding {
+    fn finding(
+        &self,
+        id: &str,
+        severity: Severity,
+        confidence: u8,
+        base_line: u32,
+        head_line: u32,
+        message: String,
+    ) -> Finding {
         let what = if self.helper { "test helper" } else { "test" };
         let message = format!("{what} `{}` {message}", self.base.id);
-        Finding::new(id, severity, confidence, message).at_base(self.base_path, base_line, base_line.max(self.base.start)).at_head(self.head_path, head_line, head_line)
+        Finding::new(id, severity, confidence, message)
+            .at_base(self.base_path, base_line, base_line.max(self.base.start))
+            .at_head(self.head_path, head_line, head_line)
     }
 }
 
@@ -60,13 +73,30 @@ fn marks(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
         let line = mark.line;
         let (severity, confidence, message) = match (mark.kind, mark.guard) {
             (MarkKind::Only, _) | (_, Guard::Platform) => continue,
-            (MarkKind::Skip, Guard::None) => (Severity::Critical, 90, format!("existed at the base and is now switched off by `{}`: remove the mark and make it pass", mark.text)),
-            (MarkKind::ExpectFailure, Guard::None) => {
-                (Severity::Critical, 85, format!("existed at the base and is now expected to fail (`{}`): remove the mark and make it pass", mark.text))
-            }
-            (MarkKind::Skip | MarkKind::ExpectFailure, Guard::Other) => {
-                (Severity::Major, 50, format!("existed at the base and now runs only under a condition (`{}`): say why, or remove it", mark.text))
-            }
+            (MarkKind::Skip, Guard::None) => (
+                Severity::Critical,
+                90,
+                format!(
+                    "existed at the base and is now switched off by `{}`: remove the mark and make it pass",
+                    mark.text
+                ),
+            ),
+            (MarkKind::ExpectFailure, Guard::None) => (
+                Severity::Critical,
+                85,
+                format!(
+                    "existed at the base and is now expected to fail (`{}`): remove the mark and make it pass",
+                    mark.text
+                ),
+            ),
+            (MarkKind::Skip | MarkKind::ExpectFailure, Guard::Other) => (
+                Severity::Major,
+                50,
+                format!(
+                    "existed at the base and now runs only under a condition (`{}`): say why, or remove it",
+                    mark.text
+                ),
+            ),
         };
         findings.push(pair.finding("disabled-test", severity, confidence, pair.base.start, line, message));
         return;
@@ -76,16 +106,31 @@ fn marks(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
 fn exits(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
     for exit in &pair.head.exits {
         let before = pair.base.exits.iter().filter(|old| old.text == exit.text && old.guard <= exit.guard).count();
-        let now = pair.head.exits.iter().filter(|new| new.text == exit.text && new.guard == exit.guard && new.line <= exit.line).count();
+        let now = pair
+            .head
+            .exits
+            .iter()
+            .filter(|new| new.text == exit.text && new.guard == exit.guard && new.line <= exit.line)
+            .count();
         if before >= now {
             continue;
         }
         let id = if exit.skip { "disabled-test" } else { "early-exit" };
         let (severity, confidence, message) = match exit.guard {
             Guard::Platform => continue,
-            Guard::None => (Severity::Critical, 88, format!("now leaves by `{}` before it has checked everything: remove that line", exit.text)),
-            Guard::Other if exit.skip => (Severity::Major, 50, format!("now leaves by `{}` under a condition: say why, or remove it", exit.text)),
-            Guard::Other => (Severity::Major, 42, format!("now leaves early (`{}`) under a condition: check that it still judges something", exit.text)),
+            Guard::None => (
+                Severity::Critical,
+                88,
+                format!("now leaves by `{}` before it has checked everything: remove that line", exit.text),
+            ),
+            Guard::Other if exit.skip => {
+                (Severity::Major, 50, format!("now leaves by `{}` under a condition: say why, or remove it", exit.text))
+            }
+            Guard::Other => (
+                Severity::Major,
+                42,
+                format!("now leaves early (`{}`) under a condition: check that it still judges something", exit.text),
+            ),
         };
         findings.push(pair.finding(id, severity, confidence, pair.base.start, exit.line, message));
         return;
@@ -98,7 +143,9 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
         return;
     }
     let dropped = |assertion: &&Assertion| assertion.swallowed;
-    if let Some(lost) = pair.head.assertions.iter().find(dropped).filter(|_| !pair.base.assertions.iter().any(|old| old.swallowed)) {
+    if let Some(lost) =
+        pair.head.assertions.iter().find(dropped).filter(|_| !pair.base.assertions.iter().any(|old| old.swallowed))
+    {
         let message = "now drops the failure of its assertion: let it reach the runner".to_owned();
         findings.push(pair.finding("swallowed-failure", Severity::Critical, 82, pair.base.start, lost.line, message));
         return;
@@ -108,8 +155,18 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
         if let Some(empty) = pair.head.assertions.iter().rev().find(|assertion| assertion.always) {
             let kept = base.iter().all(|old| pair.head.live().any(|new| new.key == old.key));
             if !kept {
-                let message = format!("now asserts something that always holds (`{}`): assert what the code does", shorten(&empty.key));
-                findings.push(pair.finding("always-true", Severity::Critical, 85, pair.base.start, empty.line, message));
+                let message = format!(
+                    "now asserts something that always holds (`{}`): assert what the code does",
+                    shorten(&empty.key)
+                );
+                findings.push(pair.finding(
+                    "always-true",
+                    Severity::Critical,
+                    85,
+                    pair.base.start,
+                    empty.line,
+                    message,
+                ));
                 return;
             }
         }
@@ -120,8 +177,19 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
         if dead && findings.iter().any(|finding| finding.id == "early-exit") {
             return;
         }
-        let message = if dead { "still has its assertions, but none of them is reached" } else { "asserted something at the base and asserts nothing now" };
-        findings.push(pair.finding("emptied-test", Severity::Critical, 85, base[0].line, pair.head.start, format!("{message}: put the assertions back")));
+        let message = if dead {
+            "still has its assertions, but none of them is reached"
+        } else {
+            "asserted something at the base and asserts nothing now"
+        };
+        findings.push(pair.finding(
+            "emptied-test",
+            Severity::Critical,
+            85,
+            base[0].line,
+            pair.head.start,
+            format!("{message}: put the assertions back"),
+        ));
         return;
     }
     let mut left: Vec<&Assertion> = Vec::new();
@@ -130,6 +198,7 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
             Some(at) => {
                 head.swap_remove(at);
             }
+            None if pair.elsewhere.contains(old.key.as_str()) => {}
             None => left.push(old),
         }
     }
@@ -139,7 +208,8 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
         let same_shape = head.iter().position(|new| new.shape == old.shape);
         let best = same_shape.or_else(|| {
             let score = |new: &Assertion| overlap(old, new);
-            let (at, score) = head.iter().enumerate().map(|(at, new)| (at, score(new))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+            let (at, score) =
+                head.iter().enumerate().map(|(at, new)| (at, score(new))).max_by(|a, b| a.1.total_cmp(&b.1))?;
             (score >= 0.5).then_some(at)
         });
         match best {
@@ -163,28 +233,44 @@ fn is_real(pair: &Pair<'_>, assertion: &Assertion) -> bool {
 }
 
 fn overlap(old: &Assertion, new: &Assertion) -> f64 {
+    let verb = |assertion: &Assertion| assertion.key.split(' ').next().unwrap_or_default().to_owned();
+    if matches!(verb(old).as_str(), "assertRaises" | "assertRaisesRegex" | "raises") && verb(old) == verb(new) {
+        return 0.6;
+    }
     let shared = old.subject.intersection(&new.subject).count() as f64;
-    let all = old.subject.union(&new.subject).count() as f64;
-    if all == 0.0 { 0.0 } else { shared / all }
+    let fewer = old.subject.len().min(new.subject.len()) as f64;
+    if fewer == 0.0 { 0.0 } else { shared / fewer }
 }
 
 fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion, findings: &mut Vec<Finding>) {
-    let mut report = |id: &str, severity, confidence, message: String| findings.push(pair.finding(id, severity, confidence, old.line, new.line, message));
+    let mut report = |id: &str, severity: Severity, confidence: u8, message: String| {
+        findings.push(pair.finding(id, severity, confidence, old.line, new.line, message))
+    };
     let widened = match (old.tolerance, new.tolerance) {
         (Some(before), Some(after)) => after > before * 1.000_001,
-        (None, Some(after)) => new.strength >= old.strength && old.strength == Strength::Equal && after > 0.0 && new.shape != old.shape && has_own_tolerance(new),
+        (None, Some(after)) => {
+            new.strength >= old.strength
+                && old.strength == Strength::Equal
+                && after > 0.0
+                && new.shape != old.shape
+                && has_own_tolerance(new)
+        }
         (Some(_), None) | (None, None) => false,
     };
     if widened {
-        let message = format!("now lets pass a wider range (`{}` became `{}`): keep the tolerance, or say why", shorten(&old.key), shorten(&new.key));
-        report("widened-tolerance", Severity::Major, if old.tolerance.is_some() { 85 } else { 45 }, message);
+        report("widened-tolerance", Severity::Major, if old.tolerance.is_some() { 85 } else { 45 }, wider(old, new));
         return;
     }
     if new.strength < old.strength {
         // Asserting a part after the whole was moved into another assertion is a rewrite; the count of assertions tells.
-        let stronger = pair.head.live().filter(|assertion| assertion.strength >= old.strength).count() >= pair.base.live().filter(|assertion| assertion.strength >= old.strength).count();
+        let stronger = pair.head.live().filter(|assertion| assertion.strength >= old.strength).count()
+            >= pair.base.live().filter(|assertion| assertion.strength >= old.strength).count();
         let confidence = if stronger { 35 } else { 85 };
-        let message = format!("demands less than before (`{}` became `{}`): restore the stronger assertion", shorten(&old.key), shorten(&new.key));
+        let message = format!(
+            "demands less than before (`{}` became `{}`): restore the stronger assertion",
+            shorten(&old.key),
+            shorten(&new.key)
+        );
         report("weakened-assertion", Severity::Major, confidence, message);
         return;
     }
@@ -195,12 +281,22 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
         return;
     }
     let polarity = old.negative != new.negative;
-    let literals: Vec<(&String, &String)> = old.literals.iter().zip(&new.literals).filter(|(old, new)| old != new).collect();
-    if let Some(message) = bound_moved(old, new) {
-        report("widened-tolerance", Severity::Major, 60, message);
-        return;
+    let literals: Vec<(&String, &String)> =
+        old.literals.iter().zip(&new.literals).filter(|(old, new)| old != new).collect();
+    if literals.len() == 1 && !polarity {
+        // A limit or a width, and nothing else, moved.
+        match limit_moved(old, new) {
+            Some(true) => return report("widened-tolerance", Severity::Major, 60, wider(old, new)),
+            Some(false) => return,
+            None => {}
+        }
     }
-    let boolean = literals.iter().any(|(old, new)| matches!((old.as_str(), new.as_str()), ("true" | "True", "false" | "False") | ("false" | "False", "true" | "True")));
+    let boolean = literals.iter().any(|(old, new)| {
+        matches!(
+            (old.as_str(), new.as_str()),
+            ("true" | "True", "false" | "False") | ("false" | "False", "true" | "True")
+        )
+    });
     if polarity || boolean {
         report("expectation-changed", Severity::Major, 45, flipped(old, new));
     } else if !literals.is_empty() && old.literals.len() == new.literals.len() {
@@ -210,7 +306,8 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
             sources.removed.contains(&old) && sources.added.contains(&new) && !(new.is_empty() || old.is_empty())
         };
         // The inputs of a call changing along with the result is a different case, not a bent one.
-        let result_only = literals.len() == 1 || old.literals.last() != new.literals.last() && literals.len() * 2 <= old.literals.len();
+        let result_only = literals.len() == 1
+            || old.literals.last() != new.literals.last() && literals.len() * 2 <= old.literals.len();
         if literals.iter().all(moved) {
             report("expectation-changed", Severity::Note, 60, flipped(old, new));
         } else if result_only {
@@ -220,20 +317,39 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
 }
 
 fn has_own_tolerance(assertion: &Assertion) -> bool {
-    ["approx", "isclose", "CloseTo", "AlmostEqual", "allclose", "abs", "Abs", "InDelta", "epsilon"].iter().any(|word| assertion.key.contains(word))
+    ["approx", "isclose", "CloseTo", "AlmostEqual", "allclose", "abs", "Abs", "InDelta", "epsilon"]
+        .iter()
+        .any(|word| assertion.key.contains(word))
 }
 
 fn flipped(old: &Assertion, new: &Assertion) -> String {
-    format!("expects something else now (`{}` became `{}`): confirm that the task asks for the new result", shorten(&old.key), shorten(&new.key))
+    format!(
+        "expects something else now (`{}` became `{}`): confirm that the task asks for the new result",
+        shorten(&old.key),
+        shorten(&new.key)
+    )
 }
 
-/// A limit that moved to let more pass.
-fn bound_moved(old: &Assertion, new: &Assertion) -> Option<String> {
-    let sign = ["<= ", ">= ", "< ", "> "].into_iter().find(|sign| old.key.contains(&format!(" {sign}")))?;
-    let number = |assertion: &Assertion| assertion.literals.last().and_then(|text| text.replace('_', "").parse::<f64>().ok());
+fn wider(old: &Assertion, new: &Assertion) -> String {
+    format!(
+        "lets pass more than before (`{}` became `{}`): keep the limit, or say why",
+        shorten(&old.key),
+        shorten(&new.key)
+    )
+}
+
+/// Whether a moved limit lets more pass; none when the assertion has no limit.
+fn limit_moved(old: &Assertion, new: &Assertion) -> Option<bool> {
+    if let (Some(before), Some(after)) = (old.tolerance, new.tolerance) {
+        if before != after {
+            return Some(after > before);
+        }
+    }
+    let sign = [" <= ", " >= ", " < ", " > "].into_iter().find(|sign| old.key.contains(sign))?;
+    let number =
+        |assertion: &Assertion| assertion.literals.last().and_then(|text| text.replace('_', "").parse::<f64>().ok());
     let (before, after) = (number(old)?, number(new)?);
-    let wider = if sign.starts_with('<') { after > before } else { after < before };
-    wider.then(|| format!("lets pass more than before (`{}` became `{}`): keep the limit, or say why", shorten(&old.key), shorten(&new.key)))
+    (before != after).then_some(if sign.starts_with(" <") { after > before } else { after < before })
 }
 
 fn removed(pair: &Pair<'_>, lost: &[&Assertion], added: &[&Assertion], findings: &mut Vec<Finding>) {
@@ -244,11 +360,21 @@ fn removed(pair: &Pair<'_>, lost: &[&Assertion], added: &[&Assertion], findings:
         return;
     }
     // One assertion over a whole value may take the place of several over its parts.
-    if added.iter().any(|assertion| assertion.strength == Strength::Equal && assertion.literals.len() + 1 >= lost.iter().map(|old| old.literals.len()).sum::<usize>()) {
+    if added.iter().any(|assertion| {
+        assertion.strength == Strength::Equal
+            && assertion.literals.len() + 1 >= lost.iter().map(|old| old.literals.len()).sum::<usize>()
+    }) {
         return;
     }
-    let words: std::collections::BTreeSet<&str> = pair.head_file.body(pair.head).collect();
-    let gone = lost.iter().all(|old| !old.subject.is_empty() && old.subject.iter().all(|name| !words.contains(name.as_str())));
+    // A test that calls nothing of what it called is another test by now.
+    let calls = |file: &Inventory<'_>, test: &Test| -> BTreeSet<String> {
+        let words: Vec<&str> = file.body(test).collect();
+        words.windows(2).filter(|pair| pair[1] == "(" && pair[0].len() > 1).map(|pair| pair[0].to_owned()).collect()
+    };
+    let (before, after) = (calls(pair.base_file, pair.base), calls(pair.head_file, pair.head));
+    let gone = before
+        .intersection(&after)
+        .all(|name| name.starts_with("assert") || matches!(name.as_str(), "unwrap" | "expect" | "len" | "new"));
     let (severity, confidence) = if gone { (Severity::Minor, 60) } else { (Severity::Major, 60) };
     let count = if lost.len() == 1 { "an assertion".to_owned() } else { format!("{} assertions", lost.len()) };
     let message = format!("lost {count} (`{}`): put it back, or say why it no longer applies", shorten(&first.key));
@@ -260,7 +386,12 @@ fn rows(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
     let added = pair.head.rows.iter().filter(|row| !pair.base.rows.contains(row)).count();
     // With no rows at all left it is another kind of test, whose assertions were compared.
     if lost.len() > added && !pair.head.rows.is_empty() {
-        let message = format!("has {} of its {} cases less (such as `{}`): put them back", lost.len() - added, pair.base.rows.len(), shorten(lost[0]));
+        let message = format!(
+            "has {} of its {} cases less (such as `{}`): put them back",
+            lost.len() - added,
+            pair.base.rows.len(),
+            shorten(lost[0])
+        );
         findings.push(pair.finding("fewer-cases", Severity::Major, 70, pair.base.start, pair.head.start, message));
     }
 }

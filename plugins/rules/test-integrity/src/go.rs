@@ -1,6 +1,9 @@
 //! Go by pattern: `func TestX`, conditions that end in `t.Error` or `t.Fatal`, and testify.
 
-use crate::inventory::{Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name, find, guard, is_constant, or_true, same_sides};
+use crate::inventory::{
+    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name,
+    find, guard, is_constant, or_true, same_sides,
+};
 use crate::lex::{Kind, Tokens};
 
 pub fn fill(inventory: &mut Inventory<'_>, text: &str) {
@@ -55,9 +58,14 @@ fn build_tag(text: &str) -> Option<Mark> {
             return None;
         }
         if let Some(tag) = line.strip_prefix("//go:build ").or_else(|| line.strip_prefix("// +build ")) {
-            const KNOWN: [&str; 16] =
-                ["linux", "darwin", "windows", "unix", "amd64", "arm64", "386", "arm", "cgo", "race", "freebsd", "js", "wasm", "go1", "android", "ios"];
-            let honest = tag.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()).all(|word| KNOWN.contains(&word) || word.chars().all(|char| char.is_ascii_digit()));
+            const KNOWN: [&str; 16] = [
+                "linux", "darwin", "windows", "unix", "amd64", "arm64", "386", "arm", "cgo", "race", "freebsd", "js",
+                "wasm", "go1", "android", "ios",
+            ];
+            let honest = tag
+                .split(|char: char| !char.is_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .all(|word| KNOWN.contains(&word) || word.chars().all(|char| char.is_ascii_digit()));
             let guard = if tag.trim() == "ignore" || tag.contains("never") || tag.contains("false") {
                 Guard::None
             } else if honest {
@@ -73,7 +81,11 @@ fn build_tag(text: &str) -> Option<Mark> {
 
 /// Rows of a table: the elements of the first `[]struct{…}{…}` or `map[string]struct{…}{…}`.
 fn rows(tokens: &Tokens<'_>, from: usize, to: usize) -> Vec<String> {
-    let Some(at) = (from..to.min(tokens.list.len())).find(|at| tokens.is(*at, "struct") && tokens.is(*at + 1, "{") && tokens.is(at.wrapping_sub(1), "]")) else { return Vec::new() };
+    let Some(at) = (from..to.min(tokens.list.len()))
+        .find(|at| tokens.is(*at, "struct") && tokens.is(*at + 1, "{") && tokens.is(at.wrapping_sub(1), "]"))
+    else {
+        return Vec::new();
+    };
     let table = tokens.close(at + 1) + 1;
     if !tokens.is(table, "{") {
         return Vec::new();
@@ -110,12 +122,18 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                     dead.push((open, close));
                 }
                 if tokens.is(open + 1, "return") && depth == 0 {
-                    test.exits.push(Exit { guard: guard(tokens, start, open), skip: false, text: "return".into(), line: tokens.line(open + 1) });
+                    test.exits.push(Exit {
+                        guard: guard(tokens, start, open),
+                        skip: false,
+                        text: "return".into(),
+                        line: tokens.line(open + 1),
+                    });
                 }
                 conditions.push((start, open, close));
             }
             "recover" if tokens.is(at + 1, "(") => {
-                let spoken = (at..to.min(at + 40)).any(|at| REPORTS.contains(&tokens.text(at)) || tokens.is(at, "panic"));
+                let spoken =
+                    (at..to.min(at + 40)).any(|at| REPORTS.contains(&tokens.text(at)) || tokens.is(at, "panic"));
                 recovers |= !spoken;
             }
             "Skip" | "SkipNow" | "Skipf" if at > 0 && tokens.is(at - 1, ".") => {
@@ -131,11 +149,20 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                 test.exits.push(Exit { guard: Guard::None, skip: false, text: "os.Exit".into(), line });
                 dead.push((at, to));
             }
-            word if REPORTS.contains(&word) && at > 1 && tokens.is(at - 1, ".") && matches!(tokens.text(at - 2), "t" | "b" | "tb" | "s" | "c") => {
+            word if REPORTS.contains(&word)
+                && at > 1
+                && tokens.is(at - 1, ".")
+                && matches!(tokens.text(at - 2), "t" | "b" | "tb" | "s" | "c") =>
+            {
                 let parts = conditions.last().map(|condition| (condition.0, condition.1));
                 let (from, to) = parts.unwrap_or((at - 2, at + 1));
                 let never = is_constant(tokens, from, to) == Some(false);
-                let mut found = assertion(tokens, from, to, Parts { strength: strength(tokens, from, to), negative: false, always: never, custom: None });
+                let mut found = assertion(
+                    tokens,
+                    from,
+                    to,
+                    Parts { strength: strength(tokens, from, to), negative: false, always: never, custom: None },
+                );
                 found.line = line;
                 test.assertions.push(found);
             }
@@ -145,9 +172,18 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                     at = end;
                 }
             }
-            name if asserts_by_name(name) && tokens.list[at].kind == Kind::Word && tokens.is(at + 1, "(") && !matches!(tokens.text(at.wrapping_sub(1)), "." | "func") => {
+            name if asserts_by_name(name)
+                && tokens.list[at].kind == Kind::Word
+                && tokens.is(at + 1, "(")
+                && !matches!(tokens.text(at.wrapping_sub(1)), "." | "func") =>
+            {
                 let close = tokens.close(at + 1);
-                test.assertions.push(assertion(tokens, at, close, Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) }));
+                test.assertions.push(assertion(
+                    tokens,
+                    at,
+                    close,
+                    Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) },
+                ));
                 at = close;
             }
             _ => {}
@@ -156,7 +192,10 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
     }
     for (from, to) in dead {
         let (from, to) = (tokens.line(from), tokens.line(to.saturating_sub(1)));
-        test.assertions.iter_mut().filter(|assertion| (from..=to).contains(&assertion.line)).for_each(|assertion| assertion.dead = true);
+        test.assertions
+            .iter_mut()
+            .filter(|assertion| (from..=to).contains(&assertion.line))
+            .for_each(|assertion| assertion.dead = true);
     }
     if recovers {
         test.assertions.iter_mut().for_each(|assertion| assertion.swallowed = true);
@@ -169,7 +208,7 @@ fn strength(tokens: &Tokens<'_>, from: usize, to: usize) -> Strength {
     if find(tokens, from, to, &["&&"]).is_some() {
         return Strength::Truth;
     }
-    if has(&["DeepEqual", "Diff", "Equal"]) {
+    if has(&["DeepEqual", "Diff", "Equal", "Is", "As"]) {
         return Strength::Equal;
     }
     if has(&["<", ">", "<=", ">=", "Contains", "HasPrefix", "HasSuffix"]) {
@@ -189,9 +228,11 @@ fn testify(tokens: &Tokens<'_>, at: usize) -> Option<(Assertion, usize)> {
     let name = tokens.text(at + 2);
     let close = tokens.close(at + 3);
     let (strength, negative, count) = match name {
-        "Equal" | "EqualValues" | "Exactly" | "ElementsMatch" | "JSONEq" | "ErrorIs" | "EqualError" | "Same" | "InDelta" | "InEpsilon" | "Len" => (Equal, false, 3),
+        "Equal" | "EqualValues" | "Exactly" | "ElementsMatch" | "JSONEq" | "ErrorIs" | "EqualError" | "Same"
+        | "InDelta" | "InEpsilon" | "Len" => (Equal, false, 3),
         "NotEqual" => (Contain, true, 3),
-        "Contains" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "Regexp" | "Subset" | "ErrorContains" | "ErrorAs" | "IsType" => (Contain, false, 3),
+        "Contains" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "Regexp" | "Subset" | "ErrorContains"
+        | "ErrorAs" | "IsType" => (Contain, false, 3),
         "NotContains" => (Contain, true, 3),
         "Nil" | "Empty" | "Zero" => (Contain, true, 2),
         "True" => (Truth, false, 2),
@@ -206,7 +247,8 @@ fn testify(tokens: &Tokens<'_>, at: usize) -> Option<(Assertion, usize)> {
         ("True", [_, one, ..]) => is_constant(tokens, one.0, one.1) == Some(true) || or_true(tokens, one.0, one.1),
         ("False", [_, one, ..]) => is_constant(tokens, one.0, one.1) == Some(false),
         ("Equal" | "EqualValues" | "Exactly" | "Same", [_, left, right, ..]) => {
-            same_sides(tokens, *left, *right) || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1)
+            same_sides(tokens, *left, *right)
+                || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1)
         }
         _ => false,
     };

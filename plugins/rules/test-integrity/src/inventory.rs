@@ -128,8 +128,14 @@ pub struct Inventory<'a> {
 impl<'a> Inventory<'a> {
     pub fn read(text: &'a str, language: Language) -> Self {
         let tokens = Tokens::new(text, language);
-        let mut inventory =
-            Inventory { tokens, language, tests: Vec::new(), helpers: Vec::new(), items: BTreeSet::new(), modules: Vec::new() };
+        let mut inventory = Inventory {
+            tokens,
+            language,
+            tests: Vec::new(),
+            helpers: Vec::new(),
+            items: BTreeSet::new(),
+            modules: Vec::new(),
+        };
         match language {
             Language::Rust => crate::rust::fill(&mut inventory),
             Language::Python => crate::python::fill(&mut inventory),
@@ -141,7 +147,9 @@ impl<'a> Inventory<'a> {
 
     /// Tokens of a test's body as text.
     pub fn body(&self, test: &Test) -> impl Iterator<Item = &'a str> {
-        self.tokens.list[test.body.0.min(self.tokens.list.len())..test.body.1.min(self.tokens.list.len())].iter().map(|token| token.text)
+        self.tokens.list[test.body.0.min(self.tokens.list.len())..test.body.1.min(self.tokens.list.len())]
+            .iter()
+            .map(|token| token.text)
     }
 
     /// True when a function or item of that name is defined here.
@@ -151,12 +159,93 @@ impl<'a> Inventory<'a> {
 }
 
 /// Words of assertions and of languages: they say nothing about the subject.
-const PLAIN: [&str; 78] = [
-    "assert", "assert_eq", "assert_ne", "self", "cls", "expect", "t", "not", "and", "or", "is", "in", "if", "else", "return", "let", "mut", "const", "var", "await",
-    "async", "fn", "def", "for", "while", "len", "str", "int", "true", "false", "True", "False", "None", "null", "nil", "undefined", "to", "be", "toBe", "toEqual",
-    "toStrictEqual", "equal", "deepEqual", "strictEqual", "assertEqual", "assertTrue", "assertFalse", "assertIn", "unwrap", "is_some", "is_ok", "is_none", "is_err",
-    "Some", "Ok", "Err", "Errorf", "Fatalf", "Error", "Fatal", "require", "pytest", "raises", "approx", "isinstance", "contains", "String", "Vec", "vec", "new",
-    "as", "ref", "toBeTruthy", "toBeDefined", "assertIsNotNone", "assertIsNone", "ok", "err",
+const PLAIN: [&str; 86] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "self",
+    "cls",
+    "expect",
+    "t",
+    "not",
+    "and",
+    "or",
+    "is",
+    "in",
+    "if",
+    "else",
+    "return",
+    "let",
+    "mut",
+    "const",
+    "var",
+    "await",
+    "async",
+    "fn",
+    "def",
+    "for",
+    "while",
+    "len",
+    "str",
+    "int",
+    "true",
+    "false",
+    "True",
+    "False",
+    "None",
+    "null",
+    "nil",
+    "undefined",
+    "to",
+    "be",
+    "toBe",
+    "toEqual",
+    "toStrictEqual",
+    "equal",
+    "deepEqual",
+    "strictEqual",
+    "assertEqual",
+    "assertTrue",
+    "assertFalse",
+    "assertIn",
+    "unwrap",
+    "is_some",
+    "is_ok",
+    "is_none",
+    "is_err",
+    "Some",
+    "Ok",
+    "Errorf",
+    "Fatalf",
+    "Error",
+    "Fatal",
+    "require",
+    "pytest",
+    "raises",
+    "approx",
+    "isinstance",
+    "contains",
+    "String",
+    "Vec",
+    "vec",
+    "new",
+    "as",
+    "ref",
+    "toBeTruthy",
+    "toBeDefined",
+    "assertIsNotNone",
+    "assertIsNone",
+    "ok",
+    "to_owned",
+    "to_string",
+    "into",
+    "iter",
+    "collect",
+    "clone",
+    "get",
+    "as_str",
+    "as_ref",
+    "first",
 ];
 
 /// What an assertion is made of, before its strength is known.
@@ -191,7 +280,9 @@ pub fn assertion(tokens: &Tokens<'_>, from: usize, to: usize, parts: Parts) -> A
             "not" | "!" => {}
             "!=" | "!==" => shape.push_str("== "),
             "assertFalse" | "toBeFalsy" => shape.push_str("assertTrue "),
-            "assertNotEqual" | "assert_ne" | "notEqual" | "notStrictEqual" | "NotEqual" => shape.push_str("assertEqual "),
+            "assertNotEqual" | "assert_ne" | "notEqual" | "notStrictEqual" | "NotEqual" => {
+                shape.push_str("assertEqual ")
+            }
             "assertEqual" | "assert_eq" | "Equal" | "strictEqual" => shape.push_str("assertEqual "),
             "assertNotIn" => shape.push_str("assertIn "),
             "toBeTruthy" => shape.push_str("assertTrue "),
@@ -208,7 +299,20 @@ pub fn assertion(tokens: &Tokens<'_>, from: usize, to: usize, parts: Parts) -> A
     }
     let tolerance = tolerance(tokens, from, to);
     let Parts { strength, negative, always, custom } = parts;
-    Assertion { strength, key, shape, literals, subject, negative, tolerance, always, custom, swallowed: false, dead: false, line: tokens.line(from) }
+    Assertion {
+        strength,
+        key,
+        shape,
+        literals,
+        subject,
+        negative,
+        tolerance,
+        always,
+        custom,
+        swallowed: false,
+        dead: false,
+        line: tokens.line(from),
+    }
 }
 
 /// The width an approximate comparison lets pass.
@@ -230,7 +334,10 @@ fn tolerance(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<f64> {
                     take(10f64.powf(-digits));
                 }
             }
-            "delta" | "rel" | "abs" | "rel_tol" | "abs_tol" | "atol" | "rtol" | "tolerance" | "epsilon" | "max_relative" | "msg_tol" if matches!(tokens.text(at + 1), "=" | ":") => {
+            "delta" | "rel" | "abs" | "rel_tol" | "abs_tol" | "atol" | "rtol" | "tolerance" | "epsilon"
+            | "max_relative" | "msg_tol"
+                if matches!(tokens.text(at + 1), "=" | ":") =>
+            {
                 if let Some(width) = number(at + 1) {
                     take(width);
                 }
@@ -247,7 +354,9 @@ fn tolerance(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<f64> {
                 }
             }
             // `(a - b).abs() < 1e-9`, `abs(a - b) < tol`, `math.Abs(a-b) > 1e-9`
-            "<" | "<=" | ">" | ">=" if (from..at).any(|before| matches!(tokens.text(before), "abs" | "Abs" | "fabs")) => {
+            "<" | "<=" | ">" | ">="
+                if (from..at).any(|before| matches!(tokens.text(before), "abs" | "Abs" | "fabs")) =>
+            {
                 if let Some(width) = number(at + 1) {
                     take(width);
                 }
@@ -261,11 +370,58 @@ fn tolerance(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<f64> {
 /// Judges a condition by its words.
 pub fn guard(tokens: &Tokens<'_>, from: usize, to: usize) -> Guard {
     const PLATFORM: [&str; 52] = [
-        "platform", "sys", "os_name", "version_info", "python_implementation", "find_spec", "which", "hasattr", "unix", "windows", "target_os", "target_arch",
-        "target_family", "target_pointer_width", "target_endian", "target_env", "target_feature", "miri", "GOOS", "GOARCH", "runtime", "Short", "process", "arch",
-        "machine", "system", "importlib", "LookPath", "getuid", "geteuid", "IS_WINDOWS", "WINDOWS", "PYPY", "IS_PYPY", "MACOS", "IS_MACOS", "LINUX", "IS_LINUX",
-        "PY3", "PY2", "has_module", "wasm", "is_aarch64_feature_detected", "is_x86_feature_detected", "Getuid", "Geteuid", "maxsize", "byteorder", "isWindows",
-        "isMac", "isLinux", "isCI_platform",
+        "platform",
+        "sys",
+        "os_name",
+        "version_info",
+        "python_implementation",
+        "find_spec",
+        "which",
+        "hasattr",
+        "unix",
+        "windows",
+        "target_os",
+        "target_arch",
+        "target_family",
+        "target_pointer_width",
+        "target_endian",
+        "target_env",
+        "target_feature",
+        "miri",
+        "GOOS",
+        "GOARCH",
+        "runtime",
+        "Short",
+        "process",
+        "arch",
+        "machine",
+        "system",
+        "importlib",
+        "LookPath",
+        "getuid",
+        "geteuid",
+        "IS_WINDOWS",
+        "WINDOWS",
+        "PYPY",
+        "IS_PYPY",
+        "MACOS",
+        "IS_MACOS",
+        "LINUX",
+        "IS_LINUX",
+        "PY3",
+        "PY2",
+        "has_module",
+        "wasm",
+        "is_aarch64_feature_detected",
+        "is_x86_feature_detected",
+        "Getuid",
+        "Geteuid",
+        "maxsize",
+        "byteorder",
+        "isWindows",
+        "isMac",
+        "isLinux",
+        "isCI_platform",
     ];
     let range = from..to.min(tokens.list.len());
     if is_constant(tokens, from, to).is_some() {
@@ -277,7 +433,10 @@ pub fn guard(tokens: &Tokens<'_>, from: usize, to: usize) -> Guard {
         if matches!(text, "environ" | "getenv" | "Getenv" | "LookupEnv" | "env") {
             return Guard::Other;
         }
-        named_platform |= PLATFORM.contains(&text) || text.starts_with("HAS_") || text.starts_with("HAVE_") || text.starts_with("has_") && text.len() > 4;
+        named_platform |= PLATFORM.contains(&text)
+            || text.starts_with("HAS_")
+            || text.starts_with("HAVE_")
+            || text.starts_with("has_") && text.len() > 4;
         named_platform |= text == "name" && at >= 2 && tokens.is(at - 2, "os");
     }
     if named_platform { Guard::Platform } else { Guard::Other }
@@ -285,7 +444,10 @@ pub fn guard(tokens: &Tokens<'_>, from: usize, to: usize) -> Guard {
 
 /// The value of a condition made of literals only, where that can be told.
 pub fn is_constant(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<bool> {
-    let list: Vec<&str> = (from..to.min(tokens.list.len())).filter(|at| !matches!(tokens.text(*at), "(" | ")")).map(|at| tokens.text(at)).collect();
+    let list: Vec<&str> = (from..to.min(tokens.list.len()))
+        .filter(|at| !matches!(tokens.text(*at), "(" | ")"))
+        .map(|at| tokens.text(at))
+        .collect();
     let value = |text: &str| match text {
         "true" | "True" | "1" | "TRUE" => Some(true),
         "false" | "False" | "0" | "None" | "null" | "nil" | "FALSE" | "\"\"" | "''" => Some(false),
@@ -324,7 +486,9 @@ pub fn or_true(tokens: &Tokens<'_>, from: usize, to: usize) -> bool {
 
 /// True when both sides are the same name or the same literal; the same call twice may differ.
 pub fn same_sides(tokens: &Tokens<'_>, left: (usize, usize), right: (usize, usize)) -> bool {
-    let text = |range: (usize, usize)| -> Vec<&str> { (range.0..range.1.min(tokens.list.len())).map(|at| tokens.text(at)).collect() };
+    let text = |range: (usize, usize)| -> Vec<&str> {
+        (range.0..range.1.min(tokens.list.len())).map(|at| tokens.text(at)).collect()
+    };
     let (left, right) = (text(left), text(right));
     !left.is_empty() && left == right && !left.contains(&"(") && !left.contains(&".await")
 }
@@ -332,7 +496,9 @@ pub fn same_sides(tokens: &Tokens<'_>, left: (usize, usize), right: (usize, usiz
 /// True when all tokens are literals (and signs that join them).
 pub fn all_literal(tokens: &Tokens<'_>, from: usize, to: usize) -> bool {
     let range = from..to.min(tokens.list.len());
-    !range.is_empty() && range.clone().any(|at| tokens.list[at].is_literal()) && range.into_iter().all(|at| tokens.list[at].is_literal() || matches!(tokens.text(at), "-" | "+" | "&"))
+    !range.is_empty()
+        && range.clone().any(|at| tokens.list[at].is_literal())
+        && range.into_iter().all(|at| tokens.list[at].is_literal() || matches!(tokens.text(at), "-" | "+" | "&"))
 }
 
 /// Position of a top-level sign or word in `from..to`.

@@ -1,7 +1,8 @@
 //! JavaScript and TypeScript by pattern: calls of `test`, `it` and `describe`, with `expect` and `assert` inside.
 
 use crate::inventory::{
-    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name, find, guard, is_constant, or_true, same_sides,
+    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name,
+    find, guard, is_constant, or_true, same_sides,
 };
 use crate::lex::{Kind, Tokens};
 
@@ -29,12 +30,19 @@ pub fn fill(inventory: &mut Inventory<'_>) {
                 marks.extend(options(tokens, *arg));
             }
             if args.len() == 1 {
-                marks.push(Mark { kind: MarkKind::Skip, guard: Guard::None, text: "a test without a body".into(), line: tokens.line(at) });
+                marks.push(Mark {
+                    kind: MarkKind::Skip,
+                    guard: Guard::None,
+                    text: "a test without a body".into(),
+                    line: tokens.line(at),
+                });
             }
             marks.extend(scopes.iter().flat_map(|scope| scope.2.iter().cloned()));
             let scope = scopes.iter().map(|scope| format!("{} > ", scope.0)).collect::<String>();
             let open = args.iter().skip(1).find_map(|arg| function_body(tokens, arg.0, arg.1));
-            let body_range = open.map_or((close, close), |open| if tokens.is(open, "{") { (open + 1, tokens.close(open)) } else { (open, close) });
+            let body_range = open.map_or((close, close), |open| {
+                if tokens.is(open, "{") { (open + 1, tokens.close(open)) } else { (open, close) }
+            });
             let mut test = Test {
                 id: format!("{scope}{title}"),
                 name: title,
@@ -58,7 +66,11 @@ pub fn fill(inventory: &mut Inventory<'_>) {
         }
         if matches!(tokens.text(at), "const" | "let" | "var" | "class") {
             let name = tokens.text(at + 1).to_owned();
-            let arrow = tokens.is(at + 2, "=").then(|| function_body(tokens, at + 3, at + 40)).flatten().filter(|open| tokens.is(*open, "{"));
+            let arrow = tokens
+                .is(at + 2, "=")
+                .then(|| function_body(tokens, at + 3, at + 40))
+                .flatten()
+                .filter(|open| tokens.is(*open, "{"));
             match arrow {
                 Some(open) => helpers.push(helper(tokens, &name, at, open)),
                 None => {
@@ -142,8 +154,14 @@ fn call(tokens: &Tokens<'_>, at: usize) -> Option<Call> {
             "each" if tokens.is(next, "(") => {
                 let close = tokens.close(next);
                 if tokens.is(next + 1, "[") {
-                    let text = |row: (usize, usize)| (row.0..row.1).map(|at| tokens.text(at)).collect::<Vec<_>>().join(" ");
-                    rows = tokens.split(next + 2, tokens.close(next + 1)).into_iter().filter(|row| row.0 < row.1).map(text).collect();
+                    let text =
+                        |row: (usize, usize)| (row.0..row.1).map(|at| tokens.text(at)).collect::<Vec<_>>().join(" ");
+                    rows = tokens
+                        .split(next + 2, tokens.close(next + 1))
+                        .into_iter()
+                        .filter(|row| row.0 < row.1)
+                        .map(text)
+                        .collect();
                     if rows.is_empty() {
                         mark(MarkKind::Skip, Guard::None, "each([])");
                     }
@@ -178,7 +196,12 @@ fn options(tokens: &Tokens<'_>, arg: (usize, usize)) -> Vec<Mark> {
         if !tokens.is(from + 1, ":") || is_constant(tokens, from + 2, to) == Some(false) {
             continue;
         }
-        marks.push(Mark { kind, guard: guard(tokens, from + 2, to), text: format!("{{ {}: {} }}", tokens.text(from), tokens.text(from + 2)), line: tokens.line(from) });
+        marks.push(Mark {
+            kind,
+            guard: guard(tokens, from + 2, to),
+            text: format!("{{ {}: {} }}", tokens.text(from), tokens.text(from + 2)),
+            line: tokens.line(from),
+        });
     }
     marks
 }
@@ -209,7 +232,10 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
         match tokens.text(at) {
             "{" if tokens.list[at].kind == Kind::Sign => depth += 1,
             "}" if tokens.list[at].kind == Kind::Sign => depth = depth.saturating_sub(1),
-            "return" if depth == 0 && matches!(tokens.text(at + 1), ";" | "}") && at + 2 < to || tokens.is(at, "return") && depth == 0 && tokens.line(at + 1) > line && at + 1 < to => {
+            "return"
+                if depth == 0 && matches!(tokens.text(at + 1), ";" | "}") && at + 2 < to
+                    || tokens.is(at, "return") && depth == 0 && tokens.line(at + 1) > line && at + 1 < to =>
+            {
                 test.exits.push(Exit { guard: Guard::None, skip: false, text: "return".into(), line });
                 dead.push((at + 1, to));
             }
@@ -217,18 +243,48 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                 let close = tokens.close(at + 1);
                 let block = if tokens.is(close + 1, "{") { close + 2 } else { close + 1 };
                 if is_constant(tokens, at + 2, close) == Some(false) {
-                    dead.push((close + 1, if tokens.is(close + 1, "{") { tokens.close(close + 1) } else { find(tokens, block, to, &[";"]).unwrap_or(to) }));
+                    dead.push((
+                        close + 1,
+                        if tokens.is(close + 1, "{") {
+                            tokens.close(close + 1)
+                        } else {
+                            find(tokens, block, to, &[";"]).unwrap_or(to)
+                        },
+                    ));
                 } else if tokens.is(block, "return") && depth == 0 && matches!(tokens.text(block + 1), ";" | "}") {
-                    test.exits.push(Exit { guard: guard(tokens, at + 2, close), skip: false, text: "return".into(), line: tokens.line(block) });
+                    test.exits.push(Exit {
+                        guard: guard(tokens, at + 2, close),
+                        skip: false,
+                        text: "return".into(),
+                        line: tokens.line(block),
+                    });
                 } else if tokens.is(block + 1, ".") && tokens.is(block + 2, "skip") {
-                    test.exits.push(Exit { guard: guard(tokens, at + 2, close), skip: true, text: "skip()".into(), line: tokens.line(block) });
+                    test.exits.push(Exit {
+                        guard: guard(tokens, at + 2, close),
+                        skip: true,
+                        text: "skip()".into(),
+                        line: tokens.line(block),
+                    });
                     at = block + 2;
                 }
             }
-            "skip" | "todo" if at >= 2 && tokens.is(at - 1, ".") && matches!(tokens.text(at - 2), "t" | "this" | "ctx" | "context") && tokens.is(at + 1, "(") && depth == 0 => {
-                test.exits.push(Exit { guard: Guard::None, skip: true, text: format!("{}.{}()", tokens.text(at - 2), tokens.text(at)), line });
+            "skip" | "todo"
+                if at >= 2
+                    && tokens.is(at - 1, ".")
+                    && matches!(tokens.text(at - 2), "t" | "this" | "ctx" | "context")
+                    && tokens.is(at + 1, "(")
+                    && depth == 0 =>
+            {
+                test.exits.push(Exit {
+                    guard: Guard::None,
+                    skip: true,
+                    text: format!("{}.{}()", tokens.text(at - 2), tokens.text(at)),
+                    line,
+                });
             }
-            "pending" if tokens.is(at + 1, "(") && depth == 0 => test.exits.push(Exit { guard: Guard::None, skip: true, text: "pending()".into(), line }),
+            "pending" if tokens.is(at + 1, "(") && depth == 0 => {
+                test.exits.push(Exit { guard: Guard::None, skip: true, text: "pending()".into(), line })
+            }
             "exit" if at >= 2 && tokens.is(at - 2, "process") && depth == 0 => {
                 test.exits.push(Exit { guard: Guard::None, skip: false, text: "process.exit()".into(), line });
                 dead.push((at, to));
@@ -238,7 +294,9 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                 if tokens.is(close + 1, "catch") {
                     let open = if tokens.is(close + 2, "(") { tokens.close(close + 2) + 1 } else { close + 2 };
                     let end = tokens.close(open);
-                    let speaks = (open..end).any(|at| matches!(tokens.text(at), "throw" | "expect" | "assert" | "fail" | "done" | "reject" | "t"));
+                    let speaks = (open..end).any(|at| {
+                        matches!(tokens.text(at), "throw" | "expect" | "assert" | "fail" | "done" | "reject" | "t")
+                    });
                     if !speaks {
                         swallowed.push((at + 1, close));
                     }
@@ -248,7 +306,8 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                 let close = tokens.close(at + 1);
                 let empty = tokens.is(close - 1, "}") && tokens.is(close - 2, "{");
                 if empty {
-                    let start = (from..at).rev().find(|before| tokens.is(*before, ";")).map_or(from, |before| before + 1);
+                    let start =
+                        (from..at).rev().find(|before| tokens.is(*before, ";")).map_or(from, |before| before + 1);
                     swallowed.push((start, at));
                 }
             }
@@ -261,7 +320,9 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
         }
         at += 1;
     }
-    for ((from, to), is_dead) in dead.into_iter().map(|range| (range, true)).chain(swallowed.into_iter().map(|range| (range, false))) {
+    for ((from, to), is_dead) in
+        dead.into_iter().map(|range| (range, true)).chain(swallowed.into_iter().map(|range| (range, false)))
+    {
         let (from, to) = (tokens.line(from), tokens.line(to.saturating_sub(1)));
         for assertion in test.assertions.iter_mut().filter(|assertion| (from..=to).contains(&assertion.line)) {
             if is_dead { assertion.dead = true } else { assertion.swallowed = true }
@@ -278,7 +339,9 @@ fn one(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize)> 
     if name == "expect" && tokens.is(at + 1, "(") {
         return expect(tokens, at, to);
     }
-    if matches!(name, "assert" | "t") && (tokens.is(at + 1, "(") && name == "assert" || tokens.is(at + 1, ".") && tokens.is(at + 3, "(")) {
+    if matches!(name, "assert" | "t")
+        && (tokens.is(at + 1, "(") && name == "assert" || tokens.is(at + 1, ".") && tokens.is(at + 3, "("))
+    {
         let dotted = tokens.is(at + 1, ".");
         let method = if dotted { tokens.text(at + 2) } else { "ok" };
         let open = if dotted { at + 3 } else { at + 1 };
@@ -286,8 +349,13 @@ fn one(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize)> 
         let args = tokens.split(open + 1, close);
         let (strength, negative, count) = assert_method(method)?;
         let always = match (method, args.as_slice()) {
-            ("ok" | "isTrue", [one, ..]) => is_constant(tokens, one.0, one.1) == Some(true) || or_true(tokens, one.0, one.1),
-            (_, [left, right, ..]) if strength == Strength::Equal => same_sides(tokens, *left, *right) || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1),
+            ("ok" | "isTrue", [one, ..]) => {
+                is_constant(tokens, one.0, one.1) == Some(true) || or_true(tokens, one.0, one.1)
+            }
+            (_, [left, right, ..]) if strength == Strength::Equal => {
+                same_sides(tokens, *left, *right)
+                    || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1)
+            }
             _ => false,
         };
         let strength = match (method, args.first()) {
@@ -299,7 +367,15 @@ fn one(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize)> 
     }
     if asserts_by_name(name) && tokens.is(at + 1, "(") && name != "check" && name != "should" {
         let close = tokens.close(at + 1);
-        return Some((assertion(tokens, at, close, Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) }), close));
+        return Some((
+            assertion(
+                tokens,
+                at,
+                close,
+                Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) },
+            ),
+            close,
+        ));
     }
     None
 }
@@ -310,7 +386,9 @@ fn boolean(tokens: &Tokens<'_>, from: usize, to: usize) -> Strength {
         Strength::Truth
     } else if find(tokens, from, to, &["==", "==="]).is_some() {
         Strength::Equal
-    } else if find(tokens, from, to, &["!=", "!==", "<", ">", "<=", ">=", "includes", "startsWith", "endsWith", "test"]).is_some() {
+    } else if find(tokens, from, to, &["!=", "!==", "<", ">", "<=", ">=", "includes", "startsWith", "endsWith", "test"])
+        .is_some()
+    {
         Strength::Contain
     } else {
         Strength::Truth
@@ -320,9 +398,20 @@ fn boolean(tokens: &Tokens<'_>, from: usize, to: usize) -> Strength {
 fn assert_method(method: &str) -> Option<(Strength, bool, usize)> {
     use Strength::{Contain, Equal, NoThrow, NonNull, Truth};
     Some(match method {
-        "equal" | "strictEqual" | "deepEqual" | "deepStrictEqual" | "is" | "same" | "partialDeepStrictEqual" | "rejects" | "throws" | "snapshot" => (Equal, false, 2),
+        "equal"
+        | "strictEqual"
+        | "deepEqual"
+        | "deepStrictEqual"
+        | "is"
+        | "same"
+        | "partialDeepStrictEqual"
+        | "rejects"
+        | "throws"
+        | "snapshot" => (Equal, false, 2),
         "notEqual" | "notStrictEqual" | "notDeepEqual" | "notDeepStrictEqual" | "not" => (Contain, true, 2),
-        "match" | "regex" | "include" | "includes" | "lengthOf" | "closeTo" | "isAbove" | "isBelow" => (Contain, false, 2),
+        "match" | "regex" | "include" | "includes" | "lengthOf" | "closeTo" | "isAbove" | "isBelow" => {
+            (Contain, false, 2)
+        }
         "doesNotMatch" => (Contain, true, 2),
         "ok" | "isTrue" | "true" | "truthy" => (Truth, false, 1),
         "isFalse" | "false" | "notOk" | "falsy" => (Truth, true, 1),
@@ -359,10 +448,24 @@ fn expect(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize
     use Strength::{Contain, Equal, NoThrow, NonNull, Truth};
     let constant = args.first().and_then(|arg| is_constant(tokens, arg.0, arg.1));
     let (strength, unary) = match matcher {
-        "toBe" | "toEqual" | "toStrictEqual" | "equal" | "equals" | "eq" | "eql" | "toMatchObject" | "toHaveLength" | "toHaveBeenCalledWith" | "toHaveBeenLastCalledWith"
-        | "toHaveBeenCalledTimes" | "toMatchSnapshot" | "toMatchInlineSnapshot" | "toHaveBeenNthCalledWith" | "toHaveTextContent" | "toHaveReturnedWith" | "toBeCloseTo" => {
-            (if negative { Contain } else { Equal }, false)
-        }
+        "toBe"
+        | "toEqual"
+        | "toStrictEqual"
+        | "equal"
+        | "equals"
+        | "eq"
+        | "eql"
+        | "toMatchObject"
+        | "toHaveLength"
+        | "toHaveBeenCalledWith"
+        | "toHaveBeenLastCalledWith"
+        | "toHaveBeenCalledTimes"
+        | "toMatchSnapshot"
+        | "toMatchInlineSnapshot"
+        | "toHaveBeenNthCalledWith"
+        | "toHaveTextContent"
+        | "toHaveReturnedWith"
+        | "toBeCloseTo" => (if negative { Contain } else { Equal }, false),
         "toBeTruthy" | "toBeFalsy" | "ok" | "true" | "false" | "toHaveBeenCalled" | "called" => (Truth, true),
         "toBeDefined" | "exist" | "toBeInTheDocument" => (NonNull, true),
         "toBeNull" | "toBeUndefined" | "null" | "undefined" => (if negative { NonNull } else { Contain }, true),
@@ -376,11 +479,18 @@ fn expect(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize
     };
     let operand = (at + 2, close);
     let always = match matcher {
-        "toBeTruthy" | "true" | "ok" => is_constant(tokens, operand.0, operand.1) == Some(!negative) || !negative && or_true(tokens, operand.0, operand.1),
+        "toBeTruthy" | "true" | "ok" => {
+            is_constant(tokens, operand.0, operand.1) == Some(!negative)
+                || !negative && or_true(tokens, operand.0, operand.1)
+        }
         "toBeDefined" | "exist" => all_literal(tokens, operand.0, operand.1) && !negative,
         "toBe" | "toEqual" | "toStrictEqual" | "equal" | "eql" | "eq" => {
             let arg = args.first().copied();
-            !negative && arg.is_some_and(|arg| same_sides(tokens, operand, arg) || all_literal(tokens, operand.0, operand.1) && all_literal(tokens, arg.0, arg.1))
+            !negative
+                && arg.is_some_and(|arg| {
+                    same_sides(tokens, operand, arg)
+                        || all_literal(tokens, operand.0, operand.1) && all_literal(tokens, arg.0, arg.1)
+                })
                 || !negative && constant == Some(true) && or_true(tokens, operand.0, operand.1)
         }
         // `expect(x)` without a matcher checks nothing.
@@ -390,7 +500,12 @@ fn expect(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize
     // A promise nobody waits for fails after the test has passed.
     let before = at.checked_sub(1).map_or("", |before| tokens.text(before));
     let waited = matches!(before, "await" | "return" | "=>" | "," | "[" | "(");
-    let mut found = assertion(tokens, at, end + usize::from(!unary || end > close), Parts { strength, negative, always, custom: None });
+    let mut found = assertion(
+        tokens,
+        at,
+        end + usize::from(!unary || end > close),
+        Parts { strength, negative, always, custom: None },
+    );
     found.swallowed = promise && !waited;
     Some((found, end))
 }

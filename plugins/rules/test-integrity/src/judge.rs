@@ -17,7 +17,8 @@ struct Whole<'a> {
 }
 
 pub fn judge(change: &Change) -> Vec<Finding> {
-    let version = |path: &'_ str, text: &Option<String>| -> Option<Language> { text.as_ref().and_then(|_| Language::of(path)) };
+    let version =
+        |path: &'_ str, text: &Option<String>| -> Option<Language> { text.as_ref().and_then(|_| Language::of(path)) };
     let base: Vec<Option<Version<'_>>> = change
         .files
         .iter()
@@ -26,7 +27,11 @@ pub fn judge(change: &Change) -> Vec<Finding> {
             let language = version(path, &file.base_text)?;
             let text = file.base_text.as_deref()?;
             // Code that has no test in sight is read for its names only, which is the same work.
-            Some(Version { path, inventory: Inventory::read(text, language), class_is_test: is_test_path(path, language) })
+            Some(Version {
+                path,
+                inventory: Inventory::read(text, language),
+                class_is_test: is_test_path(path, language),
+            })
         })
         .collect();
     let head: Vec<Option<Version<'_>>> = change
@@ -35,7 +40,11 @@ pub fn judge(change: &Change) -> Vec<Finding> {
         .map(|file| {
             let language = version(&file.path, &file.head_text)?;
             let text = file.head_text.as_deref()?;
-            Some(Version { path: &file.path, inventory: Inventory::read(text, language), class_is_test: is_test_path(&file.path, language) })
+            Some(Version {
+                path: &file.path,
+                inventory: Inventory::read(text, language),
+                class_is_test: is_test_path(&file.path, language),
+            })
         })
         .collect();
     let vanished = vanished(&base, &head);
@@ -55,7 +64,9 @@ pub fn judge(change: &Change) -> Vec<Finding> {
 /// Lines that left and entered code that is no test.
 fn sources(files: &[ChangedFile]) -> Sources {
     let mut sources = Sources::default();
-    for file in files.iter().filter(|file| !matches!(file.class, FileClass::Test | FileClass::Docs | FileClass::Snapshot)) {
+    for file in
+        files.iter().filter(|file| !matches!(file.class, FileClass::Test | FileClass::Docs | FileClass::Snapshot))
+    {
         sources.changed |= file.class == FileClass::Source;
         for line in file.hunks.iter().flat_map(|hunk| hunk.text.split('\n')) {
             let into = match line.as_bytes().first() {
@@ -76,7 +87,8 @@ fn sources(files: &[ChangedFile]) -> Sources {
 fn is_test_path(path: &str, language: Language) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let stem = name.split('.').next().unwrap_or(name);
-    let folder = path.split('/').rev().skip(1).any(|folder| matches!(folder, "test" | "tests" | "__tests__" | "spec" | "e2e"));
+    let folder =
+        path.split('/').rev().skip(1).any(|folder| matches!(folder, "test" | "tests" | "__tests__" | "spec" | "e2e"));
     match language {
         Language::Rust => true,
         Language::Python => stem.starts_with("test") || stem.ends_with("_test") || stem.ends_with("_tests"),
@@ -87,11 +99,21 @@ fn is_test_path(path: &str, language: Language) -> bool {
 
 /// Definitions of code (no tests, no helpers of tests) that no changed file has any more, renames apart.
 fn vanished(base: &[Option<Version<'_>>], head: &[Option<Version<'_>>]) -> BTreeSet<String> {
-    let code = |version: &&Version<'_>| !version.class_is_test || version.inventory.language == Language::Rust && !version.path.contains("tests/");
-    let in_tests = |helper: &Test| helper.id.starts_with("tests::") || helper.id.starts_with("test::") || helper.id.contains("::tests::");
+    let code = |version: &&Version<'_>| {
+        !version.class_is_test || version.inventory.language == Language::Rust && !version.path.contains("tests/")
+    };
+    let in_tests = |helper: &Test| {
+        helper.id.starts_with("tests::") || helper.id.starts_with("test::") || helper.id.contains("::tests::")
+    };
     let mut names = BTreeSet::new();
     for version in base.iter().flatten().filter(code) {
-        let defined = version.inventory.helpers.iter().filter(|helper| !in_tests(helper)).map(|helper| &helper.name).chain(&version.inventory.items);
+        let defined = version
+            .inventory
+            .helpers
+            .iter()
+            .filter(|helper| !in_tests(helper))
+            .map(|helper| &helper.name)
+            .chain(&version.inventory.items);
         for name in defined.filter(|name| name.len() > 2) {
             if !head.iter().flatten().any(|version| version.inventory.defines(name)) {
                 names.insert(name.clone());
@@ -102,12 +124,19 @@ fn vanished(base: &[Option<Version<'_>>], head: &[Option<Version<'_>>]) -> BTree
     let renamed: Vec<String> = names
         .iter()
         .filter(|name| {
-            let old = base.iter().flatten().find_map(|version| Some((version, version.inventory.helpers.iter().find(|helper| helper.name == **name)?)));
+            let old = base.iter().flatten().find_map(|version| {
+                Some((version, version.inventory.helpers.iter().find(|helper| helper.name == **name)?))
+            });
             let Some((version, old)) = old else { return false };
             let old = bag_of(version.inventory.body(old));
             head.iter().flatten().any(|version| {
                 let fresh = |helper: &&Test| !base.iter().flatten().any(|base| base.inventory.defines(&helper.name));
-                version.inventory.helpers.iter().filter(fresh).any(|helper| likeness(&old, &bag_of(version.inventory.body(helper))) >= 850)
+                version
+                    .inventory
+                    .helpers
+                    .iter()
+                    .filter(fresh)
+                    .any(|helper| likeness(&old, &bag_of(version.inventory.body(helper))) >= 850)
             })
         })
         .cloned()
@@ -126,6 +155,12 @@ impl<'a> Whole<'a> {
     }
 
     fn paired(&self, pairing: &Pairing, findings: &mut Vec<Finding>) {
+        let elsewhere: BTreeSet<&str> = pairing
+            .new
+            .iter()
+            .flat_map(|at| test(&self.head, *at).live())
+            .map(|assertion| assertion.key.as_str())
+            .collect();
         for (old, new) in &pairing.pairs {
             let (base_file, head_file) = (self.base(old.0), self.head(new.0));
             let pair = Pair {
@@ -136,6 +171,7 @@ impl<'a> Whole<'a> {
                 base_file: &base_file.inventory,
                 head_file: &head_file.inventory,
                 helper: false,
+                elsewhere: &elsewhere,
             };
             findings.extend(compare(&pair, &self.sources));
         }
@@ -146,8 +182,18 @@ impl<'a> Whole<'a> {
         for (base, head) in self.base.iter().zip(&self.head) {
             let (Some(base), Some(head)) = (base, head) else { continue };
             for old in base.inventory.helpers.iter().filter(|helper| helper.live().next().is_some()) {
-                let in_tests = base.inventory.language != Language::Rust || base.path.contains("tests/") || old.id.contains("test");
-                let Some(new) = head.inventory.helpers.iter().find(|helper| helper.id == old.id).filter(|_| base.class_is_test && in_tests) else { continue };
+                let in_tests = base.inventory.language != Language::Rust
+                    || base.path.contains("tests/")
+                    || old.id.contains("test");
+                let Some(new) = head
+                    .inventory
+                    .helpers
+                    .iter()
+                    .find(|helper| helper.id == old.id)
+                    .filter(|_| base.class_is_test && in_tests)
+                else {
+                    continue;
+                };
                 let pair = Pair {
                     base: old,
                     head: new,
@@ -156,6 +202,7 @@ impl<'a> Whole<'a> {
                     base_file: &base.inventory,
                     head_file: &head.inventory,
                     helper: true,
+                    elsewhere: &BTreeSet::new(),
                 };
                 findings.extend(compare(&pair, &self.sources));
             }
@@ -171,16 +218,30 @@ impl<'a> Whole<'a> {
                 continue;
             }
             if let Some(name) = self.subject_gone(*at) {
-                let message = format!("test `{}` went with `{name}`, which it tested: confirm that the task asks for that", gone.id);
-                findings.push(Finding::new("subject-removed", Severity::Note, 80, message).at_base(version.path, gone.start, gone.end));
+                let message = format!(
+                    "test `{}` went with `{name}`, which it tested: confirm that the task asks for that",
+                    gone.id
+                );
+                findings.push(Finding::new("subject-removed", Severity::Note, 80, message).at_base(
+                    version.path,
+                    gone.start,
+                    gone.end,
+                ));
                 continue;
             }
             if self.absorbed(*at, pairing) {
                 continue;
             }
             if let Some(helper) = self.left_as_function(*at) {
-                let message = format!("test `{}` is still there, but no runner finds it any more (as `{}`): restore its name or attribute", gone.id, helper.name);
-                let finding = Finding::new("undiscoverable-test", Severity::Critical, 88, message).at_base(version.path, gone.start, gone.end);
+                let message = format!(
+                    "test `{}` is still there, but no runner finds it any more (as `{}`): restore its name or attribute",
+                    gone.id, helper.name
+                );
+                let finding = Finding::new("undiscoverable-test", Severity::Critical, 88, message).at_base(
+                    version.path,
+                    gone.start,
+                    gone.end,
+                );
                 findings.push(finding.at_head(&self.files[at.0].path, helper.start, helper.end));
                 continue;
             }
@@ -193,18 +254,32 @@ impl<'a> Whole<'a> {
             }
             let (severity, confidence, tail) = match self.replaced(*at, pairing) {
                 Some(true) => (Severity::Note, 60, "another test seems to have taken its place"),
-                Some(false) => (Severity::Minor, 75, "a new test calls the same code, but with other cases: put its cases back"),
+                Some(false) => {
+                    (Severity::Minor, 75, "a new test calls the same code, but with other cases: put its cases back")
+                }
                 None => (Severity::Critical, 78, "put it back, or say why it no longer applies"),
             };
             let message = format!("test `{}` was removed while what it tests is still there: {tail}", gone.id);
-            findings.push(Finding::new("removed-test", severity, confidence, message).at_base(version.path, gone.start, gone.end));
+            findings.push(Finding::new("removed-test", severity, confidence, message).at_base(
+                version.path,
+                gone.start,
+                gone.end,
+            ));
         }
         for (file, tests) in whole_files {
             let version = self.base(file);
             let names = tests.iter().take(3).map(|test| format!("`{}`", test.id)).collect::<Vec<_>>().join(", ");
-            let message = format!("{} was deleted with {} tests ({names}) while what they test is still there: put it back", version.path, tests.len());
+            let message = format!(
+                "{} was deleted with {} tests ({names}) while what they test is still there: put it back",
+                version.path,
+                tests.len()
+            );
             let end = tests.iter().map(|test| test.end).max().unwrap_or(1);
-            findings.push(Finding::new("deleted-test-file", Severity::Critical, 85, message).at_base(version.path, 1, end));
+            findings.push(Finding::new("deleted-test-file", Severity::Critical, 85, message).at_base(
+                version.path,
+                1,
+                end,
+            ));
         }
     }
 
@@ -219,7 +294,8 @@ impl<'a> Whole<'a> {
     fn absorbed(&self, at: At, pairing: &Pairing) -> bool {
         let version = self.base(at.0);
         let gone = test(&self.base, at);
-        let particular: BTreeSet<&str> = version.inventory.tokens.list[gone.body.0..gone.body.1.min(version.inventory.tokens.list.len())]
+        let particular: BTreeSet<&str> = version.inventory.tokens.list
+            [gone.body.0..gone.body.1.min(version.inventory.tokens.list.len())]
             .iter()
             .filter(|token| token.is_literal() && token.text.len() > 1 || token.kind == crate::lex::Kind::Number)
             .map(|token| token.text)
@@ -230,8 +306,10 @@ impl<'a> Whole<'a> {
         }
         let changed = pairing.pairs.iter().filter(|(old, new)| {
             let (old_file, new_file) = (self.base(old.0), self.head(new.0));
-            let grown = test(&self.head, *new).rows.len() > test(&self.base, *old).rows.len() || test(&self.head, *new).assertions.len() > test(&self.base, *old).assertions.len();
-            grown && !old_file.inventory.body(test(&self.base, *old)).eq(new_file.inventory.body(test(&self.head, *new)))
+            let grown = test(&self.head, *new).rows.len() > test(&self.base, *old).rows.len()
+                || test(&self.head, *new).assertions.len() > test(&self.base, *old).assertions.len();
+            grown
+                && !old_file.inventory.body(test(&self.base, *old)).eq(new_file.inventory.body(test(&self.head, *new)))
                 || test(&self.head, *new).rows.len() > test(&self.base, *old).rows.len()
         });
         changed.map(|(_, new)| *new).chain(pairing.new.iter().copied()).any(|new| {
@@ -242,7 +320,7 @@ impl<'a> Whole<'a> {
             }
             let rows = fresh.rows.join(" ");
             let words: BTreeSet<&str> = file.inventory.body(fresh).chain(rows.split(' ')).collect();
-            let held = particular.iter().filter(|word| words.contains(*word)).count();
+            let held = particular.iter().filter(|word| words.contains(*word) || rows.contains(**word)).count();
             let called = calls.iter().any(|name| words.contains(name.as_str()));
             called && held * 10 >= particular.len() * 8
         })
@@ -256,7 +334,8 @@ impl<'a> Whole<'a> {
         let known = |helper: &&Test| !self.base(at.0).inventory.helpers.iter().any(|old| old.name == helper.name);
         head.inventory.helpers.iter().filter(known).find(|helper| {
             let alike = likeness(&old, &bag_of(head.inventory.body(helper)));
-            helper.name == gone.name || alike >= 800 && helper.live().next().is_some() && !self.called(head, &helper.name)
+            helper.name == gone.name
+                || alike >= 800 && helper.live().next().is_some() && !self.called(head, &helper.name)
         })
     }
 
@@ -293,10 +372,18 @@ impl<'a> Whole<'a> {
             let only = |test: &Test| test.marks.iter().any(|mark| mark.kind == MarkKind::Only);
             let before = self.base[file].as_ref().is_some_and(|base| base.inventory.tests.iter().any(only));
             let Some(focus) = head.inventory.tests.iter().find(|test| only(test)).filter(|_| !before) else { continue };
-            let silenced = pairing.pairs.iter().filter(|(_, new)| new.0 == file && !only(test(&self.head, *new))).count();
+            let silenced =
+                pairing.pairs.iter().filter(|(_, new)| new.0 == file && !only(test(&self.head, *new))).count();
             if silenced > 0 {
-                let message = format!("`{}` now runs alone and silences {silenced} other tests of {}: remove `only`", focus.id, head.path);
-                findings.push(Finding::new("focused-test", Severity::Critical, 85, message).at_head(head.path, focus.start, focus.start));
+                let message = format!(
+                    "`{}` now runs alone and silences {silenced} other tests of {}: remove `only`",
+                    focus.id, head.path
+                );
+                findings.push(Finding::new("focused-test", Severity::Critical, 85, message).at_head(
+                    head.path,
+                    focus.start,
+                    focus.start,
+                ));
             }
         }
     }
@@ -308,25 +395,44 @@ impl<'a> Whole<'a> {
             let Some(base) = &self.base[index] else { continue };
             if file.old_path.is_some() && !base.inventory.tests.is_empty() && base.class_is_test {
                 let reached = match Language::of(&file.path) {
-                    Some(Language::Rust) => !is_cargo_test(old_path) || is_cargo_test(&file.path) || file.path.contains("src/") || self.declares(module_name(&file.path)),
+                    Some(Language::Rust) => {
+                        !is_cargo_test(old_path)
+                            || is_cargo_test(&file.path)
+                            || file.path.contains("src/")
+                            || self.declares(module_name(&file.path))
+                    }
                     Some(language) => is_test_path(&file.path, language),
                     None => false,
                 };
                 if !reached {
-                    let message = format!("{old_path} became {}, where no runner looks for tests: give it a name that is found", file.path);
-                    findings.push(Finding::new("undiscoverable-test", Severity::Critical, 85, message).at_base(old_path, 1, 1).at_head(&file.path, 1, 1));
+                    let message = format!(
+                        "{old_path} became {}, where no runner looks for tests: give it a name that is found",
+                        file.path
+                    );
+                    findings.push(
+                        Finding::new("undiscoverable-test", Severity::Critical, 85, message)
+                            .at_base(old_path, 1, 1)
+                            .at_head(&file.path, 1, 1),
+                    );
                 }
             }
             let Some(head) = &self.head[index] else { continue };
             for (name, line) in &base.inventory.modules {
-                let declared = head.inventory.modules.iter().any(|(other, _)| other == name) || head.inventory.tests.iter().any(|test| test.id.starts_with(&format!("{name}::")));
+                let declared = head.inventory.modules.iter().any(|(other, _)| other == name)
+                    || head.inventory.tests.iter().any(|test| test.id.starts_with(&format!("{name}::")));
                 let moved = self.files.iter().any(|other| {
                     let path = other.old_path.as_deref().unwrap_or(&other.path);
                     matches!(other.status, FileStatus::Deleted | FileStatus::Renamed) && module_name(path) == name
                 });
                 if !declared && !moved && !self.declares(name) {
-                    let message = format!("module `{name}` of {} is no longer compiled, so its tests no longer run: declare it again", head.path);
-                    findings.push(Finding::new("undiscoverable-test", Severity::Critical, 80, message).at_base(base.path, *line, *line));
+                    let message = format!(
+                        "module `{name}` of {} is no longer compiled, so its tests no longer run: declare it again",
+                        head.path
+                    );
+                    findings.push(
+                        Finding::new("undiscoverable-test", Severity::Critical, 80, message)
+                            .at_base(base.path, *line, *line),
+                    );
                 }
             }
         }
@@ -345,9 +451,16 @@ impl<'a> Whole<'a> {
             let base_known = self.base[index].is_some() || file.base_text.is_some();
             let head_known = file.status == FileStatus::Deleted || file.head_text.is_some();
             let known_language = Language::of(file.old_path.as_deref().unwrap_or(&file.path)).is_some();
-            if known_language && !(base_known && head_known) && !(file.hunks.is_empty() && file.status == FileStatus::Renamed) {
-                let message = format!("the text of test file {} could not be read whole: look at it by hand", shorten(&file.path));
-                findings.push(Finding::new("unreadable-test-file", Severity::Minor, 75, message).at_head(&file.path, 1, 1));
+            if known_language
+                && !(base_known && head_known)
+                && !(file.hunks.is_empty() && file.status == FileStatus::Renamed)
+            {
+                let message = format!(
+                    "the text of test file {} could not be read whole: look at it by hand",
+                    shorten(&file.path)
+                );
+                findings
+                    .push(Finding::new("unreadable-test-file", Severity::Minor, 75, message).at_head(&file.path, 1, 1));
             }
         }
     }
@@ -370,7 +483,10 @@ fn is_cargo_test(path: &str) -> bool {
 /// True when half the words of two names are the same.
 fn names_alike(one: &str, two: &str) -> bool {
     let words = |name: &str| -> BTreeSet<String> {
-        name.split(|char: char| !char.is_alphanumeric()).filter(|word| word.len() > 2 && *word != "test").map(str::to_lowercase).collect()
+        name.split(|char: char| !char.is_alphanumeric())
+            .filter(|word| word.len() > 2 && *word != "test")
+            .map(str::to_lowercase)
+            .collect()
     };
     let (one, two) = (words(one), words(two));
     let shared = one.intersection(&two).count();

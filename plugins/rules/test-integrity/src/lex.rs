@@ -50,7 +50,9 @@ impl Token<'_> {
     pub fn is_literal(&self) -> bool {
         match self.kind {
             Kind::Number | Kind::Text => true,
-            Kind::Word => matches!(self.text, "true" | "false" | "True" | "False" | "None" | "null" | "nil" | "undefined"),
+            Kind::Word => {
+                matches!(self.text, "true" | "false" | "True" | "False" | "None" | "null" | "nil" | "undefined")
+            }
             Kind::Sign => false,
         }
     }
@@ -64,7 +66,16 @@ pub struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     pub fn new(text: &'a str, language: Language) -> Self {
-        let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0, line: 1, line_start: 0, fresh: true, language, list: Vec::with_capacity(text.len() / 5) };
+        let mut lexer = Lexer {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            line: 1,
+            line_start: 0,
+            fresh: true,
+            language,
+            list: Vec::with_capacity(text.len() / 5),
+        };
         lexer.run();
         let list = lexer.list;
         let mut partner = vec![u32::MAX; list.len()];
@@ -148,7 +159,8 @@ struct Lexer<'a> {
 }
 
 const LONG_SIGNS: [&str; 22] = [
-    "===", "!==", "**=", "...", "==", "!=", "<=", ">=", "&&", "||", "=>", "->", "::", ":=", "??", "?.", "**", "//", "+=", "-=", "..", "<-",
+    "===", "!==", "**=", "...", "==", "!=", "<=", ">=", "&&", "||", "=>", "->", "::", ":=", "??", "?.", "**", "//",
+    "+=", "-=", "..", "<-",
 ];
 
 impl<'a> Lexer<'a> {
@@ -216,9 +228,9 @@ impl<'a> Lexer<'a> {
 
     /// Adds the token from `start` to here; it began on `line`.
     fn push(&mut self, kind: Kind, start: usize, line: u32, line_start: usize) {
-        let indent = self.fresh.then(|| {
-            self.bytes[line_start..start].iter().map(|byte| if *byte == b'\t' { 8 } else { 1 }).sum()
-        });
+        let indent = self
+            .fresh
+            .then(|| self.bytes[line_start..start].iter().map(|byte| if *byte == b'\t' { 8 } else { 1 }).sum());
         self.fresh = false;
         self.list.push(Token { kind, text: &self.text[start..self.at], line, indent });
     }
@@ -233,12 +245,15 @@ impl<'a> Lexer<'a> {
         let raw_hash = self.peek(0) == b'#' && matches!(self.peek(1), b'#' | b'"');
         match self.language {
             Language::Python if quote && word.len() <= 2 && word.iter().all(|byte| b"rRbBuUfFtT".contains(byte)) => {
-                let raw = word.iter().any(|byte| byte.eq_ignore_ascii_case(&b'r'));
-                self.python_string(start, raw);
+                self.python_string(start);
             }
-            Language::Rust if (self.peek(0) == b'"' || raw_hash) && matches!(word, b"r" | b"br" | b"cr") => self.rust_raw(start),
+            Language::Rust if (self.peek(0) == b'"' || raw_hash) && matches!(word, b"r" | b"br" | b"cr") => {
+                self.rust_raw(start)
+            }
             Language::Rust if quote && matches!(word, b"b" | b"c") => self.simple(start, self.peek(0)),
-            Language::Rust | Language::Python | Language::Js | Language::Go => self.push(Kind::Word, start, self.line, self.line_start),
+            Language::Rust | Language::Python | Language::Js | Language::Go => {
+                self.push(Kind::Word, start, self.line, self.line_start)
+            }
         }
     }
 
@@ -246,8 +261,11 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         loop {
             let byte = self.peek(0);
-            let exponent = matches!(byte, b'+' | b'-') && matches!(self.bytes[self.at - 1], b'e' | b'E') && !self.text[start..self.at].starts_with("0x");
-            let point = byte == b'.' && self.peek(1).is_ascii_digit() || byte == b'.' && self.peek(1) != b'.' && !is_word(self.peek(1));
+            let exponent = matches!(byte, b'+' | b'-')
+                && matches!(self.bytes[self.at - 1], b'e' | b'E')
+                && !self.text[start..self.at].starts_with("0x");
+            let point = byte == b'.' && self.peek(1).is_ascii_digit()
+                || byte == b'.' && self.peek(1) != b'.' && !is_word(self.peek(1));
             if !(is_word(byte) || exponent && self.at > start || point) {
                 break;
             }
@@ -260,7 +278,7 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let quote = self.peek(0);
         match self.language {
-            Language::Python if quote != b'`' => self.python_string(start, false),
+            Language::Python if quote != b'`' => self.python_string(start),
             Language::Js if quote == b'`' => self.template(start),
             Language::Go if quote == b'`' => self.until(start, b'`'),
             Language::Rust if quote == b'\'' && !self.is_char() => {
@@ -297,7 +315,7 @@ impl<'a> Lexer<'a> {
                         self.new_line();
                     } else if self.at < self.bytes.len() {
                         self.at += 1;
-                        self.to_border();
+                        self.step_to_border();
                     }
                 }
                 b'\n' if self.language != Language::Rust => break,
@@ -318,16 +336,16 @@ impl<'a> Lexer<'a> {
     }
 
     /// Moves to the next character border.
-    fn to_border(&mut self) {
+    fn step_to_border(&mut self) {
         while !self.text.is_char_boundary(self.at) {
             self.at += 1;
         }
     }
 
-    fn python_string(&mut self, start: usize, raw: bool) {
+    /// A raw string, too, does not end at a quote behind a backslash.
+    fn python_string(&mut self, start: usize) {
         let quote = self.peek(0);
         if self.peek(1) != quote || self.peek(2) != quote {
-            let _ = raw;
             return self.simple(start, quote);
         }
         let (line, line_start, fresh) = (self.line, self.line_start, self.fresh);
@@ -338,7 +356,7 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                     if self.peek(0) != b'\n' && self.at < self.bytes.len() {
                         self.at += 1;
-                        self.to_border();
+                        self.step_to_border();
                     }
                 }
                 b'\n' => {
@@ -394,28 +412,36 @@ impl<'a> Lexer<'a> {
         self.push(Kind::Text, start, line, line_start);
     }
 
-    /// A template literal as one token, its `${…}` skipped by counting braces.
+    /// A template literal as one token, with the templates nested in its `${…}`.
     fn template(&mut self, start: usize) {
         let (line, line_start, fresh) = (self.line, self.line_start, self.fresh);
         self.at += 1;
-        let mut depth = 0;
+        // Braces open in the `${…}` of each template around; a template's own text is at 0.
+        let mut depths = vec![0usize];
         while self.at < self.bytes.len() {
-            let byte = self.peek(0);
+            let Some(depth) = depths.last_mut() else { break };
+            let byte = self.bytes[self.at];
             self.at += 1;
             match byte {
                 b'\\' if self.at < self.bytes.len() => {
                     self.at += 1;
-                    self.to_border();
+                    self.step_to_border();
                 }
                 b'\n' => self.new_line(),
-                b'$' if self.peek(0) == b'{' => {
-                    depth += 1;
+                b'$' if *depth == 0 && self.peek(0) == b'{' => {
+                    *depth = 1;
                     self.at += 1;
                 }
-                b'{' if depth > 0 => depth += 1,
-                b'}' if depth > 0 => depth -= 1,
-                b'`' if depth == 0 => break,
+                b'{' if *depth > 0 => *depth += 1,
+                b'}' if *depth > 0 => *depth -= 1,
+                b'`' if *depth == 0 => {
+                    depths.pop();
+                }
+                b'`' => depths.push(0),
                 _ => {}
+            }
+            if depths.is_empty() {
+                break;
             }
         }
         self.fresh = fresh;
@@ -440,7 +466,7 @@ impl<'a> Lexer<'a> {
             match byte {
                 b'\\' if self.at < self.bytes.len() => {
                     self.at += 1;
-                    self.to_border();
+                    self.step_to_border();
                 }
                 b'[' => class = true,
                 b']' => class = false,
@@ -462,7 +488,7 @@ impl<'a> Lexer<'a> {
             Some(sign) => self.at += sign.len(),
             None => {
                 self.at += 1;
-                self.to_border();
+                self.step_to_border();
             }
         }
         self.push(Kind::Sign, start, self.line, self.line_start);
@@ -484,9 +510,15 @@ mod tests {
 
     #[test]
     fn comments_and_strings_are_no_code() {
-        assert_eq!(words("a /* x /* y */ z */ b // c\n'q' 'life r#\"// \"#", Language::Rust), ["a", "b", "'q'", "'life", "r#\"// \"#"]);
+        assert_eq!(
+            words("a /* x /* y */ z */ b // c\n'q' 'life r#\"// \"#", Language::Rust),
+            ["a", "b", "'q'", "'life", "r#\"// \"#"]
+        );
         assert_eq!(words("a = '''x\n# y\n''' # z\nb", Language::Python), ["a", "=", "'''x\n# y\n'''", "b"]);
-        assert_eq!(words("`a ${b + `c`} d` / 2; x = /a\\/[/]b/g", Language::Js), ["`a ${b + `", "c", "`} d`", "/", "2", ";", "x", "=", "/a\\/[/]b/g"]);
+        assert_eq!(
+            words("`a ${b + `c`} d` / 2; x = /a\\/[/]b/g", Language::Js),
+            ["`a ${b + `c`} d`", "/", "2", ";", "x", "=", "/a\\/[/]b/g"]
+        );
         assert_eq!(words("a := `// x`", Language::Go), ["a", ":=", "`// x`"]);
         assert_eq!(words("1..2 1.5 1e-9", Language::Rust), ["1", "..", "2", "1.5", "1e-9"]);
     }

@@ -49,3 +49,6 @@ impl Rule for TestIntegrity {
 }
 
 borg_sdk::rule!(TestIntegrity);
+
+#[cfg(test)]
+mod cases;

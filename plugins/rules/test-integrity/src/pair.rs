@@ -26,7 +26,10 @@ pub struct Pairing {
 pub fn pair(base: &[Option<Version<'_>>], head: &[Option<Version<'_>>]) -> Pairing {
     let all = |side: &[Option<Version<'_>>]| -> Vec<At> {
         let tests = |(file, version): (usize, &Option<Version<'_>>)| -> Vec<At> {
-            version.iter().flat_map(|version| (0..version.inventory.tests.len()).map(move |test| (file, test))).collect()
+            version
+                .iter()
+                .flat_map(|version| (0..version.inventory.tests.len()).map(move |test| (file, test)))
+                .collect()
         };
         side.iter().enumerate().flat_map(tests).collect()
     };
@@ -37,8 +40,20 @@ pub fn pair(base: &[Option<Version<'_>>], head: &[Option<Version<'_>>]) -> Pairi
     let in_head = |at: At| test(head, at);
 
     // The same place and name; then the same name in the same file; then in another.
-    join(&mut gone, &mut new, &mut pairs, |at| format!("{} {}", at.0, in_base(at).id), |at| format!("{} {}", at.0, in_head(at).id));
-    join(&mut gone, &mut new, &mut pairs, |at| format!("{} {}", at.0, in_base(at).name), |at| format!("{} {}", at.0, in_head(at).name));
+    join(
+        &mut gone,
+        &mut new,
+        &mut pairs,
+        |at| format!("{} {}", at.0, in_base(at).id),
+        |at| format!("{} {}", at.0, in_head(at).id),
+    );
+    join(
+        &mut gone,
+        &mut new,
+        &mut pairs,
+        |at| format!("{} {}", at.0, in_base(at).name),
+        |at| format!("{} {}", at.0, in_head(at).name),
+    );
     if !gone.is_empty() && !new.is_empty() {
         let bags_gone: Vec<Bag> = gone.iter().map(|at| bag(base, *at)).collect();
         let bags_new: Vec<Bag> = new.iter().map(|at| bag(head, *at)).collect();
@@ -51,7 +66,13 @@ pub fn pair(base: &[Option<Version<'_>>], head: &[Option<Version<'_>>]) -> Pairi
                     continue;
                 }
                 let alike = likeness(&bags_gone[i], &bags_new[j]);
-                let needed = if same_name { 300 } else if old.0 == fresh.0 { 620 } else { 760 };
+                let needed = if same_name {
+                    300
+                } else if old.0 == fresh.0 {
+                    620
+                } else {
+                    760
+                };
                 if alike >= needed {
                     scored.push((alike + if same_name { 1_000 } else { 0 }, i, j));
                 }
@@ -66,7 +87,9 @@ pub fn pair(base: &[Option<Version<'_>>], head: &[Option<Version<'_>>]) -> Pairi
                 pairs.push((gone[i], new[j]));
             }
         }
-        let keep = |list: Vec<At>, used: &[bool]| -> Vec<At> { list.into_iter().zip(used).filter(|(_, used)| !**used).map(|(at, _)| at).collect() };
+        let keep = |list: Vec<At>, used: &[bool]| -> Vec<At> {
+            list.into_iter().zip(used).filter(|(_, used)| !**used).map(|(at, _)| at).collect()
+        };
         gone = keep(gone, &used_gone);
         new = keep(new, &used_new);
     }
@@ -78,7 +101,13 @@ pub fn test<'v>(side: &'v [Option<Version<'_>>], at: At) -> &'v Test {
     &version.inventory.tests[at.1]
 }
 
-fn join(gone: &mut Vec<At>, new: &mut Vec<At>, pairs: &mut Vec<(At, At)>, old_key: impl Fn(At) -> String, new_key: impl Fn(At) -> String) {
+fn join(
+    gone: &mut Vec<At>,
+    new: &mut Vec<At>,
+    pairs: &mut Vec<(At, At)>,
+    old_key: impl Fn(At) -> String,
+    new_key: impl Fn(At) -> String,
+) {
     let mut by_key: BTreeMap<String, Vec<At>> = BTreeMap::new();
     for at in new.iter().rev() {
         by_key.entry(new_key(*at)).or_default().push(*at);
@@ -122,6 +151,7 @@ pub fn likeness(one: &Bag<'_>, two: &Bag<'_>) -> u32 {
     if total == 0 || one.total.min(two.total) * 4 < one.total.max(two.total) {
         return 0;
     }
-    let shared: u32 = one.counts.iter().map(|(word, count)| (*count).min(two.counts.get(word).copied().unwrap_or(0))).sum();
+    let shared: u32 =
+        one.counts.iter().map(|(word, count)| (*count).min(two.counts.get(word).copied().unwrap_or(0))).sum();
     2_000 * shared / total
 }

@@ -1,7 +1,8 @@
 //! Python: unittest and pytest. Blocks are told by indentation, statements by logical lines.
 
 use crate::inventory::{
-    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name, find, guard, is_constant, or_true, same_sides,
+    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name,
+    find, guard, is_constant, or_true, same_sides,
 };
 use crate::lex::{Kind, Tokens};
 
@@ -95,13 +96,23 @@ pub fn fill(inventory: &mut Inventory<'_>) {
                     name,
                 };
                 let inline = Line { from: colon + 1, to: line.to, indent: line.indent + 1 };
-                let inner: Vec<Line> = (colon + 1 < line.to).then_some(inline).into_iter().chain(lines[at + 1..end].iter().copied()).collect();
+                let inner: Vec<Line> = (colon + 1 < line.to)
+                    .then_some(inline)
+                    .into_iter()
+                    .chain(lines[at + 1..end].iter().copied())
+                    .collect();
                 body(tokens, &inner, &mut test);
                 let fixture = decorators.iter().any(|line| (line.from..line.to).any(|at| tokens.is(at, "fixture")));
                 let is_test = test.name.starts_with("test") && !fixture && scopes.iter().all(|scope| scope.collected);
-                if matches!(test.name.as_str(), "setUp" | "setUpClass" | "setup_method" | "setup_class" | "asyncSetUp") {
+                if matches!(test.name.as_str(), "setUp" | "setUpClass" | "setup_method" | "setup_class" | "asyncSetUp")
+                {
                     for exit in test.exits.iter().filter(|exit| exit.skip) {
-                        let mark = Mark { kind: MarkKind::Skip, guard: exit.guard, text: format!("{} in {}", exit.text, test.name), line: exit.line };
+                        let mark = Mark {
+                            kind: MarkKind::Skip,
+                            guard: exit.guard,
+                            text: format!("{} in {}", exit.text, test.name),
+                            line: exit.line,
+                        };
                         class_marks.push((scope.clone(), mark));
                     }
                 }
@@ -124,17 +135,24 @@ pub fn fill(inventory: &mut Inventory<'_>) {
                 }
             }
             "__test__" if tokens.is(first + 1, "=") && tokens.is(first + 2, "False") => {
-                let mark = Mark { kind: MarkKind::Skip, guard: Guard::None, text: "__test__ = False".into(), line: tokens.line(first) };
+                let mark = Mark {
+                    kind: MarkKind::Skip,
+                    guard: Guard::None,
+                    text: "__test__ = False".into(),
+                    line: tokens.line(first),
+                };
                 match scopes.last_mut() {
                     Some(scope) => scope.marks.push(mark),
                     None => module_marks.push(mark),
                 }
             }
-            "del" if line.indent == 0 => tests.retain(|test| test.name != tokens.text(first + 1) && !test.id.starts_with(&format!("{}.", tokens.text(first + 1)))),
+            "del" if line.indent == 0 => tests.retain(|test| {
+                test.name != tokens.text(first + 1) && !test.id.starts_with(&format!("{}.", tokens.text(first + 1)))
+            }),
             name if line.indent == 0 && tokens.is(first + 1, "=") => {
                 // `test_x = None` takes the test away.
                 if tokens.get(first + 2).is_some_and(|token| token.is_literal()) {
-                    tests.retain(|test| test.id != name);
+                    tests.retain(|test| test.id.split('.').next() != Some(name));
                 }
                 items.insert(name.to_owned());
             }
@@ -143,7 +161,12 @@ pub fn fill(inventory: &mut Inventory<'_>) {
                 if scopes.is_empty() && (line.indent == 0 || condition.is_some()) {
                     if let Some(mut exit) = exit(tokens, line).filter(|exit| exit.text != "return") {
                         exit.guard = condition.map_or(Guard::None, |(from, to)| guard(tokens, from, to));
-                        module_marks.push(Mark { kind: MarkKind::Skip, guard: exit.guard, text: format!("{} for the whole module", exit.text), line: exit.line });
+                        module_marks.push(Mark {
+                            kind: MarkKind::Skip,
+                            guard: exit.guard,
+                            text: format!("{} for the whole module", exit.text),
+                            line: exit.line,
+                        });
                     }
                 }
             }
@@ -153,7 +176,12 @@ pub fn fill(inventory: &mut Inventory<'_>) {
     }
     for test in &mut tests {
         test.marks.extend(module_marks.iter().cloned());
-        test.marks.extend(class_marks.iter().filter(|(scope, _)| !scope.is_empty() && test.id.starts_with(scope.as_str())).map(|(_, mark)| mark.clone()));
+        test.marks.extend(
+            class_marks
+                .iter()
+                .filter(|(scope, _)| !scope.is_empty() && test.id.starts_with(scope.as_str()))
+                .map(|(_, mark)| mark.clone()),
+        );
     }
     inventory.tests = tests;
     inventory.helpers = helpers;
@@ -176,7 +204,12 @@ fn decorator(tokens: &Tokens<'_>, line: Line) -> Option<Mark> {
         let make = |kind, guard| Some(Mark { kind, guard, text: text(), line: tokens.line(line.from) });
         let args = || if tokens.is(at + 1, "(") { tokens.split(at + 2, tokens.close(at + 1)) } else { Vec::new() };
         let condition = || args().first().copied();
-        let keyword = |name: &str| args().into_iter().find(|arg| tokens.is(arg.0, name) && tokens.is(arg.0 + 1, "=")).map(|arg| (arg.0 + 2, arg.1));
+        let keyword = |name: &str| {
+            args()
+                .into_iter()
+                .find(|arg| tokens.is(arg.0, name) && tokens.is(arg.0 + 1, "="))
+                .map(|arg| (arg.0 + 2, arg.1))
+        };
         match tokens.text(at) {
             "skip" | "SkipTest" => return make(MarkKind::Skip, Guard::None),
             "expectedFailure" => return make(MarkKind::ExpectFailure, Guard::None),
@@ -195,13 +228,16 @@ fn decorator(tokens: &Tokens<'_>, line: Line) -> Option<Mark> {
                 return make(MarkKind::Skip, guard(tokens, from, to));
             }
             "xfail" => {
-                let conditional = condition().filter(|(from, _)| !tokens.is(from + 1, "=")).or_else(|| keyword("condition"));
+                let conditional =
+                    condition().filter(|(from, _)| !tokens.is(from + 1, "=")).or_else(|| keyword("condition"));
                 let guard = conditional.map_or(Guard::None, |(from, to)| guard(tokens, from, to));
                 return make(MarkKind::ExpectFailure, guard);
             }
             "parametrize" => {
                 let values = args().get(1).copied()?;
-                if tokens.is(values.0, "[") && tokens.is(values.0 + 1, "]") || tokens.is(values.0, "(") && tokens.is(values.0 + 1, ")") {
+                if tokens.is(values.0, "[") && tokens.is(values.0 + 1, "]")
+                    || tokens.is(values.0, "(") && tokens.is(values.0 + 1, ")")
+                {
                     return make(MarkKind::Skip, Guard::None);
                 }
                 return None;
@@ -214,7 +250,9 @@ fn decorator(tokens: &Tokens<'_>, line: Line) -> Option<Mark> {
 
 /// Rows of `@pytest.mark.parametrize(names, [row, row])` and `@parameterized.expand([row])`.
 fn rows(tokens: &Tokens<'_>, line: Line) -> Vec<String> {
-    let Some(at) = (line.from..line.to).find(|at| matches!(tokens.text(*at), "parametrize" | "expand")) else { return Vec::new() };
+    let Some(at) = (line.from..line.to).find(|at| matches!(tokens.text(*at), "parametrize" | "expand")) else {
+        return Vec::new();
+    };
     let args = if tokens.is(at + 1, "(") { tokens.split(at + 2, tokens.close(at + 1)) } else { return Vec::new() };
     let index = usize::from(tokens.is(at, "parametrize"));
     let Some(list) = args.get(index).filter(|list| matches!(tokens.text(list.0), "[" | "(")) else { return Vec::new() };
@@ -224,12 +262,15 @@ fn rows(tokens: &Tokens<'_>, line: Line) -> Vec<String> {
 
 /// A statement that leaves the test.
 fn exit(tokens: &Tokens<'_>, line: Line) -> Option<Exit> {
-    let make = |skip, text: &str| Some(Exit { guard: Guard::None, skip, text: text.to_owned(), line: tokens.line(line.from) });
+    let make =
+        |skip, text: &str| Some(Exit { guard: Guard::None, skip, text: text.to_owned(), line: tokens.line(line.from) });
     let from = line.from;
     let call = |name: &str| (from..line.to.min(from + 5)).find(|at| tokens.is(*at, name) && tokens.is(at + 1, "("));
     match tokens.text(from) {
         "return" => return make(false, "return"),
-        "raise" if (from..line.to).any(|at| matches!(tokens.text(at), "SkipTest" | "Skipped")) => return make(true, "raise SkipTest"),
+        "raise" if (from..line.to).any(|at| matches!(tokens.text(at), "SkipTest" | "Skipped")) => {
+            return make(true, "raise SkipTest");
+        }
         "raise" => return None,
         "assert" | "with" | "if" | "for" | "def" | "class" | "import" | "from" => return None,
         _ => {}
@@ -243,7 +284,9 @@ fn exit(tokens: &Tokens<'_>, line: Line) -> Option<Exit> {
     if call("xfail").is_some() && tokens.is(from, "pytest") {
         return make(true, "pytest.xfail");
     }
-    let leaves = tokens.is(from, "sys") && call("exit").is_some() || tokens.is(from, "os") && call("_exit").is_some() || matches!(tokens.text(from), "exit" | "quit") && tokens.is(from + 1, "(");
+    let leaves = tokens.is(from, "sys") && call("exit").is_some()
+        || tokens.is(from, "os") && call("_exit").is_some()
+        || matches!(tokens.text(from), "exit" | "quit") && tokens.is(from + 1, "(");
     if leaves { make(false, "exit") } else { None }
 }
 
@@ -294,11 +337,19 @@ fn body(tokens: &Tokens<'_>, lines: &[Line], test: &mut Test) {
             "if" | "while" => {
                 let end = find(tokens, first, line.to, &[":"]).unwrap_or(line.to);
                 let constant = is_constant(tokens, first + 1, end);
-                blocks.push(block(constant == Some(false), (constant != Some(true)).then(|| guard(tokens, first + 1, end)), false));
+                blocks.push(block(
+                    constant == Some(false),
+                    (constant != Some(true)).then(|| guard(tokens, first + 1, end)),
+                    false,
+                ));
             }
             "elif" | "else" if colon => blocks.push(block(false, Some(Guard::Other), false)),
             "for" => {
-                let empty = (first..line.to).any(|at| tokens.is(at, "in") && matches!(tokens.text(at + 1), "[" | "(") && matches!(tokens.text(at + 2), "]" | ")"));
+                let empty = (first..line.to).any(|at| {
+                    tokens.is(at, "in")
+                        && matches!(tokens.text(at + 1), "[" | "(")
+                        && matches!(tokens.text(at + 2), "]" | ")")
+                });
                 blocks.push(block(empty, None, false));
             }
             "try" => blocks.push(block(false, None, swallowing_handler(tokens, &lines[at + 1..], line.indent))),
@@ -335,7 +386,10 @@ fn swallowing_handler(tokens: &Tokens<'_>, lines: &[Line], indent: u32) -> bool 
                 let inline = find(tokens, line.from, line.to, &[":"]).map_or(line.to, |colon| colon + 1);
                 let handler = lines[at + 1..].iter().take_while(|inner| inner.indent > indent);
                 let speaks = |from: usize, to: usize| {
-                    (from..to).any(|at| matches!(tokens.text(at), "raise" | "assert" | "fail" | "exit" | "_exit" | "append") || tokens.text(at).starts_with("assert"))
+                    (from..to).any(|at| {
+                        matches!(tokens.text(at), "raise" | "assert" | "fail" | "exit" | "_exit" | "append")
+                            || tokens.text(at).starts_with("assert")
+                    })
                 };
                 let speaks = speaks(inline, line.to) || handler.into_iter().any(|inner| speaks(inner.from, inner.to));
                 swallows |= broad && !speaks;
@@ -353,7 +407,9 @@ fn statement(tokens: &Tokens<'_>, line: Line) -> Vec<Assertion> {
     let mut from = line.from;
     // `if x: assert y` and `else: assert y` on one line.
     if matches!(tokens.text(from), "if" | "else" | "elif" | "for" | "try" | "with") {
-        if let Some(colon) = find(tokens, from, line.to, &[":"]).filter(|colon| colon + 1 < line.to && !tokens.is(line.from, "with")) {
+        if let Some(colon) =
+            find(tokens, from, line.to, &[":"]).filter(|colon| colon + 1 < line.to && !tokens.is(line.from, "with"))
+        {
             from = colon + 1;
         }
     }
@@ -391,13 +447,33 @@ fn simple(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<Assertion> {
             let always = tautology(tokens, name, &args);
             let end = args.get(count.saturating_sub(1)).map_or(close, |arg| arg.1);
             // Keywords such as `places=` follow the operands and count.
-            let keyword = args.iter().skip(count).filter(|arg| tokens.is(arg.0 + 1, "=") && !tokens.is(arg.0, "msg")).map(|arg| arg.1).max();
+            let keyword = args
+                .iter()
+                .skip(count)
+                .filter(|arg| tokens.is(arg.0 + 1, "=") && !tokens.is(arg.0, "msg"))
+                .map(|arg| arg.1)
+                .max();
             let strength = raised(tokens, name, &args).unwrap_or(strength);
-            return Some(assertion(tokens, at, keyword.unwrap_or(end), Parts { strength, negative, always, custom: None }));
+            return Some(assertion(
+                tokens,
+                at,
+                keyword.unwrap_or(end),
+                Parts { strength, negative, always, custom: None },
+            ));
         }
         let definition = at > 0 && tokens.is(at - 1, "def");
-        if asserts_by_name(name) && !definition && !name.starts_with("check_output") && !name.starts_with("check_call") && !name.starts_with("expect_") {
-            return Some(assertion(tokens, at, close, Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) }));
+        if asserts_by_name(name)
+            && !definition
+            && !name.starts_with("check_output")
+            && !name.starts_with("check_call")
+            && !name.starts_with("expect_")
+        {
+            return Some(assertion(
+                tokens,
+                at,
+                close,
+                Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) },
+            ));
         }
         if name == "fail" && (at == from || tokens.is(at - 1, ".")) {
             return None;
@@ -410,12 +486,32 @@ fn simple(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<Assertion> {
 fn method(name: &str) -> Option<(Strength, bool, usize)> {
     use Strength::{Contain, Equal, NonNull, Truth};
     Some(match name {
-        "assertEqual" | "assertEquals" | "assertListEqual" | "assertDictEqual" | "assertTupleEqual" | "assertSetEqual" | "assertCountEqual" | "assertMultiLineEqual"
-        | "assertSequenceEqual" | "assertIs" | "assertAlmostEqual" => (Equal, false, 2),
-        "assert_equal" | "assert_allclose" | "assert_array_equal" | "assert_almost_equal" | "assert_array_almost_equal" | "assert_frame_equal" | "assert_series_equal"
-        | "assert_called_once_with" | "assert_called_with" | "assert_has_calls" | "assert_any_call" | "assert_awaited_once_with" => (Equal, false, 2),
+        "assertEqual"
+        | "assertEquals"
+        | "assertListEqual"
+        | "assertDictEqual"
+        | "assertTupleEqual"
+        | "assertSetEqual"
+        | "assertCountEqual"
+        | "assertMultiLineEqual"
+        | "assertSequenceEqual"
+        | "assertIs"
+        | "assertAlmostEqual" => (Equal, false, 2),
+        "assert_equal"
+        | "assert_allclose"
+        | "assert_array_equal"
+        | "assert_almost_equal"
+        | "assert_array_almost_equal"
+        | "assert_frame_equal"
+        | "assert_series_equal"
+        | "assert_called_once_with"
+        | "assert_called_with"
+        | "assert_has_calls"
+        | "assert_any_call"
+        | "assert_awaited_once_with" => (Equal, false, 2),
         "assertNotEqual" | "assertIsNot" | "assertNotAlmostEqual" => (Contain, true, 2),
-        "assertIn" | "assertGreater" | "assertGreaterEqual" | "assertLess" | "assertLessEqual" | "assertRegex" | "assertIsInstance" => (Contain, false, 2),
+        "assertIn" | "assertGreater" | "assertGreaterEqual" | "assertLess" | "assertLessEqual" | "assertRegex"
+        | "assertIsInstance" => (Contain, false, 2),
         "assertNotIn" | "assertNotRegex" | "assertNotIsInstance" => (Contain, true, 2),
         "assert_called_once" | "assert_not_called" | "assert_awaited_once" => (Contain, false, 0),
         "assertTrue" | "assert_" | "failUnless" => (Truth, false, 1),
@@ -423,7 +519,8 @@ fn method(name: &str) -> Option<(Strength, bool, usize)> {
         "assert_called" | "assert_awaited" => (Truth, false, 0),
         "assertIsNone" => (Contain, true, 1),
         "assertIsNotNone" => (NonNull, false, 1),
-        "assertRaises" | "assertRaisesRegex" | "assertWarns" | "assertWarnsRegex" | "assertLogs" | "raises" | "warns" => (Equal, false, 2),
+        "assertRaises" | "assertRaisesRegex" | "assertWarns" | "assertWarnsRegex" | "assertLogs" | "raises"
+        | "warns" => (Equal, false, 2),
         _ => return None,
     })
 }
@@ -433,7 +530,10 @@ fn raised(tokens: &Tokens<'_>, name: &str, args: &[(usize, usize)]) -> Option<St
     if !matches!(name, "assertRaises" | "assertRaisesRegex" | "raises") {
         return None;
     }
-    let broad = args.first().is_some_and(|arg| is_broad(tokens.text(arg.1.saturating_sub(1))) || tokens.is(arg.0, "(") && (arg.0..arg.1).any(|at| is_broad(tokens.text(at))));
+    let broad = args.first().is_some_and(|arg| {
+        is_broad(tokens.text(arg.1.saturating_sub(1)))
+            || tokens.is(arg.0, "(") && (arg.0..arg.1).any(|at| is_broad(tokens.text(at)))
+    });
     let matched = name == "assertRaisesRegex" || args.iter().any(|arg| tokens.is(arg.0, "match"));
     Some(match (broad, matched) {
         (true, false) => Strength::NonNull,
@@ -444,11 +544,14 @@ fn raised(tokens: &Tokens<'_>, name: &str, args: &[(usize, usize)]) -> Option<St
 
 fn tautology(tokens: &Tokens<'_>, name: &str, args: &[(usize, usize)]) -> bool {
     match (name, args) {
-        ("assertTrue" | "assert_" | "failUnless", [one, ..]) => is_constant(tokens, one.0, one.1) == Some(true) || or_true(tokens, one.0, one.1),
+        ("assertTrue" | "assert_" | "failUnless", [one, ..]) => {
+            is_constant(tokens, one.0, one.1) == Some(true) || or_true(tokens, one.0, one.1)
+        }
         ("assertFalse", [one, ..]) => is_constant(tokens, one.0, one.1) == Some(false),
         ("assertIsNotNone", [one, ..]) => all_literal(tokens, one.0, one.1) && !tokens.is(one.0, "None"),
         ("assertEqual" | "assertEquals" | "assertIs" | "assert_equal", [left, right, ..]) => {
-            same_sides(tokens, *left, *right) || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1)
+            same_sides(tokens, *left, *right)
+                || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1)
         }
         _ => false,
     }
@@ -458,7 +561,8 @@ fn tautology(tokens: &Tokens<'_>, name: &str, args: &[(usize, usize)]) -> bool {
 fn condition(tokens: &Tokens<'_>, from: usize, to: usize) -> Parts {
     let always = is_constant(tokens, from, to) == Some(true) || or_true(tokens, from, to);
     // `assert (x, "message")` is a tuple that is never empty.
-    let tuple = tokens.is(from, "(") && tokens.close(from) + 1 == to && find(tokens, from + 1, to - 1, &[","]).is_some();
+    let tuple =
+        tokens.is(from, "(") && tokens.close(from) + 1 == to && find(tokens, from + 1, to - 1, &[","]).is_some();
     if always || tuple {
         return Parts { strength: Strength::Truth, negative: false, always: true, custom: None };
     }

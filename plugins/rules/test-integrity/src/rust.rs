@@ -1,8 +1,8 @@
 //! Rust: functions with a test attribute, wherever they stand, and what their macros assert.
 
 use crate::inventory::{
-    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name, find, guard, is_constant, or_true,
-    same_sides,
+    Assertion, Exit, Guard, Inventory, Mark, MarkKind, Parts, Strength, Test, all_literal, assertion, asserts_by_name,
+    find, guard, is_constant, or_true, same_sides,
 };
 use crate::lex::{Kind, Tokens};
 
@@ -67,8 +67,12 @@ impl Walk<'_, '_> {
     fn module(&mut self, at: usize) -> usize {
         let tokens = &self.inventory.tokens;
         let name = tokens.text(at + 1).to_owned();
-        let marks: Vec<Mark> = self.attributes.iter().filter_map(|attribute| mark(tokens, attribute.from, attribute.to)).collect();
-        let is_test = self.attributes.iter().any(|attribute| tokens.is(attribute.from, "cfg") && tokens.is(attribute.from + 2, "test"));
+        let marks: Vec<Mark> =
+            self.attributes.iter().filter_map(|attribute| mark(tokens, attribute.from, attribute.to)).collect();
+        let is_test = self
+            .attributes
+            .iter()
+            .any(|attribute| tokens.is(attribute.from, "cfg") && tokens.is(attribute.from + 2, "test"));
         let line = tokens.line(at);
         if tokens.is(at + 2, "{") {
             let end = tokens.close(at + 2);
@@ -96,8 +100,11 @@ impl Walk<'_, '_> {
         }
         let close = tokens.close(open);
         let is_test = self.attributes.iter().any(|attribute| is_test_attribute(tokens, attribute));
-        let mut marks: Vec<Mark> = self.attributes.iter().filter_map(|attribute| mark(tokens, attribute.from, attribute.to)).collect();
-        marks.extend(self.scopes.iter().flat_map(|scope| scope.2.iter().cloned()).chain(self.file_marks.iter().cloned()));
+        let mut marks: Vec<Mark> =
+            self.attributes.iter().filter_map(|attribute| mark(tokens, attribute.from, attribute.to)).collect();
+        marks.extend(
+            self.scopes.iter().flat_map(|scope| scope.2.iter().cloned()).chain(self.file_marks.iter().cloned()),
+        );
         let rows = rows(tokens, &self.attributes);
         let scope = self.scopes.iter().map(|scope| format!("{}::", scope.0)).collect::<String>();
         let start = self.attributes.first().map_or(tokens.line(at), |attribute| tokens.line(attribute.from));
@@ -130,8 +137,18 @@ fn is_test_attribute(tokens: &Tokens<'_>, attribute: &Attribute) -> bool {
         at += 2;
     }
     // `proptest!` and friends put a plain `#[test]` inside; `quickcheck` and `wasm_bindgen_test` are their own.
-    matches!(tokens.text(at), "test" | "rstest" | "test_case" | "quickcheck" | "wasm_bindgen_test" | "parameterized" | "test_log" | "bench" | "traced_test")
-        && at < attribute.to
+    matches!(
+        tokens.text(at),
+        "test"
+            | "rstest"
+            | "test_case"
+            | "quickcheck"
+            | "wasm_bindgen_test"
+            | "parameterized"
+            | "test_log"
+            | "bench"
+            | "traced_test"
+    ) && at < attribute.to
 }
 
 fn mark(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<Mark> {
@@ -152,8 +169,10 @@ fn mark(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<Mark> {
                 "should_panic" => MarkKind::ExpectFailure,
                 _ => return None,
             };
-            let always = tokens.is(condition.0, "all") && tokens.is(condition.0 + 2, ")") || tokens.is(condition.0, "test");
-            let negated_never = tokens.is(condition.0, "not") && tokens.is(condition.0 + 2, "any") && tokens.is(condition.0 + 4, ")");
+            let always =
+                tokens.is(condition.0, "all") && tokens.is(condition.0 + 2, ")") || tokens.is(condition.0, "test");
+            let negated_never =
+                tokens.is(condition.0, "not") && tokens.is(condition.0 + 2, "any") && tokens.is(condition.0 + 4, ")");
             let guard = if always || negated_never { Guard::None } else { guard(tokens, condition.0, condition.1) };
             make(kind, guard)
         }
@@ -167,7 +186,8 @@ fn cfg(tokens: &Tokens<'_>, from: usize, to: usize) -> Option<Guard> {
         return None;
     }
     let never = tokens.is(from, "any") && tokens.is(from + 2, ")") || matches!(tokens.text(from), "FALSE" | "false");
-    let not_test = tokens.is(from, "not") && (tokens.is(from + 2, "test") || tokens.is(from + 2, "all") && tokens.is(from + 4, ")"));
+    let not_test = tokens.is(from, "not")
+        && (tokens.is(from + 2, "test") || tokens.is(from + 2, "all") && tokens.is(from + 4, ")"));
     if never || not_test {
         return Some(Guard::None);
     }
@@ -190,7 +210,8 @@ fn rows(tokens: &Tokens<'_>, attributes: &[Attribute]) -> Vec<String> {
         }
         matches!(tokens.text(at), "case" | "test_case")
     };
-    let text = |attribute: &Attribute| (attribute.from..attribute.to).map(|at| tokens.text(at)).collect::<Vec<_>>().join(" ");
+    let text =
+        |attribute: &Attribute| (attribute.from..attribute.to).map(|at| tokens.text(at)).collect::<Vec<_>>().join(" ");
     attributes.iter().filter(is_row).map(text).collect()
 }
 
@@ -206,25 +227,40 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
             "return" if depth == 0 => {
                 let end = find(tokens, at, to, &[";"]).unwrap_or(to);
                 if end + 1 < to {
-                    test.exits.push(Exit { guard: Guard::None, skip: false, text: "return".into(), line: tokens.line(at) });
+                    test.exits.push(Exit {
+                        guard: Guard::None,
+                        skip: false,
+                        text: "return".into(),
+                        line: tokens.line(at),
+                    });
                     dead.push((end + 1, to));
                 }
             }
             "if" | "while" => {
                 let open = find_block(tokens, at + 1, to);
                 let negated = tokens.is(at + 1, "!");
-                let never = is_constant(tokens, at + 1, open) == Some(false) || tokens.is(at + 1, "cfg") && cfg(tokens, at + 4, tokens.close(at + 3)) == Some(Guard::None) && !negated;
+                let never = is_constant(tokens, at + 1, open) == Some(false)
+                    || tokens.is(at + 1, "cfg")
+                        && cfg(tokens, at + 4, tokens.close(at + 3)) == Some(Guard::None)
+                        && !negated;
                 if never {
                     dead.push((open, tokens.close(open)));
                 } else if tokens.is(at, "if") && tokens.is(open + 1, "return") && depth == 0 {
                     let condition = if tokens.is(at + 1, "let") { Guard::Other } else { guard(tokens, at + 1, open) };
-                    test.exits.push(Exit { guard: condition, skip: false, text: "return".into(), line: tokens.line(open + 1) });
+                    test.exits.push(Exit {
+                        guard: condition,
+                        skip: false,
+                        text: "return".into(),
+                        line: tokens.line(open + 1),
+                    });
                 }
             }
             "catch_unwind" => {
                 let close = tokens.close(at + 1);
-                let dropped = matches!(tokens.text(close + 1), ";") || tokens.is(close + 1, ".") && tokens.is(close + 2, "ok");
-                let bound = (from..at).rev().take(6).any(|before| tokens.is(before, "=")) && !(from..at).rev().take(8).any(|before| tokens.is(before, "_"));
+                let dropped =
+                    matches!(tokens.text(close + 1), ";") || tokens.is(close + 1, ".") && tokens.is(close + 2, "ok");
+                let bound = (from..at).rev().take(6).any(|before| tokens.is(before, "="))
+                    && !(from..at).rev().take(8).any(|before| tokens.is(before, "_"));
                 if dropped && !bound {
                     let from = test.assertions.len();
                     collect(tokens, at + 2, close, &mut test.assertions);
@@ -233,7 +269,12 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
                 }
             }
             "exit" if at >= 2 && tokens.is(at - 2, "process") && depth == 0 => {
-                test.exits.push(Exit { guard: Guard::None, skip: false, text: "process::exit".into(), line: tokens.line(at) });
+                test.exits.push(Exit {
+                    guard: Guard::None,
+                    skip: false,
+                    text: "process::exit".into(),
+                    line: tokens.line(at),
+                });
                 dead.push((at, to));
             }
             _ => {}
@@ -246,7 +287,10 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
     }
     for (from, to) in dead {
         let (from, to) = (tokens.line(from), tokens.line(to.saturating_sub(1)));
-        test.assertions.iter_mut().filter(|assertion| (from..=to).contains(&assertion.line)).for_each(|assertion| assertion.dead = true);
+        test.assertions
+            .iter_mut()
+            .filter(|assertion| (from..=to).contains(&assertion.line))
+            .for_each(|assertion| assertion.dead = true);
     }
 }
 
@@ -286,7 +330,9 @@ fn one(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize)> 
         let (parts_used, found) = match base {
             "assert_eq" | "assert_ne" => {
                 let (left, right) = (*parts.first()?, *parts.get(1)?);
-                let always = base == "assert_eq" && (same_sides(tokens, left, right) || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1));
+                let always = base == "assert_eq"
+                    && (same_sides(tokens, left, right)
+                        || all_literal(tokens, left.0, left.1) && all_literal(tokens, right.0, right.1));
                 let strength = if base == "assert_eq" { Strength::Equal } else { Strength::Contain };
                 (right.1, Parts { strength, negative: base == "assert_ne", always, custom: None })
             }
@@ -298,17 +344,32 @@ fn one(tokens: &Tokens<'_>, at: usize, to: usize) -> Option<(Assertion, usize)> 
             "assert_matches" | "assert_ok" | "assert_err" | "assert_some" | "assert_none" => {
                 (close, Parts { strength: Strength::Contain, negative: false, always: false, custom: None })
             }
-            _ if base.starts_with("assert") => (close, Parts { strength: Strength::Equal, negative: false, always: false, custom: None }),
+            _ if base.starts_with("assert") => {
+                (close, Parts { strength: Strength::Equal, negative: false, always: false, custom: None })
+            }
             _ => return None,
         };
         return Some((assertion(tokens, at, parts_used, found), close));
     }
     if matches!(name, "unwrap_err" | "expect_err") && tokens.is(at + 1, "(") {
         let close = tokens.close(at + 1);
-        let statement = (0..at).rev().find(|before| matches!(tokens.text(*before), ";" | "{" | "}")).map_or(0, |before| before + 1);
-        return Some((assertion(tokens, statement, close, Parts { strength: Strength::NonNull, negative: true, always: false, custom: None }), close));
+        let statement =
+            (0..at).rev().find(|before| matches!(tokens.text(*before), ";" | "{" | "}")).map_or(0, |before| before + 1);
+        return Some((
+            assertion(
+                tokens,
+                statement,
+                close,
+                Parts { strength: Strength::NonNull, negative: true, always: false, custom: None },
+            ),
+            close,
+        ));
     }
-    if asserts_by_name(name) && tokens.is(at + 1, "(") && !tokens.is(at.wrapping_sub(1), "fn") && !matches!(name, "expect" | "expect_err" | "ensure") {
+    if asserts_by_name(name)
+        && tokens.is(at + 1, "(")
+        && !tokens.is(at.wrapping_sub(1), "fn")
+        && !matches!(name, "expect" | "expect_err" | "ensure")
+    {
         let close = tokens.close(at + 1);
         let parts = Parts { strength: Strength::Equal, negative: false, always: false, custom: Some(name.to_owned()) };
         return Some((assertion(tokens, at, close, parts), close));
@@ -336,11 +397,23 @@ fn condition(tokens: &Tokens<'_>, from: usize, to: usize) -> Parts {
     if find(tokens, from, to, &["<", ">", "<=", ">="]).is_some() || tokens.is(from, "matches") {
         return plain(Strength::Contain);
     }
-    let last_call = (from..to).rev().find(|at| tokens.is(*at, "(") && tokens.close(*at) + 1 == to).map_or("", |at| tokens.text(at.saturating_sub(1)));
+    let last_call = (from..to)
+        .rev()
+        .find(|at| tokens.is(*at, "(") && tokens.close(*at) + 1 == to)
+        .map_or("", |at| tokens.text(at.saturating_sub(1)));
     match last_call {
-        "contains" | "starts_with" | "ends_with" | "contains_key" | "eq" | "eq_ignore_ascii_case" | "any" | "all" | "is_empty" | "is_some_and" | "is_ok_and" | "is_none_or" => {
-            plain(Strength::Contain)
-        }
+        "contains"
+        | "starts_with"
+        | "ends_with"
+        | "contains_key"
+        | "eq"
+        | "eq_ignore_ascii_case"
+        | "any"
+        | "all"
+        | "is_empty"
+        | "is_some_and"
+        | "is_ok_and"
+        | "is_none_or" => plain(Strength::Contain),
         "is_some" | "is_ok" => plain(Strength::NonNull),
         "is_none" | "is_err" => Parts { negative: true, ..plain(Strength::Truth) },
         _ => plain(Strength::Truth),
