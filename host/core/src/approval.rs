@@ -42,6 +42,8 @@ pub enum ApprovalError {
     OtherDigest { named: String, waiting: String },
     #[error("the verdict is `block`: only an owner may overrule it")]
     OwnerOnly,
+    #[error("only an admin or an owner decides on a change")]
+    NotEntitled,
 }
 
 /// Everything the digest of a change is made of.
@@ -88,6 +90,9 @@ impl ApprovedChange {
         }
         if review.ruling.verdict == Verdict::Block && role < Role::Owner {
             return Err(ApprovalError::OwnerOnly);
+        }
+        if role < Role::Admin {
+            return Err(ApprovalError::NotEntitled);
         }
         Ok(ApprovedChange { head: review.head.clone(), digest: review.digest, by: Approver::Person(person.clone()) })
     }
@@ -140,6 +145,12 @@ mod tests {
             Err(ApprovalError::OwnerOnly)
         );
         assert!(ApprovedChange::by_person(&review(Verdict::Block), &person, Role::Owner, &good).is_ok());
+        for role in [Role::Guest, Role::Member] {
+            assert_eq!(
+                ApprovedChange::by_person(&review(Verdict::Review), &person, role, &good),
+                Err(ApprovalError::NotEntitled)
+            );
+        }
     }
 
     #[test]

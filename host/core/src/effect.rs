@@ -70,7 +70,7 @@ pub enum Order {
     },
     /// Run an agent.
     Run(Box<RunOrder>),
-    /// End a run: close its gateway, kill it, wait until it is dead. Settled by the run's own end.
+    /// End a run: close its gateway, kill it, wait until it is dead. The run's own end comes as an event of its own.
     Stop {
         run: RunKey,
         cause: EndCause,
@@ -94,6 +94,8 @@ pub enum Order {
         branch: String,
         commit: CommitId,
         repository: String,
+        /// File that holds the answer, where one is to be given and was written.
+        answer: Option<InFile>,
     },
     /// Remove a run's sandbox and directories.
     Forget {

@@ -189,9 +189,12 @@ pub enum Body {
         by: PersonId,
     },
     Delivered {
+        /// Empty where nothing but words left the host.
         branch: String,
         commit: CommitId,
         pushed_to: Option<String>,
+        /// Text of the answer, where it was written to a file.
+        answer: Option<Kept>,
     },
     DeliverFailed {
         reason: String,

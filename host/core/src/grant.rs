@@ -220,6 +220,7 @@ mod tests {
             write: vec![],
             protected: vec![],
             left_behind: vec![],
+            incomplete: vec![],
             artefacts: vec![],
         };
         let ceiling = Ceiling { tools: vec![], write: strings(&["**"]) };

@@ -7,14 +7,14 @@ use crate::{
     event::{DenialNote, Kept},
     evidence::CheckRun,
     facts::TestEvidence,
-    id::{Digest, RunKey, TaskId},
+    id::{Digest, RunKey, RunKind, TaskId},
     persona::TaskBrief,
     policy::{PersonId, Pipeline},
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-/// A task as it was planned; never changes.
+/// A task as it was planned; nothing in it changes but the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTask {
     pub id: TaskId,
@@ -28,7 +28,7 @@ pub struct NewTask {
     pub chat: Option<String>,
     pub budget_name: String,
     pub budget: Budget,
-    /// Policy it runs under to its end.
+    /// Policy it runs under; a person's retry moves it to the one in force then.
     pub policy: Digest,
     /// Task it repeats.
     pub retry_of: Option<TaskId>,
@@ -41,6 +41,7 @@ pub struct NewTask {
 pub struct Task {
     pub spec: NewTask,
     pub created_ms: u64,
+    /// When it last moved on, in milliseconds since 1970.
     pub changed_ms: u64,
     pub phase: Phase,
     pub base: Option<Base>,
@@ -56,16 +57,30 @@ pub struct Task {
     pub required_names: Vec<String>,
     /// Findings and verdict, once judged.
     pub review: Option<Review>,
+    /// What a person said to that, if one was asked.
+    pub decision: Option<Decision>,
     pub spent: Spent,
-    /// Why the facts of the change are not whole.
-    pub incomplete: Vec<String>,
+    /// Runs whose wall time is in `spent`.
+    pub timed: BTreeSet<RunKey>,
+    /// Each kind of refusal once, the first [`Task::DENIALS_KEPT`] of them; the journal has all.
     pub denials: Vec<DenialNote>,
-    /// The agent's last words in the latest run: a claim.
+    /// The agent's last words in the latest run, or the answer it wrote: a claim.
     pub last_words: Option<Kept>,
     /// Transient failures in a row.
     pub transients: u32,
     /// Notices sent so far, for their keys.
     pub told: u32,
+}
+
+/// A person's word on a review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub by: PersonId,
+    pub at_ms: u64,
+    pub approved: bool,
+    /// Change it was about.
+    pub digest: Digest,
+    pub note: String,
 }
 
 /// Where a task starts from.
@@ -91,6 +106,8 @@ pub struct StageRecord {
     /// Paths pinned by earlier stages.
     pub protected: Vec<String>,
     pub left_behind: Vec<LeftBehind>,
+    /// Why the collection is not whole; any entry leads to review.
+    pub incomplete: Vec<String>,
     pub artefacts: Vec<Artefact>,
 }
 
@@ -105,6 +122,27 @@ pub struct Position {
     pub used: u32,
     /// Why the last one was not accepted, told to the next.
     pub failure: Option<String>,
+    /// Work of this attempt to go on with, instead of a new run.
+    pub resume: Option<Resume>,
+}
+
+/// What is to be done again with work that is collected already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resume {
+    /// Its persona failed to answer.
+    Accept(Box<StageRecord>),
+    /// The sandbox of its check failed.
+    Check(Box<StageRecord>),
+}
+
+impl Resume {
+    /// The work itself.
+    pub fn record(&self) -> &StageRecord {
+        match self {
+            Resume::Accept(record) | Resume::Check(record) => record,
+        }
+    }
 }
 
 /// Where a task stands. Each state carries only what means something in it.
@@ -134,7 +172,7 @@ pub enum Phase {
         at: Position,
         review: Review,
     },
-    /// A person approved it; it is being delivered.
+    /// It is being delivered after a person acted: approved it, or had the delivery tried again.
     Approved {
         at: Position,
         change: ApprovedChange,
@@ -162,7 +200,7 @@ pub enum BlockedOn {
 pub struct Running {
     pub at: Position,
     pub doing: Doing,
-    /// Set when the run is to be ended before its time.
+    /// Set when the run is to be ended before its time; what follows its end is this ending.
     pub stopping: Option<Ending>,
 }
 
@@ -171,14 +209,27 @@ pub struct Running {
 #[serde(rename_all = "kebab-case", tag = "doing")]
 pub enum Doing {
     Preparing,
-    Baseline { first: Option<Box<CheckRun>> },
+    Baseline {
+        first: Option<Box<CheckRun>>,
+    },
     Briefing,
     Agent(AgentRun),
-    Collecting { agent: AgentRun, after: AfterCollect },
-    Accepting { agent: AgentRun, record: Box<StageRecord> },
-    Checking { record: Box<StageRecord>, first: Option<Box<CheckRun>> },
+    Collecting {
+        agent: AgentRun,
+        after: AfterCollect,
+    },
+    Accepting {
+        record: Box<StageRecord>,
+    },
+    Checking {
+        record: Box<StageRecord>,
+        first: Option<Box<CheckRun>>,
+    },
     Judging,
-    Delivering { change: Option<ApprovedChange> },
+    /// The change is one the rules let through; none where only words leave the host.
+    Delivering {
+        change: Option<ApprovedChange>,
+    },
 }
 
 /// A run of an agent and how far its output was read.
@@ -252,7 +303,7 @@ impl Status {
     pub fn next(self) -> &'static [Status] {
         use Status::*;
         match self {
-            Queued => &[Running, Blocked, Cancelled],
+            Queued => &[Running, Blocked, Capped, Cancelled],
             Running => &[Queued, Parked, Blocked, NeedsReview, Capped, Completed, Failed, Cancelled],
             Parked => &[Queued, Cancelled],
             Blocked => &[Queued, Approved, Rejected, Cancelled],
@@ -330,6 +381,9 @@ impl Phase {
 }
 
 impl Task {
+    /// Refusals kept in the state.
+    pub const DENIALS_KEPT: usize = 100;
+
     pub fn new(spec: NewTask, at_ms: u64) -> Self {
         Task {
             spec,
@@ -344,8 +398,9 @@ impl Task {
             required: Vec::new(),
             required_names: Vec::new(),
             review: None,
+            decision: None,
             spent: Spent::default(),
-            incomplete: Vec::new(),
+            timed: BTreeSet::new(),
             denials: Vec::new(),
             last_words: None,
             transients: 0,
@@ -377,6 +432,25 @@ impl Task {
             | Phase::NeedsReview { .. }
             | Phase::Approved { .. }
             | Phase::Ended { .. } => None,
+        }
+    }
+
+    /// The sandbox at work: of an agent, or of a check.
+    pub fn live_run(&self) -> Option<RunKey> {
+        let Phase::Running(Running { at, doing, .. }) = &self.phase else { return None };
+        let check = |kind| Some(RunKey { task: self.id(), stage: at.stage, attempt: at.attempt, kind });
+        match doing {
+            Doing::Agent(agent) => Some(agent.run),
+            Doing::Baseline { first: None } => check(RunKind::Baseline),
+            Doing::Baseline { first: Some(_) } => check(RunKind::Recheck),
+            Doing::Checking { first: None, .. } => check(RunKind::Check),
+            Doing::Checking { first: Some(_), .. } => check(RunKind::Recheck),
+            Doing::Preparing
+            | Doing::Briefing
+            | Doing::Collecting { .. }
+            | Doing::Accepting { .. }
+            | Doing::Judging
+            | Doing::Delivering { .. } => None,
         }
     }
 

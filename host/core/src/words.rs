@@ -3,10 +3,11 @@
 use crate::{
     approval::Review,
     chat::{Button, Notice, NoticeKind, Part},
+    collect::LeftReason,
     facts::{CheckOutcome, Finding, Severity},
     intent,
-    policy::{Role, StagePlan},
-    task::{BlockedOn, Ending, Phase, Task},
+    policy::{Role, StagePlan, StageWork, Via},
+    task::{BlockedOn, Ending, Phase, StageRecord, Task},
     verdict::Verdict,
 };
 
@@ -50,7 +51,9 @@ pub fn review(task: &Task) -> Option<Notice> {
         Verdict::Review | Verdict::Pass => format!("#{} {} needs a look", task.id(), task.spec.title),
     };
     let mut parts = vec![Part::Heading(heading)];
-    parts.extend(review.ruling.reasons.iter().take(FINDINGS_SHOWN).map(|reason| Part::Item(reason.clone())));
+    items(&mut parts, review.ruling.reasons.iter().cloned());
+    left_behind(task, &mut parts);
+    denied(task, &mut parts);
     parts.push(Part::Field { label: "change".into(), value: review.digest.short() });
     let id = task.id();
     let buttons = vec![
@@ -64,18 +67,23 @@ pub fn review(task: &Task) -> Option<Notice> {
 /// The last word on a task.
 pub fn ended(task: &Task) -> Option<Notice> {
     let Phase::Ended { ending, reason } = &task.phase else { return None };
-    let mut parts = vec![
-        Part::Heading(format!("#{} {}: {}", task.id(), task.spec.title, task.status())),
-        Part::Text(reason.clone()),
-    ];
-    if let Some(words) = task.last_words.as_ref().filter(|words| !words.text.trim().is_empty()) {
-        parts.push(Part::Text(words.text.clone()));
+    let mut parts = vec![Part::Heading(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))];
+    let words = task.last_words.as_ref().map(|words| words.text.trim()).filter(|words| !words.is_empty());
+    match words {
+        Some(answer) if *ending == Ending::Completed && delivers(task, Via::Reply) => {
+            parts.push(Part::Text(answer.to_owned()));
+        }
+        Some(claim) => {
+            parts.push(Part::Text(reason.clone()));
+            parts.push(Part::Text(format!("The agent says: {claim}")));
+        }
+        None => parts.push(Part::Text(reason.clone())),
     }
-    if task.has_changes() {
-        parts.push(Part::Field { label: "branch".into(), value: task.spec.branch.clone() });
-    }
+    result(task, &mut parts);
     evidence(task, &mut parts);
     judged(task, &mut parts);
+    left_behind(task, &mut parts);
+    denied(task, &mut parts);
     parts.push(spent(task));
     match ending {
         Ending::Failed | Ending::Capped | Ending::Cancelled => parts.push(Part::Field {
@@ -105,21 +113,29 @@ pub fn status(task: &Task) -> Vec<Part> {
     if let Some(base) = &task.base {
         field("base", format!("{} at {}", base.branch, base.commit.short()));
     }
-    if task.has_changes() {
-        field("branch", task.spec.branch.clone());
-    }
+    result(task, &mut parts);
     for record in &task.records {
         let value = format!("{}, attempt {}, {} file(s) changed", record.persona, record.attempt, record.changed.len());
         parts.push(Part::Field { label: record.stage.clone(), value });
         for left in &record.left_behind {
-            parts.push(Part::Item(format!("left behind: {} ({:?}, {})", left.path, left.reason, left.count)));
+            parts.push(Part::Item(format!(
+                "left behind: {} ({}, {})",
+                left.path,
+                reason_left(&left.reason),
+                left.count
+            )));
         }
     }
     evidence(task, &mut parts);
     judged(task, &mut parts);
-    for denial in task.denials.iter().take(FINDINGS_SHOWN) {
-        parts.push(Part::Item(format!("denied: {} ({}). {}", denial.what, denial.rule, denial.remedy)));
-    }
+    items(
+        &mut parts,
+        task.denials.iter().map(|denial| {
+            let remedy =
+                if denial.remedy.is_empty() { String::new() } else { format!(". To allow it: {}", denial.remedy) };
+            format!("denied: {} ({}){remedy}", denial.what, denial.rule)
+        }),
+    );
     parts.push(spent(task));
     parts
 }
@@ -146,6 +162,21 @@ fn stages(task: &Task) -> String {
     task.spec.pipeline.stages.iter().enumerate().map(name).collect::<Vec<_>>().join(" → ")
 }
 
+/// Where the work is, and who let it through.
+fn result(task: &Task, parts: &mut Vec<Part>) {
+    let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
+    let completed = matches!(&task.phase, Phase::Ended { ending: Ending::Completed, .. });
+    match (&task.head, task.has_changes()) {
+        (Some(_), true) if completed && delivers(task, Via::Branch) => field("branch", task.spec.branch.clone()),
+        (Some(head), true) => field("work so far", format!("{}, not delivered", head.short())),
+        (Some(_) | None, _) => {}
+    }
+    if let Some(decision) = task.decision.as_ref().filter(|decision| decision.approved) {
+        let note = if decision.note.is_empty() { String::new() } else { format!(": {}", decision.note) };
+        field("approved by", format!("{}{note}", decision.by));
+    }
+}
+
 fn evidence(task: &Task, parts: &mut Vec<Part>) {
     for evidence in &task.evidence {
         let outcome = match evidence.outcome {
@@ -163,7 +194,59 @@ fn evidence(task: &Task, parts: &mut Vec<Part>) {
 fn judged(task: &Task, parts: &mut Vec<Part>) {
     if let Some(review) = &task.review {
         parts.push(Part::Field { label: "findings".into(), value: findings_line(review) });
-        parts.extend(review.findings.iter().take(FINDINGS_SHOWN).map(|finding| Part::Item(finding_line(finding))));
+        items(parts, review.findings.iter().map(finding_line));
+    }
+}
+
+/// A list, cut where it gets long, with the count of the rest.
+fn items(parts: &mut Vec<Part>, mut texts: impl Iterator<Item = String>) {
+    parts.extend(texts.by_ref().take(FINDINGS_SHOWN).map(Part::Item));
+    match texts.count() {
+        0 => {}
+        rest => parts.push(Part::Item(format!("and {rest} more"))),
+    }
+}
+
+/// What agents wrote and may not have.
+fn left_behind(task: &Task, parts: &mut Vec<Part>) {
+    let of = |record: &StageRecord| -> Vec<String> {
+        let line = |left: &crate::collect::LeftBehind| format!("{} by {}", left.path, record.persona);
+        record.left_behind.iter().map(line).collect()
+    };
+    let all: Vec<String> = task.records.iter().flat_map(of).collect();
+    if !all.is_empty() {
+        parts.push(Part::Field { label: "left behind".into(), value: first_few(&all) });
+    }
+}
+
+/// What agents were refused on the way.
+fn denied(task: &Task, parts: &mut Vec<Part>) {
+    let all: Vec<String> = task.denials.iter().map(|denial| denial.what.clone()).collect();
+    if !all.is_empty() {
+        parts.push(Part::Field { label: "denied".into(), value: first_few(&all) });
+    }
+}
+
+fn first_few(all: &[String]) -> String {
+    let shown = all.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if all.len() > 3 { format!("{shown} and {} more", all.len() - 3) } else { shown }
+}
+
+fn delivers(task: &Task, how: Via) -> bool {
+    task.spec.pipeline.stages.iter().any(|stage| stage.work == StageWork::Deliver { via: how })
+}
+
+/// Why a path was not taken, in words.
+fn reason_left(reason: &LeftReason) -> &'static str {
+    match reason {
+        LeftReason::NotGranted => "no grant covers it",
+        LeftReason::Pinned => "an earlier stage's file",
+        LeftReason::Protected => "protected",
+        LeftReason::GitLookalike => "named like a Git directory",
+        LeftReason::NotAFile => "neither a file nor a link",
+        LeftReason::Unreadable => "unreadable",
+        LeftReason::OverLimit => "over a limit",
+        LeftReason::BadName => "a name that cannot be kept",
     }
 }
 

@@ -282,7 +282,7 @@ pub struct HostPolicy {
     pub pipeline: String,
     /// Repository of `/task` without one.
     pub repository: Option<String>,
-    /// Waits and tries again this often after a transient failure, before the attempt counts as used.
+    /// Waits and tries again this often in a row after a transient failure, before the task waits for a person.
     pub transient_retries: u32,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     facts::CheckOutcome,
     id::{RunKey, RunKind},
     policy::{Expect, StageWork},
-    task::{Doing, Position, Running, StageRecord},
+    task::{Doing, Position, Resume, Running, StageRecord},
 };
 use std::collections::BTreeSet;
 
@@ -26,17 +26,33 @@ impl Turn<'_> {
     }
 
     pub(super) fn checked(&mut self, run: RunKey, check: &CheckRun) {
+        let Some(Running { at, doing, stopping }) = self.running().cloned() else { return };
         self.forget(run);
-        if let Some(error) = &check.sandbox_error {
-            self.check_error(error);
-            return;
-        }
-        match self.running().cloned() {
-            Some(Running { at, doing: Doing::Baseline { first }, .. }) => self.baseline_checked(at, first, check),
-            Some(Running { at, doing: Doing::Checking { record, first }, .. }) => {
-                self.stage_checked(at, record, first, check)
+        match (doing, stopping) {
+            (Doing::Checking { record, .. }, Some(ending)) => {
+                self.keep(*record);
+                self.end(ending, "cancelled");
             }
-            Some(_) | None => {}
+            (_, Some(ending)) => self.end(ending, "cancelled"),
+            (Doing::Baseline { first }, None) => match &check.sandbox_error {
+                Some(error) => self.check_error(at, error),
+                None => self.baseline_checked(at, first, check),
+            },
+            (Doing::Checking { record, first }, None) => match &check.sandbox_error {
+                // The work is not to blame, so it is what the next try goes on with.
+                Some(error) => self.check_error(Position { resume: Some(Resume::Check(record)), ..at }, error),
+                None => self.stage_checked(at, record, first, check),
+            },
+            (
+                Doing::Preparing
+                | Doing::Briefing
+                | Doing::Agent(_)
+                | Doing::Collecting { .. }
+                | Doing::Accepting { .. }
+                | Doing::Judging
+                | Doing::Delivering { .. },
+                None,
+            ) => {}
         }
     }
 
@@ -64,16 +80,12 @@ impl Turn<'_> {
             self.task.baseline = Some(check.clone());
             // The stage's own checks get names of their own.
             self.begin(Position { attempt: at.attempt + 1, ..at });
+        } else if judgement.outcome == CheckOutcome::CheckError {
+            self.check_error(at, &judgement.reason);
         } else {
-            // Mending it moves the base, so the next try looks for it anew.
-            self.task.base = None;
-            if judgement.outcome == CheckOutcome::CheckError {
-                self.check_error(&judgement.reason);
-            } else {
-                let remedy =
-                    format!("make the tests of the base branch pass, then `borg-host task retry {}`", self.task.id());
-                self.block(&format!("the tests are red before anything changed: {}", judgement.reason), &remedy);
-            }
+            let remedy =
+                format!("make the tests of the base branch pass, then `borg-host task retry {}`", self.task.id());
+            self.block(&format!("the tests are red before anything changed: {}", judgement.reason), &remedy);
         }
     }
 
@@ -118,7 +130,9 @@ impl Turn<'_> {
             let evidence = judgement.evidence(&record.stage);
             self.stage_done(*record, Some(evidence));
         } else if judgement.outcome == CheckOutcome::CheckError {
-            self.check_error(&judgement.reason);
+            // The baseline could be run, so the work may be to blame: the next try is a new run, and is told.
+            let why = format!("the host could not run the tests: {}\n\n{}", judgement.reason, check.tail());
+            self.check_error(Position { failure: Some(why), ..at }, &judgement.reason);
         } else {
             let why = format!("the host ran the tests: {}\n\n{}", judgement.reason, check.tail());
             self.attempt_failed(&why, Some(*record));
@@ -135,9 +149,10 @@ impl Turn<'_> {
         }
     }
 
-    fn check_error(&mut self, reason: &str) {
+    /// Neither red nor green: it uses up no attempt, and a person looks at the machinery.
+    fn check_error(&mut self, at: Position, reason: &str) {
         let remedy = format!("mend the test command or its image, then `borg-host task retry {}`", self.task.id());
-        self.block(&format!("the tests could not be run: {reason}"), &remedy);
+        self.block_at(at, &format!("the tests could not be run: {reason}"), &remedy);
     }
 
     fn expectation(&self, at: &Position) -> Option<Expect> {

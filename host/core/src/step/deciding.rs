@@ -4,10 +4,11 @@ use super::Turn;
 use crate::{
     approval::{ApprovedChange, DigestParts, Review, change_digest},
     collect::CommitId,
+    event::Kept,
     facts::Finding,
     id::Digest,
-    policy::{PersonId, Role},
-    task::{BlockedOn, Doing, Ending, Phase, Position, Running},
+    policy::{PersonId, Role, Via},
+    task::{BlockedOn, Decision, Doing, Ending, Phase, Position, Running},
     verdict::{self, RuleFailure, Verdict},
 };
 
@@ -15,10 +16,6 @@ impl Turn<'_> {
     pub(super) fn judged(&mut self, findings: &[Finding], failures: &[RuleFailure], incomplete: &[String]) {
         let Some(running) = self.running() else { return };
         let at = running.at.clone();
-        if running.stopping.is_some() {
-            self.end(Ending::Cancelled, "cancelled");
-            return;
-        }
         let (Some(base), Some(head)) = (self.task.base.as_ref(), self.task.head.clone()) else { return };
         let ruling = verdict::verdict(findings, failures, incomplete, self.policy.verdict);
         let digest = change_digest(DigestParts {
@@ -26,14 +23,14 @@ impl Turn<'_> {
             base: &base.commit,
             head: &head,
             findings,
-            evidence: &self.task.evidence,
+            evidence: &self.evidence(),
             policy: &self.task.spec.policy,
         });
         let review = Review { ruling, findings: findings.to_vec(), head, digest };
         match (review.ruling.verdict, ApprovedChange::by_rules(&review)) {
             (Verdict::Pass, Some(change)) => {
                 self.task.review = Some(review);
-                self.deliver(at, change, false);
+                self.deliver(following(&at), change, false);
             }
             (Verdict::Block, _) => {
                 self.task.review = Some(review.clone());
@@ -42,60 +39,93 @@ impl Turn<'_> {
                 let remedy = format!(
                     "`borg-host task reject {id}`, or an owner overrules it with `borg-host task approve {id}`"
                 );
-                self.task.phase = Phase::Blocked { at, on: BlockedOn::Verdict { review }, reason, remedy };
+                self.enter(Phase::Blocked { at, on: BlockedOn::Verdict { review }, reason, remedy });
                 self.tell_review();
             }
             (Verdict::Review | Verdict::Pass, _) => {
                 self.task.review = Some(review.clone());
-                self.task.phase = Phase::NeedsReview { at, review };
+                self.enter(Phase::NeedsReview { at, review });
                 self.tell_review();
             }
         }
     }
 
-    pub(super) fn approved(&mut self, by: &PersonId, digest: &Digest) {
-        let (at, review) = match &self.task.phase {
-            Phase::NeedsReview { at, review } | Phase::Blocked { at, on: BlockedOn::Verdict { review }, .. } => {
-                (at.clone(), review.clone())
-            }
-            Phase::Blocked { .. }
-            | Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => return,
-        };
-        let role = self.policy.role(by).unwrap_or(Role::Guest);
+    pub(super) fn approved(&mut self, by: &PersonId, digest: &Digest, note: &str) {
+        let Some((at, review)) = self.waiting() else { return };
+        let role = self.current.role(by).unwrap_or(Role::Guest);
         if let Ok(change) = ApprovedChange::by_person(&review, by, role, digest) {
-            self.deliver(at, change, true);
+            self.decided(by, digest, note, true);
+            self.deliver(following(&at), change, true);
         }
     }
 
-    pub(super) fn rejected(&mut self, note: &str) {
+    pub(super) fn rejected(&mut self, by: &PersonId, digest: &Digest, note: &str) {
+        let Some((_, review)) = self.waiting() else { return };
+        if review.digest == *digest {
+            self.decided(by, digest, note, false);
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            self.end(Ending::Rejected, &format!("rejected by {by}{note}"));
+        }
+    }
+
+    /// The review a person is asked about.
+    fn waiting(&self) -> Option<(Position, Review)> {
         match &self.task.phase {
-            Phase::NeedsReview { .. } | Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } => {
-                let reason = if note.is_empty() { "rejected".to_owned() } else { format!("rejected: {note}") };
-                self.end(Ending::Rejected, &reason);
+            Phase::NeedsReview { at, review } | Phase::Blocked { at, on: BlockedOn::Verdict { review }, .. } => {
+                Some((at.clone(), review.clone()))
             }
-            Phase::Blocked { .. }
+            Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Delivery { .. }, .. }
             | Phase::Queued { .. }
             | Phase::Running(_)
             | Phase::Parked { .. }
             | Phase::Approved { .. }
-            | Phase::Ended { .. } => {}
+            | Phase::Ended { .. } => None,
         }
     }
 
-    pub(super) fn delivered(&mut self, branch: &str, commit: &CommitId, pushed_to: Option<&str>) {
-        let place = pushed_to.map(|place| format!(" in {place}")).unwrap_or_default();
-        self.end(Ending::Completed, &format!("branch {branch} at {}{place}", commit.short()));
+    fn decided(&mut self, by: &PersonId, digest: &Digest, note: &str, approved: bool) {
+        self.task.decision = Some(Decision {
+            by: by.clone(),
+            at_ms: self.event.at_ms,
+            approved,
+            digest: *digest,
+            note: note.to_owned(),
+        });
+    }
+
+    pub(super) fn delivered(
+        &mut self,
+        branch: &str,
+        commit: &CommitId,
+        pushed_to: Option<&str>,
+        answer: Option<&Kept>,
+    ) {
+        // Where an answer was written out, it counts and not what was said about it.
+        if let Some(answer) = answer.filter(|answer| !answer.text.trim().is_empty()) {
+            self.task.last_words = Some(answer.clone());
+        }
+        let Some(at) = self.task.phase.position() else { return };
+        let reason = match self.via(at) {
+            Via::Branch => {
+                let place = pushed_to.map(|place| format!(" in {place}")).unwrap_or_default();
+                format!("branch {branch} at {}{place}", commit.short())
+            }
+            Via::Reply => "answered".to_owned(),
+            Via::None => "judged; the pipeline delivers nothing".to_owned(),
+        };
+        self.end(Ending::Completed, &reason);
     }
 
     pub(super) fn deliver_failed(&mut self, reason: &str, remedy: &str) {
+        let reason = format!("delivery failed: {reason}");
         let (at, change) = match &self.task.phase {
-            Phase::Approved { at, change } => (at.clone(), change.clone()),
-            Phase::Running(Running { at, doing: Doing::Delivering { change: Some(change) }, .. }) => {
+            Phase::Approved { at, change }
+            | Phase::Running(Running { at, doing: Doing::Delivering { change: Some(change) }, .. }) => {
                 (at.clone(), change.clone())
+            }
+            Phase::Running(Running { doing: Doing::Delivering { change: None }, .. }) => {
+                self.block(&reason, remedy);
+                return;
             }
             Phase::Running(_)
             | Phase::Queued { .. }
@@ -104,25 +134,22 @@ impl Turn<'_> {
             | Phase::NeedsReview { .. }
             | Phase::Ended { .. } => return,
         };
-        self.task.phase = Phase::Blocked {
-            at,
-            on: BlockedOn::Delivery { change },
-            reason: format!("delivery failed: {reason}"),
-            remedy: remedy.to_owned(),
-        };
+        self.enter(Phase::Blocked { at, on: BlockedOn::Delivery { change }, reason, remedy: remedy.to_owned() });
         self.tell_blocked();
     }
 
-    /// A person mended what was broken.
+    /// A person mended what was broken, perhaps in policy: the task goes on under the one in force.
     pub(super) fn unblock(&mut self) {
         match self.task.phase.clone() {
-            Phase::Blocked { at, on: BlockedOn::Repair, .. } => self.task.phase = Phase::Queued { at },
-            Phase::Blocked { at, on: BlockedOn::Delivery { change }, .. } => {
-                // `deliver` steps to the stage after the one it is given.
-                let before = Position { stage: at.stage.saturating_sub(1), ..at };
-                self.deliver(before, change, true);
+            Phase::Blocked { at, on: BlockedOn::Repair, .. } => {
+                self.task.spec.policy = self.current.digest;
+                self.enter(Phase::Queued { at });
             }
-            Phase::Parked { at, .. } => self.task.phase = Phase::Queued { at },
+            Phase::Blocked { at, on: BlockedOn::Delivery { change }, .. } => {
+                self.task.spec.policy = self.current.digest;
+                self.deliver(Position { attempt: at.attempt + 1, ..at }, change, true);
+            }
+            Phase::Parked { at, .. } => self.enter(Phase::Queued { at }),
             Phase::Blocked { on: BlockedOn::Verdict { .. }, .. }
             | Phase::Queued { .. }
             | Phase::Running(_)
@@ -131,4 +158,9 @@ impl Turn<'_> {
             | Phase::Ended { .. } => {}
         }
     }
+}
+
+/// Where a judged change goes: the stage after its judge.
+fn following(at: &Position) -> Position {
+    Position { stage: at.stage + 1, attempt: 1, ..Position::default() }
 }

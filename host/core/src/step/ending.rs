@@ -3,62 +3,49 @@
 use super::Turn;
 use crate::{
     effect::Order,
-    executor::EndCause,
-    id::{RunKey, RunKind},
-    task::{BlockedOn, Doing, Ending, Phase, Running},
+    task::{AfterCollect, BlockedOn, Doing, Ending, Phase, Position, Resume, Running},
     words,
 };
 
 impl Turn<'_> {
     pub(super) fn block(&mut self, reason: &str, remedy: &str) {
         let Some(at) = self.task.phase.position().cloned() else { return };
-        self.task.phase =
-            Phase::Blocked { at, on: BlockedOn::Repair, reason: reason.to_owned(), remedy: remedy.to_owned() };
+        self.block_at(at, reason, remedy);
+    }
+
+    pub(super) fn block_at(&mut self, at: Position, reason: &str, remedy: &str) {
+        self.task.transients = 0;
+        self.enter(Phase::Blocked { at, on: BlockedOn::Repair, reason: reason.to_owned(), remedy: remedy.to_owned() });
         self.tell_blocked();
     }
 
     pub(super) fn end(&mut self, ending: Ending, reason: &str) {
-        self.task.phase = Phase::Ended { ending, reason: reason.to_owned() };
+        self.enter(Phase::Ended { ending, reason: reason.to_owned() });
         let notice = words::ended(self.task);
         self.tell(notice);
     }
 
+    /// Ends the task for a person. What is at work in a sandbox is stopped first, and its work so far kept.
     pub(super) fn cancel(&mut self) {
         match self.task.phase.clone() {
-            Phase::Queued { .. } | Phase::Parked { .. } | Phase::Blocked { .. } | Phase::NeedsReview { .. } => {
+            Phase::Queued { at } | Phase::Parked { at, .. } | Phase::Blocked { at, .. } => {
+                if let Some(resume) = at.resume {
+                    self.keep(resume.record().clone());
+                }
                 self.end(Ending::Cancelled, "cancelled");
             }
+            Phase::NeedsReview { .. } => self.end(Ending::Cancelled, "cancelled"),
             Phase::Running(Running { at, doing, stopping }) => match doing {
-                Doing::Agent(agent) => {
-                    if stopping.is_none() {
-                        self.also(
-                            format!("{}-stop", agent.run),
-                            Order::Stop { run: agent.run, cause: EndCause::Cancelled },
-                        );
+                Doing::Agent(_) | Doing::Collecting { .. } | Doing::Baseline { .. } | Doing::Checking { .. } => {
+                    if stopping.is_none()
+                        && let Some(run) = self.task.live_run()
+                    {
+                        self.effects.push(super::stop(self.task.id(), run));
                     }
-                    self.task.phase =
-                        Phase::Running(Running { at, doing: Doing::Agent(agent), stopping: Some(Ending::Cancelled) });
+                    self.enter(Phase::Running(Running { at, doing, stopping: Some(Ending::Cancelled) }));
                 }
-                Doing::Collecting { .. } => {
-                    self.task.phase = Phase::Running(Running { at, doing, stopping: Some(Ending::Cancelled) });
-                }
-                Doing::Baseline { first } => self.cancel_check(
-                    at.stage,
-                    at.attempt,
-                    if first.is_some() { RunKind::Recheck } else { RunKind::Baseline },
-                ),
-                Doing::Checking { record, first } => {
-                    self.task.head = Some(record.commit.clone());
-                    self.task.records.push(*record);
-                    self.cancel_check(
-                        at.stage,
-                        at.attempt,
-                        if first.is_some() { RunKind::Recheck } else { RunKind::Check },
-                    );
-                }
-                Doing::Accepting { record, .. } => {
-                    self.task.head = Some(record.commit.clone());
-                    self.task.records.push(*record);
+                Doing::Accepting { record } => {
+                    self.keep(*record);
                     self.end(Ending::Cancelled, "cancelled");
                 }
                 Doing::Preparing | Doing::Briefing | Doing::Judging => self.end(Ending::Cancelled, "cancelled"),
@@ -69,9 +56,45 @@ impl Turn<'_> {
         }
     }
 
-    fn cancel_check(&mut self, stage: u32, attempt: u32, kind: RunKind) {
-        self.forget(RunKey { task: self.task.id(), stage, attempt, kind });
-        self.end(Ending::Cancelled, "cancelled");
+    /// A plugin failed a call that the task cannot do without.
+    pub(super) fn plugin_failed(&mut self, plugin: &str, reason: &str) {
+        let remedy = format!(
+            "`borg-host doctor` shows the plugins; mend {plugin}, then `borg-host task retry {}`",
+            self.task.id()
+        );
+        let reason = format!("plugin {plugin} failed: {reason}");
+        if let Some(run) = self.task.live_run() {
+            self.forget(run);
+        }
+        match self.running().cloned() {
+            Some(Running { at, doing: Doing::Accepting { record }, .. }) => {
+                self.block_at(Position { resume: Some(Resume::Accept(record)), ..at }, &reason, &remedy);
+            }
+            Some(Running { doing: Doing::Delivering { .. }, .. }) | None => self.deliver_failed(&reason, &remedy),
+            Some(running) => self.give_up(running, &reason, &remedy),
+        }
+    }
+
+    /// Something broke in the middle of a run: an end that was decided already stands, else a person looks.
+    pub(super) fn give_up(&mut self, running: Running, reason: &str, remedy: &str) {
+        match (running.stopping, running.doing) {
+            (Some(ending), _) => self.end(ending, &format!("cancelled; {reason}")),
+            (None, Doing::Collecting { after: AfterCollect::End { ending, reason: why }, .. }) => {
+                self.end(ending, &format!("{why}; {reason}"));
+            }
+            (
+                None,
+                Doing::Preparing
+                | Doing::Baseline { .. }
+                | Doing::Briefing
+                | Doing::Agent(_)
+                | Doing::Collecting { after: AfterCollect::Accept, .. }
+                | Doing::Accepting { .. }
+                | Doing::Checking { .. }
+                | Doing::Judging
+                | Doing::Delivering { .. },
+            ) => self.block(reason, remedy),
+        }
     }
 
     pub(super) fn tell_progress(&mut self, doing: &str) {

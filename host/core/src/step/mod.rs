@@ -14,9 +14,10 @@ use crate::{
     budget::Spent,
     effect::{Effect, EffectKey, Order},
     event::{Body, Event},
-    id::{Digest, TaskId},
+    executor::EndCause,
+    id::{Digest, RunKey, TaskId},
     policy::Policy,
-    task::{Doing, Phase, Position, Running, Task},
+    task::{Doing, Ending, Phase, Position, Running, Task},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -70,8 +71,8 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         Body::TaskCreated { task } => {
             state.tasks.entry(task.id).or_insert_with(|| Task::new((**task).clone(), event.at_ms));
         }
-        Body::HostStarted { .. }
-        | Body::PolicyLoaded { .. }
+        Body::HostStarted { .. } => effects.extend(state.tasks.values().filter_map(stop_again)),
+        Body::PolicyLoaded { .. }
         | Body::PolicyRefused { .. }
         | Body::PersonDenied { .. }
         | Body::Prepared { .. }
@@ -103,8 +104,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
     }
     if let Some(task) = event.task.and_then(|id| state.tasks.get_mut(&id)) {
         let policy = policies.of(task).clone();
-        let mut turn = Turn { task, event, policy: &policy, effects: &mut effects };
-        turn.apply();
+        Turn { task, event, policy: &policy, current: policies.current(), effects: &mut effects }.apply();
     }
     schedule(&mut state, event, policies, &mut effects);
     (state, effects)
@@ -124,7 +124,26 @@ pub fn next_deadline(state: &State) -> Option<(u64, TaskId)> {
     state.tasks.values().filter_map(parked).min()
 }
 
-/// Starts queued tasks, oldest first, while there are slots and their repositories are free.
+/// A run that was being stopped when the host died: whoever takes it up again must know.
+fn stop_again(task: &Task) -> Option<Effect> {
+    match &task.phase {
+        Phase::Running(Running { stopping: Some(_), .. }) => task.live_run().map(|run| stop(task.id(), run)),
+        Phase::Running(_)
+        | Phase::Queued { .. }
+        | Phase::Parked { .. }
+        | Phase::Blocked { .. }
+        | Phase::NeedsReview { .. }
+        | Phase::Approved { .. }
+        | Phase::Ended { .. } => None,
+    }
+}
+
+fn stop(task: TaskId, run: RunKey) -> Effect {
+    Effect { key: EffectKey(format!("{run}-stop")), task, order: Order::Stop { run, cause: EndCause::Cancelled } }
+}
+
+/// Starts queued tasks, oldest first, while there are slots and their repositories are free. A delivery that a person set off
+/// counts as one of them but never waits: it only takes the mirror's lock.
 fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
     let slots = policies.current().host.parallel as usize;
     while !state.paused && state.tasks.values().filter(|task| task.is_running()).count() < slots {
@@ -138,7 +157,7 @@ fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut
         let Some(id) = next.map(Task::id) else { break };
         let Some(task) = state.tasks.get_mut(&id) else { break };
         let policy = policies.of(task).clone();
-        Turn { task, event, policy: &policy, effects }.start();
+        Turn { task, event, policy: &policy, current: policies.current(), effects }.start();
     }
 }
 
@@ -146,32 +165,36 @@ fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut
 struct Turn<'a> {
     task: &'a mut Task,
     event: &'a Event,
+    /// What the task runs under.
     policy: &'a Policy,
+    /// What is in force: it says who people are, and what a retried task runs under.
+    current: &'a Policy,
     effects: &'a mut Vec<Effect>,
 }
 
 impl Turn<'_> {
     fn apply(&mut self) {
-        self.task.changed_ms = self.event.at_ms;
         match &self.event.body {
             Body::Metered { spent, .. } => self.task.spent = self.task.spent + *spent,
-            Body::Denied { denial, .. } => self.task.denials.push(denial.clone()),
+            Body::Denied { denial, .. } => self.denied(std::slice::from_ref(denial)),
             Body::RunStarted { run, executor_digest, .. } => self.run_started(run, *executor_digest),
             Body::Progressed { run, line, state, turns, .. } => self.progressed(run, *line, state, *turns),
             Body::RunEnded { run, end, outcome, wall_ms, start_error } => {
-                self.task.spent = self.task.spent + Spent { wall_ms: *wall_ms, ..Spent::default() };
+                if self.task.timed.insert(*run) {
+                    self.task.spent = self.task.spent + Spent { wall_ms: *wall_ms, ..Spent::default() };
+                }
                 if self.settles_current() {
-                    self.run_ended(*run, end, outcome, start_error.as_ref());
+                    self.run_ended(*run, (end, *wall_ms), outcome, start_error.as_ref());
                 }
             }
             Body::CancelRequested { .. } => self.cancel(),
             Body::Unblocked { .. } => self.unblock(),
             Body::DeadlinePassed => self.unpark(),
-            Body::Approved { by, digest, .. } => self.approved(by, digest),
-            Body::Rejected { note, .. } => self.rejected(note),
-            Body::Delivered { branch, commit, pushed_to } => {
+            Body::Approved { by, digest, note } => self.approved(by, digest, note),
+            Body::Rejected { by, digest, note } => self.rejected(by, digest, note),
+            Body::Delivered { branch, commit, pushed_to, answer } => {
                 if self.settles_current() {
-                    self.delivered(branch, commit, pushed_to.as_deref());
+                    self.delivered(branch, commit, pushed_to.as_deref(), answer.as_ref());
                 }
             }
             Body::DeliverFailed { reason, remedy } => {
@@ -196,7 +219,7 @@ impl Turn<'_> {
             }
             Body::BriefRefused { reason } => {
                 if self.settles_current() {
-                    self.end(crate::task::Ending::Failed, &format!("the persona refused: {reason}"));
+                    self.end(Ending::Failed, &format!("the persona refused: {reason}"));
                 }
             }
             Body::Collected { run, collected } => {
@@ -226,11 +249,7 @@ impl Turn<'_> {
             }
             Body::PluginFailed { plugin, reason } => {
                 if self.settles_current() {
-                    let remedy = format!(
-                        "`borg-host doctor` shows the plugins; mend {plugin}, then `borg-host task retry {}`",
-                        self.task.id()
-                    );
-                    self.block(&format!("plugin {plugin} failed: {reason}"), &remedy);
+                    self.plugin_failed(plugin, reason);
                 }
             }
             Body::HostStarted { .. }
@@ -265,20 +284,19 @@ impl Turn<'_> {
         EffectKey::new(self.task.id(), at.stage, at.attempt, kind, 0)
     }
 
+    /// The one place where a phase changes.
+    fn enter(&mut self, phase: Phase) {
+        let (from, to) = (self.task.status(), phase.status());
+        debug_assert!(from == to || from.next().contains(&to), "no transition leads from {from} to {to}");
+        self.task.changed_ms = self.event.at_ms;
+        self.task.phase = phase;
+    }
+
     /// Sets what the task does now and owes the effect for it.
     fn owe(&mut self, at: Position, doing: Doing, order: Order) {
         let key = self.key_for(&at, kind_of(&doing));
-        self.effects.push(Effect { key, task: self.task.id(), order });
-        let stopping = match &self.task.phase {
-            Phase::Running(running) => running.stopping,
-            Phase::Queued { .. }
-            | Phase::Parked { .. }
-            | Phase::Blocked { .. }
-            | Phase::NeedsReview { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => None,
-        };
-        self.task.phase = Phase::Running(Running { at, doing, stopping });
+        self.also(key.0, order);
+        self.enter(Phase::Running(Running { at, doing, stopping: None }));
     }
 
     /// Owes an effect that nothing waits for.

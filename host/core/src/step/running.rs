@@ -3,15 +3,15 @@
 use super::Turn;
 use crate::{
     collect::{Collected, CommitId},
-    effect::{CollectOrder, Order, RunOrder},
-    event::{Kept, StartFailure},
+    effect::{CollectOrder, InFile, Order, RunOrder},
+    event::{DenialNote, Kept, StartFailure},
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     grant::Grant,
     id::{Digest, RunKey, RunKind},
     persona::{Acceptance, Report},
     policy::StageWork,
     run::Limits,
-    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Running, StageRecord},
+    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Running, StageRecord, Task},
 };
 
 /// Longest wait the host accepts from a provider, in milliseconds: a day.
@@ -21,11 +21,8 @@ impl Turn<'_> {
     pub(super) fn briefed(&mut self, assignment: &Kept, grant: &Grant) {
         let Some(running) = self.running() else { return };
         let at = running.at.clone();
-        if running.stopping.is_some() {
-            self.end(Ending::Cancelled, "cancelled");
-            return;
-        }
-        self.task.denials.extend(grant.denials().iter().cloned());
+        self.task.last_words = None;
+        self.denied(grant.denials());
         let Some((persona, stage)) = self.persona_of(&at) else {
             self.block("the stage has no persona", "mend the pipeline, then retry");
             return;
@@ -112,26 +109,28 @@ impl Turn<'_> {
         }
     }
 
+    /// What follows the end of an agent's run; `end` comes with how long the run took, in milliseconds.
     pub(super) fn run_ended(
         &mut self,
         run: RunKey,
-        end: &RunEnd,
+        (end, wall_ms): (&RunEnd, u64),
         outcome: &Outcome,
         start_error: Option<&StartFailure>,
     ) {
-        let Some(running) = self.running() else { return };
-        let at = running.at.clone();
-        let stopping = running.stopping;
-        self.task.last_words = Some(Kept::new(outcome.message.clone()));
+        let Some(Running { at, stopping, .. }) = self.running().cloned() else { return };
+        if let (Some(ending), Some(failure)) = (stopping, start_error) {
+            self.forget(run);
+            self.end(ending, &format!("cancelled; the run had not started: {}", failure.reason));
+            return;
+        }
         if let Some(ending) = stopping {
-            let reason = if ending == Ending::Cancelled { "cancelled" } else { "stopped" };
-            self.collect(at, AfterCollect::End { ending, reason: reason.into() });
+            self.collect(at, AfterCollect::End { ending, reason: "cancelled".into() });
             return;
         }
         if let Some(failure) = start_error {
             self.forget(run);
             if failure.transient {
-                self.retry_later(at, &failure.reason, None);
+                self.retry_later(at, None, &failure.reason, &failure.remedy);
             } else {
                 self.block(&failure.reason, &failure.remedy);
             }
@@ -144,9 +143,9 @@ impl Turn<'_> {
             EndCause::Capped => self.collect(at, capped(outcome)),
             EndCause::Lost => {
                 self.forget(run);
-                self.retry_later(at, "the sandbox was lost", None);
+                self.retry_later(at, None, "the sandbox was lost", "`borg-host doctor` tests the sandbox");
             }
-            EndCause::TimedOut if self.task.spec.budget.reached(&self.task.spent).is_some() => {
+            EndCause::TimedOut if self.wall_was_the_budgets(&at, wall_ms) => {
                 self.collect(
                     at,
                     AfterCollect::End { ending: Ending::Capped, reason: "the budget for wall time is used up".into() },
@@ -158,7 +157,10 @@ impl Turn<'_> {
             EndCause::OutputCap => self.run_failed(run, at, "the run printed more than its output limit"),
             EndCause::DiskCap => self.run_failed(run, at, "the run wrote more than its disk limit"),
             EndCause::Exited | EndCause::KilledBySignal => match outcome.status {
-                OutcomeStatus::Completed => self.collect(at, AfterCollect::Accept),
+                OutcomeStatus::Completed => {
+                    self.task.last_words = Some(Kept::new(outcome.message.clone()));
+                    self.collect(at, AfterCollect::Accept);
+                }
                 OutcomeStatus::Capped => self.collect(at, capped(outcome)),
                 OutcomeStatus::Auth => {
                     self.forget(run);
@@ -174,35 +176,44 @@ impl Turn<'_> {
                 }
                 OutcomeStatus::Transient => {
                     self.forget(run);
-                    self.retry_later(at, &outcome.message, outcome.retry_after_ms);
+                    self.retry_later(
+                        at,
+                        outcome.retry_after_ms,
+                        &outcome.message,
+                        "look at the provider's status page",
+                    );
                 }
                 OutcomeStatus::Failed => self.run_failed(run, at, &outcome.message),
             },
         }
     }
 
-    /// Counts the attempt; the last one's work is kept on the branch.
+    /// True when a run of this length was ended by the task's budget and not by its executor's own limit.
+    fn wall_was_the_budgets(&self, at: &Position, wall_ms: u64) -> bool {
+        let (budget, spent) = (self.task.spec.budget, self.task.spent);
+        let left_before = budget.wall_ms.saturating_sub(spent.wall_ms.saturating_sub(wall_ms));
+        let own = self.persona_of(at).map(|(persona, _)| self.limits_of(&persona).wall_ms);
+        budget.reached(&spent).is_some() || own.is_some_and(|own| left_before < own)
+    }
+
+    /// Counts the attempt; the last one's work is kept.
     fn run_failed(&mut self, run: RunKey, at: Position, why: &str) {
-        let allowed = match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
-            Some(StageWork::Persona { attempts, .. }) => *attempts,
-            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => 1,
-        };
-        if at.used + 1 < allowed {
-            self.forget(run);
-            self.attempt_failed(why, None);
-        } else {
-            let stage = self.stage_name(at.stage);
-            let reason = format!("stage {stage} failed {allowed} of {allowed} attempts: {why}");
-            self.collect(at, AfterCollect::End { ending: Ending::Failed, reason });
+        match self.no_more_attempts(&at, why) {
+            Some((ending, reason)) => self.collect(at, AfterCollect::End { ending, reason }),
+            None => {
+                self.task.transients = 0;
+                self.forget(run);
+                self.attempt_failed(why, None);
+            }
         }
     }
 
-    /// Waits and tries again without using up an attempt, a few times.
-    fn retry_later(&mut self, at: Position, why: &str, wait_ms: Option<u64>) {
+    /// Waits and tries again without using up an attempt; a person is asked when that happens too often in a row.
+    fn retry_later(&mut self, at: Position, wait_ms: Option<u64>, why: &str, remedy: &str) {
         self.task.transients += 1;
         if self.task.transients > self.policy.host.transient_retries {
-            self.task.transients = 0;
-            self.attempt_failed(why, None);
+            let reason = format!("{why} ({} times in a row)", self.task.transients);
+            self.block(&reason, &format!("{remedy}; `borg-host task retry {}` tries again", self.task.id()));
             return;
         }
         let back_off = 1_000_u64 << self.task.transients.min(8);
@@ -210,8 +221,8 @@ impl Turn<'_> {
     }
 
     fn park(&mut self, at: Position, wait_ms: u64, reason: &str) {
-        let until_ms = self.event.at_ms + wait_ms.clamp(1, LONGEST_PARK_MS);
-        self.task.phase = Phase::Parked { at, until_ms, reason: reason.to_owned() };
+        let until_ms = self.event.at_ms.saturating_add(wait_ms.clamp(1, LONGEST_PARK_MS));
+        self.enter(Phase::Parked { at, until_ms, reason: reason.to_owned() });
         self.tell_parked(reason, until_ms);
     }
 
@@ -219,7 +230,7 @@ impl Turn<'_> {
         if let Phase::Parked { at, until_ms, .. } = &self.task.phase
             && *until_ms <= self.event.at_ms
         {
-            self.task.phase = Phase::Queued { at: at.clone() };
+            self.enter(Phase::Queued { at: at.clone() });
         }
     }
 
@@ -230,6 +241,7 @@ impl Turn<'_> {
         else {
             return;
         };
+        self.task.transients = 0;
         let order = Order::Collect(Box::new(CollectOrder {
             run: agent.run,
             repository: self.task.spec.repository.clone(),
@@ -251,55 +263,56 @@ impl Turn<'_> {
         };
         let Some((persona, stage)) = self.persona_of(&at) else { return };
         self.forget(run);
-        self.task.incomplete.extend(collected.incomplete.iter().map(|why| format!("{stage}: {why}")));
         let record = StageRecord {
             stage,
-            persona: persona.clone(),
+            persona,
             attempt: at.used + 1,
             commit: collected.commit.clone(),
             changed: collected.changed.clone(),
             write: agent.write.allow.clone(),
             protected: agent.write.pinned.clone(),
             left_behind: collected.left_behind.clone(),
+            incomplete: collected.incomplete.clone(),
             artefacts: collected.artefacts.clone(),
         };
-        let after = match stopping {
-            Some(ending) => AfterCollect::End { ending, reason: "cancelled".into() },
-            None => after,
-        };
-        match after {
-            AfterCollect::End { ending, reason } => {
-                self.keep_unfinished(record);
+        match (stopping, after) {
+            (Some(ending), _) => {
+                self.keep(record);
+                self.end(ending, "cancelled");
+            }
+            (None, AfterCollect::End { ending, reason }) => {
+                self.keep(record);
                 self.end(ending, &reason);
             }
-            AfterCollect::Accept => {
-                let report = Report {
-                    message: self.task.last_words.as_ref().map(|kept| kept.text.clone()).unwrap_or_default(),
-                    artefacts: Vec::new(),
-                    changed: collected.changed.clone(),
-                    left_behind: collected.left_behind.iter().map(|left| left.path.clone()).collect(),
-                };
-                let produced = collected
-                    .artefacts
-                    .iter()
-                    .map(|artefact| crate::effect::InFile { name: artefact.name.clone(), digest: artefact.digest });
-                let order = Order::Accept {
-                    persona,
-                    work: Box::new(self.work_now()),
-                    artefacts: self.artefacts(),
-                    report: Box::new(report),
-                    produced: produced.collect(),
-                };
-                self.owe(at, Doing::Accepting { agent, record: Box::new(record) }, order);
-            }
+            (None, AfterCollect::Accept) => self.ask_persona(at, Box::new(record)),
         }
     }
 
+    /// Asks the persona of a stage what it thinks of the work.
+    pub(super) fn ask_persona(&mut self, at: Position, record: Box<StageRecord>) {
+        let report = Report {
+            message: self.task.last_words.as_ref().map(|kept| kept.text.clone()).unwrap_or_default(),
+            artefacts: Vec::new(),
+            changed: record.changed.clone(),
+            left_behind: record.left_behind.iter().map(|left| left.path.clone()).collect(),
+        };
+        let produced =
+            record.artefacts.iter().map(|artefact| InFile { name: artefact.name.clone(), digest: artefact.digest });
+        let order = Order::Accept {
+            persona: record.persona.clone(),
+            work: Box::new(self.work(&at)),
+            artefacts: self.artefacts(),
+            report: Box::new(report),
+            produced: produced.collect(),
+        };
+        self.owe(at, Doing::Accepting { record }, order);
+    }
+
     pub(super) fn collect_failed(&mut self, run: RunKey, reason: &str) {
+        let Some(running) = self.running().cloned() else { return };
         self.forget(run);
-        self.task.incomplete.push(format!("collection failed: {reason}"));
         let remedy = format!("`borg-host doctor`, then `borg-host task retry {}`", self.task.id());
-        self.block(&format!("what the agent left could not be collected: {reason}"), &remedy);
+        self.give_up(running, &format!("what the agent left could not be collected: {reason}"), &remedy);
     }
 
     pub(super) fn accepted(&mut self, acceptance: &Acceptance) {
@@ -308,16 +321,19 @@ impl Turn<'_> {
             Acceptance::Accept => self.check_stage(at, record),
             Acceptance::Retry(why) => self.attempt_failed(why, Some(*record)),
             Acceptance::Fail(why) => {
-                self.keep_unfinished(*record);
+                self.keep(*record);
                 self.end(Ending::Failed, why);
             }
         }
     }
 
-    /// Work that was cut short stays on the branch, for people to see.
-    fn keep_unfinished(&mut self, record: StageRecord) {
-        self.task.head = Some(record.commit.clone());
-        self.task.records.push(record);
+    /// Notes refusals, each kind once: an agent may knock on the same door a thousand times.
+    pub(super) fn denied(&mut self, denials: &[DenialNote]) {
+        for denial in denials {
+            if self.task.denials.len() < Task::DENIALS_KEPT && !self.task.denials.contains(denial) {
+                self.task.denials.push(denial.clone());
+            }
+        }
     }
 
     pub(super) fn forget(&mut self, run: RunKey) {

@@ -9,7 +9,7 @@ use crate::{
     id::{RunKey, RunKind},
     persona::Work,
     policy::{StageWork, Via},
-    task::{Base, Doing, Ending, Phase, Position, StageRecord},
+    task::{Base, Doing, Ending, Phase, Position, Resume, StageRecord},
 };
 
 impl Turn<'_> {
@@ -18,39 +18,42 @@ impl Turn<'_> {
         let Phase::Queued { at } = &self.task.phase else { return };
         let mut at = at.clone();
         at.attempt += 1;
-        if self.task.base.is_some() {
-            self.begin(at);
+        let resume = at.resume.take();
+        if self.task.base.is_none() || (self.needs_check() && self.task.baseline.is_none()) {
+            let order = Order::Prepare {
+                repository: self.task.spec.repository.clone(),
+                needs_check: self.needs_check(),
+                executors: self.executors(),
+            };
+            self.owe(at, Doing::Preparing, order);
+            self.tell_progress("preparing");
             return;
         }
-        let order = Order::Prepare {
-            repository: self.task.spec.repository.clone(),
-            needs_check: self.needs_check(),
-            executors: self.executors(),
-        };
-        self.owe(at, Doing::Preparing, order);
-        self.tell_progress("preparing");
+        match resume {
+            Some(Resume::Accept(record)) => self.ask_persona(at, record),
+            Some(Resume::Check(record)) => self.check_stage(at, record),
+            None => self.begin(at),
+        }
     }
 
     pub(super) fn prepared(&mut self, branch: &str, commit: &CommitId, check: Option<&str>) {
+        let Some(running) = self.running() else { return };
+        let at = running.at.clone();
         self.task.base =
             Some(Base { branch: branch.to_owned(), commit: commit.clone(), check: check.map(str::to_owned) });
         self.task.head = Some(commit.clone());
-        let Some(running) = self.running() else { return };
-        let at = running.at.clone();
-        if running.stopping.is_some() {
-            self.end(Ending::Cancelled, "cancelled");
-        } else if !self.needs_check() {
+        if !self.needs_check() {
             self.begin(at);
         } else if let Some(order) = self.check_order(&at, RunKind::Baseline, commit, Vec::new()) {
             self.owe(at, Doing::Baseline { first: None }, order);
             self.tell_progress("running the tests of the base");
         } else {
             let repository = self.task.spec.repository.clone();
-            self.task.base = None;
-            self.block(
-                &format!("no test command is known for {repository}"),
-                &format!("add `check = \"make test\"` (or what runs its tests) to [repo.\"{repository}\"] in policies/repos.toml, or a `test` target to its Makefile"),
+            let remedy = format!(
+                "add `check = \"make test\"` (or what runs its tests) to [repo.\"{repository}\"] in policies/repos.toml, or a `test` target to its Makefile; then `borg-host task retry {}`",
+                self.task.id()
             );
+            self.block(&format!("no test command is known for {repository}"), &remedy);
         }
     }
 
@@ -80,7 +83,7 @@ impl Turn<'_> {
                     self.end(Ending::Failed, "there is nothing to judge");
                     return;
                 };
-                if !self.task.has_changes() {
+                if self.nothing_to_judge() {
                     self.end(Ending::Completed, "no changes");
                     return;
                 }
@@ -91,7 +94,7 @@ impl Turn<'_> {
                     rules,
                     commits: self.task.records.iter().map(stage_commit).collect(),
                     evidence: self.evidence(),
-                    incomplete: self.task.incomplete.clone(),
+                    incomplete: self.incomplete(),
                 }));
                 self.owe(at, Doing::Judging, order);
                 self.tell_progress("judging");
@@ -100,71 +103,108 @@ impl Turn<'_> {
                 // Reached only by way of a verdict; see `deliver`.
                 self.block(
                     "nothing judged this change",
-                    "put a stage with `rules` before the one with `via = \"branch\"`",
+                    "put a stage with `rules` before the one with `via = \"branch\"`, then start the task anew",
                 );
             }
-            StageWork::Deliver { via: Via::Reply | Via::None } => self.end(Ending::Completed, "answered"),
+            StageWork::Deliver { via: Via::Reply } => {
+                let Some(head) = self.task.head.clone() else {
+                    self.end(Ending::Failed, "there is nothing to answer with");
+                    return;
+                };
+                let order = self.deliver_order(&at, head);
+                self.owe(at, Doing::Delivering { change: None }, order);
+            }
+            StageWork::Deliver { via: Via::None } => self.end(Ending::Completed, "the pipeline delivers nothing"),
         }
     }
 
-    /// Delivers an approved change by the stage after `at`.
+    /// Delivers a change that may leave the host, by the stage at this position.
     pub(super) fn deliver(&mut self, at: Position, change: ApprovedChange, person: bool) {
-        let at = Position { stage: at.stage + 1, attempt: at.attempt + 1, used: 0, failure: None };
-        let via = match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
-            Some(StageWork::Deliver { via }) => *via,
-            Some(StageWork::Persona { .. } | StageWork::Judge { .. }) | None => Via::None,
-        };
-        let order = Order::Deliver {
-            via,
-            branch: self.task.spec.branch.clone(),
-            commit: change.head().clone(),
-            repository: self.task.spec.repository.clone(),
-        };
-        if via == Via::None {
-            self.end(Ending::Completed, "judged; the pipeline delivers nothing");
-        } else if person {
+        let order = self.deliver_order(&at, change.head().clone());
+        if person {
             let key = self.key_for(&at, "deliver");
             self.also(key.0, order);
-            self.task.phase = Phase::Approved { at, change };
+            self.enter(Phase::Approved { at, change });
         } else {
             self.owe(at, Doing::Delivering { change: Some(change) }, order);
+        }
+    }
+
+    fn deliver_order(&self, at: &Position, commit: CommitId) -> Order {
+        let via = self.via(at);
+        let answer = match via {
+            Via::Reply => self.artefacts().pop(),
+            Via::Branch | Via::None => None,
+        };
+        Order::Deliver {
+            via,
+            answer,
+            branch: self.task.spec.branch.clone(),
+            commit,
+            repository: self.task.spec.repository.clone(),
+        }
+    }
+
+    /// How the stage at this position delivers; a pipeline that ends with its judge delivers nothing.
+    pub(super) fn via(&self, at: &Position) -> Via {
+        match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Deliver { via }) => *via,
+            Some(StageWork::Persona { .. } | StageWork::Judge { .. }) | None => Via::None,
         }
     }
 
     /// A stage is done: its commit is the new head.
     pub(super) fn stage_done(&mut self, record: StageRecord, evidence: Option<TestEvidence>) {
         let Some(running) = self.running() else { return };
-        let next = Position { stage: running.at.stage + 1, attempt: 1, used: 0, failure: None };
-        self.task.head = Some(record.commit.clone());
-        self.task.records.push(record);
+        let next = Position { stage: running.at.stage + 1, attempt: 1, ..Position::default() };
+        self.keep(record);
         self.task.evidence.extend(evidence);
-        self.task.transients = 0;
         self.begin(next);
     }
 
-    /// An attempt was not good enough: another one, or the end.
+    /// An attempt was not good enough: another one, or the end. `left` is what it left behind, where that was collected.
     pub(super) fn attempt_failed(&mut self, why: &str, left: Option<StageRecord>) {
         let Some(running) = self.running() else { return };
-        let used = running.at.used + 1;
-        let at =
-            Position { used, attempt: running.at.attempt + 1, failure: Some(why.to_owned()), ..running.at.clone() };
+        let at = running.at.clone();
+        if let Some((ending, reason)) = self.no_more_attempts(&at, why) {
+            if let Some(record) = left {
+                self.keep(record);
+            }
+            self.end(ending, &reason);
+            return;
+        }
+        self.begin(Position {
+            used: at.used + 1,
+            attempt: at.attempt + 1,
+            failure: Some(why.to_owned()),
+            resume: None,
+            ..at
+        });
+    }
+
+    /// How the task ends when this attempt failed; none while the stage may try again.
+    pub(super) fn no_more_attempts(&self, at: &Position, why: &str) -> Option<(Ending, String)> {
         let allowed = match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
             Some(StageWork::Persona { attempts, .. }) => *attempts,
             Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => 1,
         };
-        if used < allowed {
-            self.begin(at);
-            return;
+        let (stage, used) = (self.stage_name(at.stage), at.used + 1);
+        if used >= allowed {
+            return Some((Ending::Failed, format!("stage {stage} failed {used} of {allowed} attempts: {why}")));
         }
-        if let Some(record) = left {
-            self.task.head = Some(record.commit.clone());
-            self.task.records.push(record);
-        }
-        let stage = self.stage_name(at.stage);
-        self.end(Ending::Failed, &format!("stage {stage} failed {used} of {allowed} attempts: {why}"));
+        let cap = self.task.spec.budget.reached(&self.task.spent)?;
+        let reason =
+            format!("the budget for {cap} is used up; stage {stage} failed {used} of {allowed} attempts: {why}");
+        Some((Ending::Capped, reason))
     }
 
-    fn work(&self, at: &Position) -> Work {
+    /// The record of an accepted stage, or of work that was cut short: it stays, for people to see.
+    pub(super) fn keep(&mut self, record: StageRecord) {
+        self.task.head = Some(record.commit.clone());
+        self.task.records.push(record);
+    }
+
+    pub(super) fn work(&self, at: &Position) -> Work {
         let stage = self.task.spec.pipeline.stages.get(at.stage as usize);
         let (produces, check) = match stage.map(|stage| &stage.work) {
             Some(StageWork::Persona { produces, check, .. }) => (produces.clone(), *check),
@@ -179,11 +219,6 @@ impl Turn<'_> {
             check: check.map(|expect| expect.as_str().to_owned()),
             produces,
         }
-    }
-
-    pub(super) fn work_now(&self) -> Work {
-        let at = self.running().map(|running| running.at.clone()).unwrap_or_default();
-        self.work(&at)
     }
 
     pub(super) fn stage_name(&self, stage: u32) -> String {
@@ -220,8 +255,22 @@ impl Turn<'_> {
         })))
     }
 
+    /// True when the base came out as it went in, and nobody tried otherwise.
+    fn nothing_to_judge(&self) -> bool {
+        let untouched = |record: &StageRecord| record.left_behind.is_empty() && record.incomplete.is_empty();
+        !self.task.has_changes() && self.task.records.iter().all(untouched)
+    }
+
+    /// Why the facts of the change are not whole.
+    fn incomplete(&self) -> Vec<String> {
+        let of = |record: &StageRecord| -> Vec<String> {
+            record.incomplete.iter().map(|why| format!("{}: {why}", record.stage)).collect()
+        };
+        self.task.records.iter().flat_map(of).collect()
+    }
+
     /// Evidence in the order it came to be, the baseline first.
-    fn evidence(&self) -> Vec<TestEvidence> {
+    pub(super) fn evidence(&self) -> Vec<TestEvidence> {
         let baseline = self.task.baseline.iter().map(|run| TestEvidence {
             stage: "baseline".into(),
             outcome: CheckOutcome::Green,

@@ -1,4 +1,4 @@
-//! Delivery of an approved change.
+//! Delivery: of an approved change, or of an answer.
 
 use super::{Doers, chain};
 use crate::{
@@ -7,18 +7,27 @@ use crate::{
 };
 use borg_core::{
     collect::CommitId,
-    event::Body,
-    policy::{Policy, Via},
+    effect::InFile,
+    event::{Body, Kept},
+    policy::Policy,
 };
 
 impl Doers {
-    pub(super) async fn deliver(&self, via: Via, branch: &str, commit: &CommitId, repository: &str, policy: &Policy) -> Body {
-        match via {
-            Via::Branch => {}
-            Via::Reply | Via::None => {
-                return Body::Delivered { branch: branch.to_owned(), commit: commit.clone(), pushed_to: None };
+    /// Only words leave the host: the answer, where one was written to a file.
+    pub(super) async fn reply(&self, commit: CommitId, answer: Option<InFile>) -> Body {
+        match self.handoffs(answer.as_slice()).await {
+            Ok(mut texts) => {
+                let answer = texts.pop().map(|answer| Kept::new(answer.text));
+                Body::Delivered { branch: String::new(), commit, pushed_to: None, answer }
             }
+            Err(error) => Body::DeliverFailed {
+                reason: format!("the answer cannot be read: {}", chain(&error)),
+                remedy: "`borg-host doctor`, then `borg-host task retry N`".to_owned(),
+            },
         }
+    }
+
+    pub(super) async fn deliver(&self, branch: &str, commit: &CommitId, repository: &str, policy: &Policy) -> Body {
         let failed = |reason: String, remedy: &str| Body::DeliverFailed { reason, remedy: remedy.to_owned() };
         let Some(repo) = policy.repos.get(repository) else {
             return failed(format!("{repository} is no longer in policy"), "add it again, then retry");
@@ -32,7 +41,7 @@ impl Doers {
         let _lock = self.locks.lock(repository).await;
         match branch::deliver(self.workspace.git(), &delivery).await {
             Ok(Delivered::Pushed | Delivered::AlreadyThere) => {
-                Body::Delivered { branch: branch.to_owned(), commit: commit.clone(), pushed_to: Some(place) }
+                Body::Delivered { branch: branch.to_owned(), commit: commit.clone(), pushed_to: Some(place), answer: None }
             }
             Err(error) => failed(chain(&error), "`borg-host task retry N` tries the delivery again"),
         }

@@ -8,6 +8,8 @@ mod judge;
 mod prepare;
 mod run;
 
+pub use prepare::has_test_target;
+
 use super::Handle;
 use crate::{
     agents,
@@ -23,7 +25,7 @@ use borg_core::{
     executor::EndCause,
     id::{RunKey, TaskId},
     persona::Handoff,
-    policy::Policy,
+    policy::{Policy, Via},
     task::Task,
 };
 use borg_gateway::{Door, Gateway};
@@ -112,9 +114,10 @@ impl Doers {
             }
             Order::Check(order) => self.check(*order, &policy).await,
             Order::Judge(order) => self.judge(*order, &policy).await,
-            Order::Deliver { via, branch, commit, repository } => {
-                self.deliver(via, &branch, &commit, &repository, &policy).await
+            Order::Deliver { via: Via::Branch, branch, commit, repository, answer: _ } => {
+                self.deliver(&branch, &commit, &repository, &policy).await
             }
+            Order::Deliver { via: Via::Reply | Via::None, commit, answer, .. } => self.reply(commit, answer).await,
             Order::Forget { run } => {
                 self.forget(run).await;
                 Body::Forgotten { run }
