@@ -151,8 +151,8 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
         return;
     }
     let always = |test: &Test| test.assertions.iter().filter(|assertion| assertion.always).count();
-    if always(pair.head) > always(pair.base) {
-        if let Some(empty) = pair.head.assertions.iter().rev().find(|assertion| assertion.always) {
+    if always(pair.head) > always(pair.base)
+        && let Some(empty) = pair.head.assertions.iter().rev().find(|assertion| assertion.always) {
             let kept = base.iter().all(|old| pair.head.live().any(|new| new.key == old.key));
             if !kept {
                 let message = format!(
@@ -170,7 +170,6 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
                 return;
             }
         }
-    }
     let mut head: Vec<&Assertion> = pair.head.live().filter(|assertion| is_real(pair, assertion)).collect();
     if head.is_empty() {
         let dead = pair.head.assertions.iter().any(|assertion| assertion.dead);
@@ -340,11 +339,10 @@ fn wider(old: &Assertion, new: &Assertion) -> String {
 
 /// Whether a moved limit lets more pass; none when the assertion has no limit.
 fn limit_moved(old: &Assertion, new: &Assertion) -> Option<bool> {
-    if let (Some(before), Some(after)) = (old.tolerance, new.tolerance) {
-        if before != after {
+    if let (Some(before), Some(after)) = (old.tolerance, new.tolerance)
+        && before != after {
             return Some(after > before);
         }
-    }
     let sign = [" <= ", " >= ", " < ", " > "].into_iter().find(|sign| old.key.contains(sign))?;
     let number =
         |assertion: &Assertion| assertion.literals.last().and_then(|text| text.replace('_', "").parse::<f64>().ok());

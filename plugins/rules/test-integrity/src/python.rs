@@ -158,8 +158,8 @@ pub fn fill(inventory: &mut Inventory<'_>) {
             }
             _ => {
                 let condition = (line.indent > 0).then(|| enclosing_if(tokens, &lines, at)).flatten();
-                if scopes.is_empty() && (line.indent == 0 || condition.is_some()) {
-                    if let Some(mut exit) = exit(tokens, line).filter(|exit| exit.text != "return") {
+                if scopes.is_empty() && (line.indent == 0 || condition.is_some())
+                    && let Some(mut exit) = exit(tokens, line).filter(|exit| exit.text != "return") {
                         exit.guard = condition.map_or(Guard::None, |(from, to)| guard(tokens, from, to));
                         module_marks.push(Mark {
                             kind: MarkKind::Skip,
@@ -168,7 +168,6 @@ pub fn fill(inventory: &mut Inventory<'_>) {
                             line: exit.line,
                         });
                     }
-                }
             }
         }
         decorators.clear();
@@ -406,13 +405,12 @@ fn swallowing_handler(tokens: &Tokens<'_>, lines: &[Line], indent: u32) -> bool 
 fn statement(tokens: &Tokens<'_>, line: Line) -> Vec<Assertion> {
     let mut from = line.from;
     // `if x: assert y` and `else: assert y` on one line.
-    if matches!(tokens.text(from), "if" | "else" | "elif" | "for" | "try" | "with") {
-        if let Some(colon) =
+    if matches!(tokens.text(from), "if" | "else" | "elif" | "for" | "try" | "with")
+        && let Some(colon) =
             find(tokens, from, line.to, &[":"]).filter(|colon| colon + 1 < line.to && !tokens.is(line.from, "with"))
         {
             from = colon + 1;
         }
-    }
     let mut found = Vec::new();
     for (from, to) in split_statements(tokens, from, line.to) {
         found.extend(simple(tokens, from, to));
