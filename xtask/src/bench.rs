@@ -10,7 +10,7 @@ const END: &str = "<!-- bench:end -->";
 
 pub fn run() -> Result<()> {
     let built = build::all()?;
-    let mut benches = built.cargo();
+    let mut benches = sh::cargo();
     benches.args(["run", "--release", "--package", "borg-tests", "--bin", "bench"]);
     benches.env("BORG_HOST_BIN", &built.host).env("BORG_PLUGINS", &built.plugins);
     let table = sh::output(&mut benches)?;

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 const WASM: &str = "wasm32-wasip2";
@@ -19,20 +18,6 @@ pub struct Built {
     pub host: PathBuf,
     pub plugins: PathBuf,
     pub examples: PathBuf,
-    init_sha256: String,
-}
-
-impl Built {
-    /// A cargo call that compiles `borg-host` as it was built here: with another digest it would be compiled again.
-    pub fn cargo(&self) -> Command {
-        with_digest(&self.init_sha256)
-    }
-}
-
-fn with_digest(init_sha256: &str) -> Command {
-    let mut cargo = sh::cargo();
-    cargo.env("BORG_INIT_SHA256", init_sha256);
-    cargo
 }
 
 /// A plugin's crate, as its `plugin.toml` and `Cargo.toml` tell it.
@@ -50,11 +35,17 @@ pub fn all() -> Result<Built> {
     let examples = sh::target().join("plugins-examples");
     guests(&plugins, &examples)?;
     let init = init()?;
-    let init_sha256 = hex(&Sha256::digest(fs::read(&init)?));
-    sh::run(with_digest(&init_sha256).args(["build", "--package", "borg-host"]))?;
     let debug = sh::target().join("debug");
+    fs::create_dir_all(&debug)?;
     replace(&init, &debug.join("borg-init"))?;
-    Ok(Built { host: debug.join("borg-host"), plugins, examples, init_sha256 })
+    // Read by the host's build script; written only when it changes, or the host would be compiled each time.
+    let digest = hex(&Sha256::digest(fs::read(&init)?));
+    let file = debug.join("borg-init.sha256");
+    if fs::read_to_string(&file).ok().as_deref() != Some(&digest) {
+        fs::write(&file, &digest)?;
+    }
+    sh::run(sh::cargo().args(["build", "--package", "borg-host"]))?;
+    Ok(Built { host: debug.join("borg-host"), plugins, examples })
 }
 
 /// The targets that something is built for: the machine itself, plugins, `borg-init`.

@@ -18,7 +18,7 @@ use std::{
 pub fn run(require_all: bool) -> Result<()> {
     sh::run(sh::cargo().args(["fmt", "--all", "--check"]))?;
     let built = build::all()?;
-    sh::run(built.cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    sh::run(sh::cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
 
     let mut missing = Vec::new();
     match demo::engine() {
@@ -33,7 +33,7 @@ pub fn run(require_all: bool) -> Result<()> {
 
     let skipped = sh::target().join("skipped-tests.txt");
     fs::write(&skipped, "")?;
-    let mut tests = suite(&built);
+    let mut tests = suite();
     tests
         .env("BORG_HOST_BIN", &built.host)
         .env("BORG_PLUGINS", &built.plugins)
@@ -46,14 +46,14 @@ pub fn run(require_all: bool) -> Result<()> {
         tests.env("BORG_TEST_REQUIRE_ALL", "1");
     }
     let result =
-        sh::run(&mut tests).and_then(|()| sh::run(built.cargo().args(["test", "--workspace", "--doc", "--quiet"])));
+        sh::run(&mut tests).and_then(|()| sh::run(sh::cargo().args(["test", "--workspace", "--doc", "--quiet"])));
     tell_skipped(&fs::read_to_string(&skipped)?, &missing);
     result
 }
 
 /// All tests but those in docs, which nextest does not run.
-fn suite(built: &Built) -> Command {
-    let mut tests = built.cargo();
+fn suite() -> Command {
+    let mut tests = sh::cargo();
     if sh::succeeds(sh::cargo().args(["nextest", "--version"])) {
         tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
     } else {
