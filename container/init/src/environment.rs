@@ -65,7 +65,9 @@ pub fn build(image: impl Iterator<Item = (String, String)>, job: &Job) -> Result
     set("HOME", HOME);
     set("TMPDIR", "/tmp");
     set("PWD", &job.cwd);
-    if job.agent_first && let Some((_, path)) = environment.iter_mut().find(|(name, _)| name == "PATH") {
+    if job.agent_first
+        && let Some((_, path)) = environment.iter_mut().find(|(name, _)| name == "PATH")
+    {
         path.insert_str(0, &format!("{AGENT}/bin:"));
     }
     Ok(environment)

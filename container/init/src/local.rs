@@ -21,17 +21,20 @@ use nix::{
     errno::Errno,
     fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sched::CloneFlags,
+    sched::{CloneFlags, unshare},
     sys::{prctl, signal::Signal},
     unistd::{
-        ForkResult, Gid, Uid, fork, getegid, geteuid, getppid, pipe2, setgroups, sethostname, setresgid, setresuid,
+        ForkResult, Gid, Pid, Uid, fork, getegid, geteuid, getppid, pipe2, setgroups, sethostname, setresgid, setresuid,
     },
 };
 use std::{
     fs::File,
     io::{Read, Write},
+    net::TcpListener,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     path::Path,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -70,27 +73,62 @@ fn outer(file: &Path, parent: Option<u32>) -> Result<i32, Error> {
     loopback_up()?;
     let listener = job.bridge.as_ref().map(bridge::listen).transpose()?;
     let grace = Duration::from_millis(job.grace_ms) + LATER;
+    let bridge = job.bridge.clone();
+    let Inner { process, ready, listener } = start_inner(job, layout, listener, missing)?;
 
-    let (ready, tell) = pipe2(OFlag::O_CLOEXEC).map_err(Error::sys("make a pipe"))?;
-    // SAFETY: this process has one thread; the bridge starts below.
-    let inner = match unsafe { fork() }.map_err(Error::sys("fork"))? {
-        ForkResult::Child => {
-            drop((ready, listener));
-            std::process::exit(inner(job, &layout, tell, missing))
-        }
-        ForkResult::Parent { child } => child,
-    };
-    drop(tell);
     let mut answer = Vec::new();
     File::from(ready).read_to_end(&mut answer).map_err(Error::io("wait for the mounts"))?;
     // Without an answer the inner process has told why and is about to end.
     if !answer.is_empty() {
         give_up_privileges(user, group)?;
-        if let Some((listener, bridge)) = listener.zip(job.bridge) {
+        if let Some((listener, bridge)) = listener.zip(bridge) {
             bridge::serve(listener, bridge)?;
         }
     }
-    Ok(reap::until_end(Main::Process(inner), grace)?.code())
+    Ok(reap::until_end(Main::Process(process), grace)?.code())
+}
+
+/// What the outer process has of the inner one.
+struct Inner {
+    process: Pid,
+    /// One byte arrives when the mounts are made; just the end when they could not be.
+    ready: OwnedFd,
+    /// Handed back: it is the outer process that serves it.
+    listener: Option<TcpListener>,
+}
+
+/// Makes the process namespace and its first process, from a thread that stays: whoever has made one can start no more threads itself, since
+/// they would be in two of them, and the inner process dies with the thread that made it.
+fn start_inner(job: Job, layout: Layout, listener: Option<TcpListener>, missing: Vec<String>) -> Result<Inner, Error> {
+    let (send, started) = mpsc::sync_channel(1);
+    let maker = move || {
+        let inner = fork_inner(job, &layout, listener, missing).and_then(|inner| {
+            // Here first: the user changes for all threads at once, capabilities thread by thread. And the death signal reaches the inner
+            // process only from a thread of the same user.
+            give_up_privileges(layout.user(), layout.group())?;
+            Ok(inner)
+        });
+        // The other side waits for just this.
+        let _ = send.send(inner);
+        loop {
+            thread::park();
+        }
+    };
+    thread::Builder::new().name("maker".into()).spawn(maker).map_err(Error::io("start a thread"))?;
+    started.recv().expect("the maker sends before it parks")
+}
+
+fn fork_inner(job: Job, layout: &Layout, listener: Option<TcpListener>, missing: Vec<String>) -> Result<Inner, Error> {
+    unshare(CloneFlags::CLONE_NEWPID).map_err(Error::sys("make a process namespace"))?;
+    let (ready, tell) = pipe2(OFlag::O_CLOEXEC).map_err(Error::sys("make a pipe"))?;
+    // SAFETY: the only other thread waits on a channel and holds no lock that the child needs; C libraries keep theirs usable across a fork.
+    match unsafe { fork() }.map_err(Error::sys("fork"))? {
+        ForkResult::Child => {
+            drop((ready, listener));
+            std::process::exit(inner(job, layout, tell, missing))
+        }
+        ForkResult::Parent { child } => Ok(Inner { process: child, ready, listener }),
+    }
 }
 
 /// The user and group the process gets: never root.
@@ -110,9 +148,9 @@ fn agent_user(local: &Local) -> Result<(Uid, Gid), Error> {
     Ok((user, group))
 }
 
-/// Enters namespaces of its own. Mounts, processes and network are required; the others are said to be missing where they are.
+/// Enters namespaces of its own, all but that of processes. Mounts and network are required; the others are said to be missing where they are.
 fn separate(missing: &mut Vec<String>) -> Result<(), Error> {
-    let required = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNET;
+    let required = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
     match namespace::enter(required | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS) {
         Ok(()) => sethostname("borg").map_err(Error::sys("set the host name inside")),
         Err(why) => {
