@@ -5,7 +5,11 @@ mod place;
 use borg_confine::{Network, Profile, Tcp, doors::Tried};
 use borg_init::EXIT_REFUSED;
 use place::program;
-use std::{fs, process::Output};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    process::Output,
+};
 
 fn helper(profile: &Profile, command: &[&str]) -> Output {
     let top = tempfile::tempdir().expect("tempdir");
@@ -44,6 +48,32 @@ fn a_helper_does_its_work_and_nothing_else() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(!elsewhere.path().join("file").exists());
+}
+
+/// The host's death is the helper's, also after it has become another program.
+#[test]
+fn a_helper_dies_with_its_parent() {
+    let top = tempfile::tempdir().expect("tempdir");
+    let file = top.path().join("profile.json");
+    fs::write(&file, serde_json::to_vec(&git_like(&[])).expect("JSON")).expect("the profile");
+    let mut parent = program("/bin/sh")
+        .args([
+            "-c",
+            "\"$0\" helper --profile \"$1\" -- sh -c 'echo ready; exec sleep 1000'; exit 1",
+            env!("CARGO_BIN_EXE_borg-init"),
+        ])
+        .arg(&file)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut output = BufReader::new(parent.stdout.take().expect("piped"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n");
+    parent.kill().expect("killed");
+    parent.wait().expect("waited");
+    // The end comes when the helper, which holds the other side, is gone.
+    assert_eq!(output.read_to_string(&mut line).expect("the end"), 0);
 }
 
 /// The real program this is for.

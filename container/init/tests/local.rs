@@ -2,6 +2,7 @@
 
 mod place;
 
+use borg_confine::Profile;
 use borg_init::{AGENT_UID, EXIT_REFUSED, Job, Line, Local, Mount, Record};
 use nix::unistd::geteuid;
 use place::{Host, Place, program, shell};
@@ -158,4 +159,31 @@ fn a_foreign_parent_is_refused() {
         .expect("ran");
     assert_eq!(output.status.code(), Some(EXIT_REFUSED));
     assert!(String::from_utf8_lossy(&output.stdout).contains("the host that started this sandbox is gone"));
+}
+
+/// Inside a helper's filter there are no namespaces, as on a kernel that gives none: that is a refusal with the remedy, and nothing runs.
+#[test]
+fn without_namespaces_it_is_refused() {
+    let host = Host::new(Place::Local);
+    let mut job = shell("echo ran > /workspace/ran");
+    job.local = Some(Local {
+        mounts: vec![Mount { host: host.workspace.clone(), inside: "/workspace".into(), writable: true }],
+        user: None,
+    });
+    let (file, profile) = (host.path("in/job"), host.path("in/profile"));
+    fs::write(&file, serde_json::to_vec(&job).expect("JSON")).expect("the job");
+    let all = Profile { read_exec: vec!["/".into()], write: vec!["/".into()], ..Profile::default() };
+    fs::write(&profile, serde_json::to_vec(&all).expect("JSON")).expect("the profile");
+    let init = env!("CARGO_BIN_EXE_borg-init");
+    let output = program(init)
+        .args(["helper", "--profile"])
+        .arg(&profile)
+        .args(["--", init, "local", "--job"])
+        .arg(&file)
+        .output()
+        .expect("ran");
+    assert_eq!(output.status.code(), Some(EXIT_REFUSED));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("namespace") && text.contains("kernel.unprivileged_userns_clone"), "{text}");
+    assert!(!host.workspace.join("ran").exists());
 }

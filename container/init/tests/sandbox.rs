@@ -2,7 +2,7 @@
 
 mod place;
 
-use borg_confine::doors::Tried;
+use borg_confine::{Rlimits, doors::Tried};
 use borg_init::{Bridge, EXIT_REFUSED, HomeFile, Job, LINE_MAX, Record, Stream};
 use nix::sys::{
     signal::Signal,
@@ -330,9 +330,9 @@ fn what_cannot_be_started_is_refused_in_words(place: Place) {
 }
 
 fn nobody_is_root_or_gains_anything(place: Place) {
-    let ran = Host::new(place).script(
-        "id -u; grep -E '^(Cap(Prm|Eff|Amb)|NoNewPrivs|Seccomp):' /proc/self/status; ls /proc/self/fd | wc -l; tty",
-    );
+    let script = "id -u; grep -E '^(Cap(Prm|Eff|Amb)|NoNewPrivs|Seccomp):' /proc/self/status; ls /proc/self/fd | wc -l; tty; ulimit -n";
+    let limits = Rlimits { open_files: Some(100), ..Rlimits::default() };
+    let ran = Host::new(place).start(Job { limits, ..shell(script) }).end();
     let out = ran.out();
     assert_ne!(out[0], "0");
     for line in &out[1..6] {
@@ -344,5 +344,5 @@ fn nobody_is_root_or_gains_anything(place: Place) {
         };
         assert_eq!(value, expected, "{name}");
     }
-    assert_eq!(out[6..], ["4", "not a tty"]);
+    assert_eq!(out[6..], ["4", "not a tty", "100"]);
 }

@@ -153,3 +153,26 @@ fn privileges_descriptors_and_limits_are_given_up() {
     assert!(outside.contains("NoNewPrivs:\t0"), "{outside}");
     assert_eq!(errno(fs::metadata("/dev/null")), 0);
 }
+
+#[test]
+fn descriptors_are_kept_by_number_only() {
+    let (kept, lost) = (fs::File::open("/dev/null").expect("open"), fs::File::open("/dev/null").expect("open"));
+    let [kept, lost] = [&kept, &lost].map(std::os::fd::AsRawFd::as_raw_fd);
+    for fd in [kept, lost] {
+        // SAFETY: clears the flag of a descriptor this test owns, so that it would be inherited.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+    }
+    let open = || {
+        let status = |fd| {
+            program("/bin/sh")
+                .args(["-c", &format!("[ -e /proc/self/fd/{fd} ]")])
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        (status(kept), status(lost))
+    };
+    let profile = Profile { keep: vec![kept], ..everything() };
+    assert_eq!(confined(&profile, open).1, (true, false));
+    assert_eq!(free(open), (true, true));
+    assert!(inside::refusal(&Profile { keep: vec![9999], ..everything() }, || {}).is_err());
+}

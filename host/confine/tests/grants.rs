@@ -212,12 +212,29 @@ fn impossible_grants_are_refusals() {
     assert!(confined.missing.iter().any(|missing| missing.contains("no Landlock")), "{:?}", confined.missing);
 }
 
+/// Where the kernel gives no namespace, a required one is a refusal and a best-effort one is told.
+#[test]
+fn a_network_that_cannot_be_had_is_refused_or_told() {
+    let deny = || answer(libc::SYS_unshare, libc::EPERM);
+    let required = Profile { network: Network::Own, ..Profile::default() };
+    assert!(refusal(&required, deny).is_err_and(|why| why.contains("user namespaces")));
+    let wanted = Profile { network: Network::OwnIfPossible, ..required };
+    let confined = refusal(&wanted, deny).expect("goes on");
+    assert!(confined.missing.iter().any(|missing| missing.contains("no network of its own")), "{:?}", confined.missing);
+    assert_eq!(refusal(&wanted, || {}).expect("goes on").missing.len(), confined.missing.len() - 1);
+}
+
 fn hide_landlock() {
+    answer(libc::SYS_landlock_create_ruleset, libc::ENOSYS);
+}
+
+/// Has the kernel fail `call` with `errno` from now on, as one without it would.
+fn answer(call: i64, errno: i32) {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-    let rules = [(libc::SYS_landlock_create_ruleset, Vec::new())].into();
+    let rules = [(call, Vec::new())].into();
     let arch = std::env::consts::ARCH.try_into().expect("a known architecture");
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32), arch)
-        .expect("filter");
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch).expect("filter");
     seccompiler::apply_filter(&BpfProgram::try_from(filter).expect("program")).expect("applied");
 }
 
