@@ -170,7 +170,7 @@ mod tests {
         let two = finding(Severity::Critical, 50, "two");
         let digest = findings_digest(&[one.clone(), two.clone()]);
         assert_eq!(digest, findings_digest(&[two.clone(), one.clone()]));
-        assert_ne!(digest, findings_digest(&[one.clone()]));
+        assert_ne!(digest, findings_digest(std::slice::from_ref(&one)));
         let mut changed = two.clone();
         changed.confidence = 51;
         assert_ne!(digest, findings_digest(&[one.clone(), changed]));

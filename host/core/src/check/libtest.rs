@@ -102,21 +102,21 @@ fn compile_faults(output: &str) -> Vec<Fault> {
             message = Some(line);
         } else if line.starts_with("warning") {
             message = None;
-        } else if let Some(place) = line.trim_start().strip_prefix("--> ") {
-            if let Some(message) = message.take() {
-                let path = place.rsplitn(3, ':').last().unwrap_or(place);
-                let has_code = message.starts_with("error[E");
-                let parse = [
-                    "error: expected",
-                    "error: unexpected",
-                    "error: this file contains an unclosed",
-                    "error: mismatched closing",
-                    "error: unterminated",
-                    "error: unknown start of token",
-                ];
-                let syntax = !has_code && parse.iter().any(|start| message.starts_with(start));
-                faults.push(Fault { path: path.to_owned(), message: message.to_owned(), syntax });
-            }
+        } else if let Some(place) = line.trim_start().strip_prefix("--> ")
+            && let Some(message) = message.take()
+        {
+            let path = place.rsplitn(3, ':').last().unwrap_or(place);
+            let has_code = message.starts_with("error[E");
+            let parse = [
+                "error: expected",
+                "error: unexpected",
+                "error: this file contains an unclosed",
+                "error: mismatched closing",
+                "error: unterminated",
+                "error: unknown start of token",
+            ];
+            let syntax = !has_code && parse.iter().any(|start| message.starts_with(start));
+            faults.push(Fault { path: path.to_owned(), message: message.to_owned(), syntax });
         }
     }
     faults

@@ -108,7 +108,7 @@ impl Found {
             };
             if depth == 0 && is_file(&name) && (failed || process) {
                 self.file_failed(&name);
-            } else if !suite && !(depth == 0 && is_file(&name)) {
+            } else if !(suite || depth == 0 && is_file(&name)) {
                 names.truncate(depth);
                 let path: Vec<&str> = names.iter().map(String::as_str).chain([name.as_str()]).collect();
                 self.file(path.join(" > "), end);

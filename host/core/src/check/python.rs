@@ -10,11 +10,8 @@ pub fn fault(traceback: &str) -> Option<Fault> {
     let mut message = None;
     for line in traceback.lines() {
         if let Some(rest) = line.trim_start().strip_prefix("File \"") {
-            if let Some((file, _)) = rest.split_once("\", line ") {
-                if !is_library(file) {
-                    path = Some(file.to_owned());
-                }
-            }
+            let file = rest.split_once("\", line ").map(|(file, _)| file).filter(|file| !is_library(file));
+            path = file.map(str::to_owned).or(path);
         } else if is_exception(line) {
             message = Some(line.to_owned());
         }

@@ -15,6 +15,7 @@ const FINDINGS: [&str; 10] = [
     "outside-grant",
     "protected-touched",
     "left-behind",
+    "refused-write",
     "tests-changed-after-hand-off",
     "ci-touched",
     "ownership-touched",
@@ -34,6 +35,7 @@ impl Rule for Scope {
         for commit in &change.commits {
             granted(commit, &mut findings);
             left_behind(commit, &mut findings);
+            refused(commit, &mut findings);
         }
         handed_off(&change, &mut findings);
         for file in &change.files {
@@ -102,6 +104,20 @@ fn left_behind(commit: &StageCommit, findings: &mut Vec<Finding>) {
             (Severity::Major, 50, message)
         };
         findings.push(Finding::new("left-behind", severity, confidence, message).at_head(path, 1, 1));
+    }
+}
+
+/// What was tried and did not work: the sandbox or the agent's own permissions said no. The facts carry it as `extra` pairs.
+fn refused(commit: &StageCommit, findings: &mut Vec<Finding>) {
+    for (_, path) in commit.extra.iter().filter(|(name, _)| name == "refused") {
+        let (who, stage) = (&commit.persona, &commit.stage);
+        let (severity, confidence, message) = if glob::any(&commit.protected, path) {
+            let message = format!("{who} tried to write {path}, which is protected in stage {stage}, and was refused: check what it was after");
+            (Severity::Major, 60, message)
+        } else {
+            (Severity::Minor, 50, format!("{who} tried to write {path}, which its grant in stage {stage} does not cover, and was refused"))
+        };
+        findings.push(Finding::new("refused-write", severity, confidence, message).at_head(path, 1, 1));
     }
 }
 
