@@ -4,7 +4,10 @@
 //! All children come from one thread that lives as long as the process, because the kernel sends the parent-death signal
 //! when the *thread* that spawned a child ends. What a child may touch is not decided here but by its [`Confinement`].
 
+mod pipes;
+
 use borg_confine::Profile;
+use pipes::{Keep, drain, feed};
 use rustix::{
     event::{PollFd, PollFlags},
     process::{Pid, PidfdFlags, Signal},
@@ -21,11 +24,7 @@ use std::{
     sync::{Arc, mpsc},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
-    net::unix::pipe,
-    sync::oneshot,
-};
+use tokio::{io::unix::AsyncFd, sync::oneshot};
 
 /// Bytes of standard error that are kept, from its end.
 const STDERR_TAIL: usize = 16 * 1024;
@@ -214,7 +213,8 @@ impl Spawner {
 
     /// Starts a child whose pipes the caller serves; [`Running::finish`] must be awaited meanwhile.
     pub async fn stream(&self, spec: Spec) -> Result<Running, Error> {
-        let program = spec.program.clone();
+        let launcher = spec.confinement.as_ref().map(|confinement| &confinement.launcher);
+        let program = launcher.unwrap_or(&spec.program).clone();
         let (timeout, stop, capture) = (spec.timeout, spec.stop, matches!(spec.stdout, Stdout::Capture { .. }));
         let limit = match spec.stdout {
             Stdout::Capture { limit } => limit,
@@ -456,52 +456,5 @@ impl Running {
             stderr: String::from_utf8_lossy(&stderr.bytes).into_owned(),
             timed_out,
         })
-    }
-}
-
-/// Writes all bytes, then closes; a child that stops reading is its own business.
-async fn feed(stdin: Option<ChildStdin>, input: Option<Vec<u8>>) {
-    let (Some(stdin), Some(bytes)) = (stdin, input) else { return };
-    let Ok(mut pipe) = pipe::Sender::from_owned_fd(stdin.into()) else { return };
-    if let Err(error) = pipe.write_all(&bytes).await {
-        tracing::debug!(%error, "a child closed its input early");
-    }
-}
-
-enum Keep {
-    Head(usize),
-    Tail(usize),
-}
-
-#[derive(Default)]
-struct Drained {
-    bytes: Vec<u8>,
-    overflow: bool,
-}
-
-/// Reads to the end, whatever is kept, so that no child blocks on a full pipe.
-async fn drain(fd: Option<OwnedFd>, keep: Keep) -> Drained {
-    let mut drained = Drained::default();
-    let Some(fd) = fd else { return drained };
-    let Ok(mut pipe) = pipe::Receiver::from_owned_fd(fd) else { return drained };
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = match pipe.read(&mut buffer).await {
-            Ok(0) | Err(_) => return drained,
-            Ok(read) => &buffer[..read],
-        };
-        match keep {
-            Keep::Head(limit) => {
-                let room = limit.saturating_sub(drained.bytes.len()).min(read.len());
-                drained.bytes.extend_from_slice(&read[..room]);
-                drained.overflow |= room < read.len();
-            }
-            Keep::Tail(limit) => {
-                drained.bytes.extend_from_slice(read);
-                let excess = drained.bytes.len().saturating_sub(limit);
-                drained.bytes.drain(..excess);
-                drained.overflow |= excess > 0;
-            }
-        }
     }
 }

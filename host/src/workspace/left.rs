@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 /// Rows of one report; more are folded into parent folders.
 const ROWS: usize = 256;
 
+/// Index of the reason, and the folder (empty or ending in `/`).
+type Key = (u8, Vec<u8>);
+/// How many paths, and the path itself while there is only one.
+type Row = (u64, Option<Vec<u8>>);
+
 #[derive(Default)]
 pub(super) struct Left {
-    /// By reason and folder (empty or ending in `/`): how many, and the path while there is only one.
-    rows: BTreeMap<(u8, Vec<u8>), (u64, Option<Vec<u8>>)>,
+    rows: BTreeMap<Key, Row>,
     /// Count and first path of what makes a collection incomplete, by reason.
     faults: BTreeMap<u8, (u64, Vec<u8>)>,
 }
@@ -73,7 +77,7 @@ impl Left {
     /// The rows by path, and why the collection is not whole.
     pub fn finish(mut self) -> (Vec<LeftBehind>, Vec<String>) {
         self.fold();
-        let row = |((reason, folder), (count, single)): ((u8, Vec<u8>), (u64, Option<Vec<u8>>))| {
+        let row = |((reason, folder), (count, single)): (Key, Row)| {
             let path = match single {
                 Some(path) => show(&path),
                 None if folder.is_empty() => "./".to_owned(),

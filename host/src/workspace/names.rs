@@ -11,11 +11,12 @@ impl Slug {
     /// Keeps plain names; any other is spelt with `-` and told apart by a digest.
     pub fn new(name: &str) -> Self {
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-        if !name.is_empty() && name.len() <= 60 && name.chars().all(is_plain) {
+        if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.len() <= 60 && name.chars().all(is_plain) {
             return Slug(name.to_owned());
         }
         let shown: String = name.chars().map(|c| if is_plain(c) { c } else { '-' }).take(40).collect();
         // A dot never occurs in plain names, so the two kinds cannot meet.
+        let shown = Some(shown.trim_start_matches('-')).filter(|shown| !shown.is_empty()).unwrap_or("repository");
         Slug(format!("{shown}.{}", Digest::of_bytes(name.as_bytes()).short()))
     }
 
@@ -132,7 +133,13 @@ mod tests {
         let names = ["acme/shop", "acme-shop", "acme.shop", "ACME/shop", "../shop", "", ".", "shöp"];
         let slugs: std::collections::HashSet<_> = names.iter().map(|name| Slug::new(name)).collect();
         assert_eq!(slugs.len(), names.len());
-        assert!(slugs.iter().all(|slug| !slug.as_str().contains('/') && !slug.as_str().starts_with('.')), "{slugs:?}");
+        assert!(
+            slugs
+                .iter()
+                .all(|slug| !slug.as_str().contains('/')
+                    && slug.as_str().starts_with(|c: char| c.is_ascii_alphanumeric())),
+            "{slugs:?}"
+        );
     }
 
     #[test]
