@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub struct Scope;
 
-const FINDINGS: [&str; 10] = [
+const FINDINGS: &[&str] = &[
     "outside-grant",
     "protected-touched",
     "left-behind",
@@ -27,7 +27,7 @@ const FINDINGS: [&str; 10] = [
 
 impl Rule for Scope {
     fn describe() -> RuleInfo {
-        RuleInfo::new("scope", "finds paths that a persona may not write, and things left behind", &FINDINGS)
+        RuleInfo::new("scope", "finds paths that a persona may not write, and things left behind", FINDINGS)
     }
 
     fn judge(change: Change) -> Result<Vec<Finding>, String> {
@@ -112,10 +112,18 @@ fn refused(commit: &StageCommit, findings: &mut Vec<Finding>) {
     for (_, path) in commit.extra.iter().filter(|(name, _)| name == "refused") {
         let (who, stage) = (&commit.persona, &commit.stage);
         let (severity, confidence, message) = if glob::any(&commit.protected, path) {
-            let message = format!("{who} tried to write {path}, which is protected in stage {stage}, and was refused: check what it was after");
+            let message = format!(
+                "{who} tried to write {path}, which is protected in stage {stage}, and was refused: check what it was after"
+            );
             (Severity::Major, 60, message)
         } else {
-            (Severity::Minor, 50, format!("{who} tried to write {path}, which its grant in stage {stage} does not cover, and was refused"))
+            (
+                Severity::Minor,
+                50,
+                format!(
+                    "{who} tried to write {path}, which its grant in stage {stage} does not cover, and was refused"
+                ),
+            )
         };
         findings.push(Finding::new("refused-write", severity, confidence, message).at_head(path, 1, 1));
     }

@@ -72,6 +72,19 @@ fn the_reason_for_leaving_behind_follows_from_the_grant() {
 }
 
 #[test]
+fn refused_writes_are_told() {
+    let mut worker = commit("worker", &["src/**"], &["tests/test_a.py"], &[], &[]);
+    worker.extra = vec![
+        ("refused".into(), "tests/test_a.py".into()),
+        ("refused".into(), "notes.md".into()),
+        ("other".into(), "x".into()),
+    ];
+    let findings = Scope::judge(Change { commits: vec![worker], ..Change::default() }).unwrap();
+    let said: Vec<(&str, Severity)> = findings.iter().map(|finding| (finding.id.as_str(), finding.severity)).collect();
+    assert_eq!(said, [("refused-write", Severity::Major), ("refused-write", Severity::Minor)]);
+}
+
+#[test]
 fn tests_are_not_changed_after_hand_off() {
     let qa = commit("qa", &["tests/**"], &[], &["tests/test_a.py"], &[]);
     let worker = commit("worker", &["**"], &[], &["src/a.py", "tests/test_a.py"], &[]);
