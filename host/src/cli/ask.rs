@@ -3,20 +3,17 @@
 use super::{
     control,
     failure::{Code, problem},
-    neutral, out,
+    inline, neutral, out,
     task::Look,
 };
 use anyhow::Result;
 use borg_core::{
-    id::TaskId,
     intent::Intent,
-    policy::PersonId,
-    task::{Phase, Task},
+    task::{Ending, Phase, Task},
 };
 use borg_host::{
-    control::client::{Client, Refusal},
-    engine::Reply,
-    host::{self, Host, SandboxWish},
+    control::client::Client,
+    host::{self, SandboxWish},
     settings::Settings,
 };
 use clap::Args;
@@ -53,7 +50,10 @@ impl Ask {
         let client = control::client(&settings);
         let task = match client.is_there().await {
             true => of_running(client, intent).await?,
-            false => inline(&settings, intent).await?,
+            false => {
+                let host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
+                inline::perform(host, intent, |_| Ok(())).await?.task
+            }
         };
         self.show(&task, &settings)
     }
@@ -61,8 +61,10 @@ impl Ask {
     fn show(&self, task: &Task, settings: &Settings) -> Result<ExitCode> {
         let answer = answer(task, settings);
         let why = match &task.phase {
-            Phase::Ended { ending: borg_core::task::Ending::Completed, .. } => None,
-            Phase::Ended { reason, .. } => Some((reason.clone(), format!("`borg-host task log {}` tells more", task.id()))),
+            Phase::Ended { ending: Ending::Completed, .. } => None,
+            Phase::Ended { reason, .. } => {
+                Some((reason.clone(), format!("`borg-host task log {}` tells more", task.id())))
+            }
             Phase::Blocked { reason, remedy, .. } => Some((reason.clone(), remedy.clone())),
             Phase::Queued { .. }
             | Phase::Running(_)
@@ -93,65 +95,8 @@ fn answer(task: &Task, settings: &Settings) -> String {
 }
 
 async fn of_running(client: Client, intent: Intent) -> Result<Task> {
-    let id = created(control::intend(&client, intent).await?)?;
+    let id = inline::created(control::intend(&client, intent).await?)?;
     let look = Look::Host(client);
     look.events(id, true, |_| Ok(())).await?;
     look.task(id).await
-}
-
-async fn inline(settings: &Settings, intent: Intent) -> Result<Task> {
-    let host = host::assemble(settings, SandboxWish::ByPolicy).await?;
-    let (conversation, handle) = (host.conversation(), host.handle());
-    drive(host, async move {
-        let me = PersonId(format!("console:{}", rustix::process::getuid().as_raw()));
-        let id = created(handle.intend(me, intent, None).await?)?;
-        let mut committed = handle.committed();
-        loop {
-            committed.mark_unchanged();
-            if let Some(task) = conversation.task(id).await.filter(rests) {
-                return Ok(task);
-            }
-            committed.changed().await?;
-        }
-    })
-    .await
-}
-
-/// Runs a host for as long as a piece of work takes.
-pub async fn drive<T: Send + 'static>(host: Host, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let (done, finished) = tokio::sync::oneshot::channel::<()>();
-    let work = tokio::spawn(async move {
-        let result = work.await;
-        // The host may have ended by itself; its own error is told then.
-        let _ = done.send(());
-        result
-    });
-    let until = async move {
-        // A sender that is gone is work that broke: the host ends as well.
-        let _ = finished.await;
-    };
-    let ran = host.run(until).await;
-    if !work.is_finished() {
-        work.abort();
-    }
-    let result = work.await;
-    ran?;
-    result?
-}
-
-/// True when nothing more happens without a person.
-pub fn rests(task: &Task) -> bool {
-    match &task.phase {
-        Phase::Ended { .. } | Phase::Blocked { .. } | Phase::NeedsReview { .. } => true,
-        Phase::Queued { .. } | Phase::Running(_) | Phase::Parked { .. } | Phase::Approved { .. } => false,
-    }
-}
-
-/// The task that was made.
-pub fn created(reply: Reply) -> Result<TaskId> {
-    match reply {
-        Reply::Created { task, .. } => Ok(task),
-        Reply::Refused { reason, remedy, .. } => Err(Refusal { reason, remedy }.into()),
-        Reply::Done { .. } | Reply::Granted => Err(anyhow::anyhow!("the host made no task of it")),
-    }
 }

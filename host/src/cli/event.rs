@@ -10,6 +10,7 @@ use borg_core::{
     task::NewTask,
     words,
 };
+use std::collections::BTreeMap;
 
 /// Longest text of an agent in one line, in characters.
 const LINE: usize = 200;
@@ -25,10 +26,13 @@ pub enum Weight {
     Detail,
 }
 
-/// The stages of a task's pipeline by name, learnt from its first event.
+/// Tells events of one task in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Teller {
+    /// The stages of its pipeline by name, learnt from its first event.
     stages: Vec<String>,
+    /// Agents started so far, by stage: people count those, and not the journal's fences.
+    tries: BTreeMap<u32, u32>,
 }
 
 impl Teller {
@@ -36,6 +40,9 @@ impl Teller {
     pub fn tell(&mut self, event: &Event) -> Vec<(Weight, String)> {
         if let Body::TaskCreated { task } = &event.body {
             self.stages = task.pipeline.stages.iter().map(|stage| stage.name.clone()).collect();
+        }
+        if let Body::RunStarted { run, .. } = &event.body {
+            *self.tries.entry(run.stage).or_default() += 1;
         }
         if let Body::Progressed { run, events, .. } = &event.body {
             let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
@@ -46,16 +53,21 @@ impl Teller {
         if text.is_empty() { Vec::new() } else { vec![(weight, neutral::line(&text, 1000))] }
     }
 
-    /// Stage and attempt of a run.
+    /// Stage of a run, and which try it is where that is not the first.
     fn at(&self, run: &RunKey) -> String {
         let stage = self.stages.get(run.stage as usize).map_or_else(|| format!("stage {}", run.stage), Clone::clone);
-        if run.attempt > 1 { format!("{stage} (attempt {})", run.attempt) } else { stage }
+        match self.tries.get(&run.stage) {
+            Some(tries @ 2..) => format!("{stage} (try {tries})"),
+            Some(_) | None => stage,
+        }
     }
 
     fn words(&self, body: &Body) -> (Weight, String) {
         use Weight::{Detail, Step};
         match body {
-            Body::HostStarted { version, sandbox } => (Detail, format!("the host {version} started; sandbox: {sandbox}")),
+            Body::HostStarted { version, sandbox } => {
+                (Detail, format!("the host {version} started; sandbox: {sandbox}"))
+            }
             Body::PolicyLoaded { digest } => (Detail, format!("policy {} loaded", digest.short())),
             Body::PolicyRefused { reason } => (Step, format!("a policy edit does not take effect: {reason}")),
             Body::Paused { by } => (Step, format!("{by} paused everything")),
@@ -85,7 +97,7 @@ impl Teller {
                 (Step, format!("{}: {executor} works in the {sandbox} sandbox{missing}", self.at(run)))
             }
             Body::Progressed { .. } => (Detail, String::new()),
-            Body::Denied { run, denial } => (Step, format!("{}: denied: {}", self.at(run), denied(denial))),
+            Body::Denied { run, denial, .. } => (Step, format!("{}: denied: {}", self.at(run), denied(denial))),
             Body::Metered { run, spent, estimated } => {
                 let estimated = if *estimated { " (estimated)" } else { "" };
                 let tokens = spent.usage.total();
@@ -113,7 +125,9 @@ impl Teller {
             Body::Collected { run, collected } => {
                 let mut text = match collected.changed.as_slice() {
                     [] => format!("{}: nothing changed", self.at(run)),
-                    changed => format!("{}: commit {} changes {}", self.at(run), collected.commit.short(), few(changed)),
+                    changed => {
+                        format!("{}: commit {} changes {}", self.at(run), collected.commit.short(), few(changed))
+                    }
                 };
                 for artefact in &collected.artefacts {
                     text.push_str(&format!("; {} ({} bytes)", artefact.name, artefact.bytes));
@@ -126,7 +140,9 @@ impl Teller {
                 }
                 (Step, text)
             }
-            Body::CollectFailed { run, reason } => (Step, format!("{}: its work could not be taken: {reason}", self.at(run))),
+            Body::CollectFailed { run, reason } => {
+                (Step, format!("{}: its work could not be taken: {reason}", self.at(run)))
+            }
             Body::Accepted { acceptance } => match acceptance {
                 Acceptance::Accept => (Detail, "the persona accepts the result".into()),
                 Acceptance::Retry(why) => (Step, format!("the persona wants it again: {why}")),
@@ -151,12 +167,18 @@ impl Teller {
                     count => format!("judged: {count} finding(s)"),
                 };
                 findings.iter().for_each(|finding| text.push_str(&format!("; {}", words::finding_line(finding))));
-                failures.iter().for_each(|failure| text.push_str(&format!("; rule {} gave no answer: {}", failure.rule, failure.why)));
+                failures.iter().for_each(|failure| {
+                    text.push_str(&format!("; rule {} gave no answer: {}", failure.rule, failure.why))
+                });
                 incomplete.iter().for_each(|gap| text.push_str(&format!("; not looked at: {gap}")));
                 (Step, text)
             }
-            Body::Approved { by, digest, note } => (Step, format!("{by} approved change {}{}", digest.short(), after(note))),
-            Body::Rejected { by, digest, note } => (Step, format!("{by} rejected change {}{}", digest.short(), after(note))),
+            Body::Approved { by, digest, note } => {
+                (Step, format!("{by} approved change {}{}", digest.short(), after(note)))
+            }
+            Body::Rejected { by, digest, note } => {
+                (Step, format!("{by} rejected change {}{}", digest.short(), after(note)))
+            }
             Body::CancelRequested { by } => (Step, format!("{by} cancelled it")),
             Body::Unblocked { by } => (Step, format!("{by} sent it on its way again")),
             Body::Delivered { branch, commit, pushed_to, answer } => match (pushed_to, answer) {
@@ -167,7 +189,9 @@ impl Teller {
             Body::DeliverFailed { reason, remedy } => (Step, format!("could not be delivered: {reason}. {remedy}")),
             Body::PluginFailed { plugin, reason } => (Step, format!("plugin {plugin} failed: {reason}")),
             Body::TellFailed { reason } => (Detail, format!("a notice could not be shown: {reason}")),
-            Body::Stopped { run, cause } => (Detail, format!("{}: told to end ({})", self.at(run), cause_words(*cause))),
+            Body::Stopped { run, cause } => {
+                (Detail, format!("{}: told to end ({})", self.at(run), cause_words(*cause)))
+            }
             Body::Forgotten { .. } | Body::Told { .. } => (Detail, String::new()),
             Body::DeadlinePassed => (Detail, "goes on after its wait".into()),
         }
@@ -220,7 +244,9 @@ fn action(event: &AgentEvent) -> Option<String> {
         }
         AgentEvent::ToolResult { ok: true, .. } => return None,
         AgentEvent::ToolResult { ok: false, detail, .. } => format!("failed: {}", neutral::line(detail, LINE)),
-        AgentEvent::Denied { tool, detail } => format!("denied {}: {}", neutral::line(tool, 40), neutral::line(detail, LINE)),
+        AgentEvent::Denied { tool, detail } => {
+            format!("denied {}: {}", neutral::line(tool, 40), neutral::line(detail, LINE))
+        }
         AgentEvent::Retrying { attempt, delay_ms, reason, .. } => {
             let delay = words::duration(*delay_ms);
             format!("tries again in {delay} (try {attempt}): {}", neutral::line(reason, LINE))

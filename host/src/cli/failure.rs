@@ -65,7 +65,11 @@ fn explain(error: &anyhow::Error) -> (Code, String, String) {
                 1 => "there is an error in policy; nothing of it takes effect".to_owned(),
                 count => format!("there are {count} errors in policy; nothing of it takes effect"),
             };
-            return (Code::Config, format!("{count}\n{}", source::render(diagnostics, files).trim_end()), String::new());
+            return (
+                Code::Config,
+                format!("{count}\n{}", source::render(diagnostics, files).trim_end()),
+                String::new(),
+            );
         }
         Some(PolicyError::Folder { .. } | PolicyError::File { .. }) => return (Code::Config, message, String::new()),
         None => {}
@@ -106,7 +110,9 @@ pub fn as_commands(text: &str) -> String {
             "ask" => "ask",
             "pause" => "pause",
             "resume" => "resume",
-            name @ ("diff" | "approve" | "reject" | "cancel" | "retry") => return Some(word.replacen(&format!("/{name}"), &format!("borg-host task {name}"), 1)),
+            name @ ("diff" | "approve" | "reject" | "cancel" | "retry") => {
+                return Some(word.replacen(&format!("/{name}"), &format!("borg-host task {name}"), 1));
+            }
             _ => return None,
         };
         Some(word.replacen(&format!("/{name}"), &format!("borg-host {command}"), 1))

@@ -1,18 +1,32 @@
 //! The command line: one file per command, this one for what they share. What a command means is the library's; here are words, forms
 //! of output and exit codes.
 
+mod agent;
 mod ask;
+mod config;
 mod control;
+mod demo;
+mod doctor;
 mod event;
 mod failure;
+mod image;
+mod init;
+mod inline;
 mod neutral;
 mod out;
 mod parts;
+mod policy;
+mod repo;
 mod run;
+mod secret;
 mod source;
 mod task;
 
-use borg_host::{environment, settings::Settings};
+use borg_core::intent::Intent;
+use borg_host::{
+    environment::{self, Environment},
+    settings::Settings,
+};
 use clap::{Parser, Subcommand};
 use std::{
     path::{Path, PathBuf},
@@ -56,6 +70,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Run(run::Run),
     #[command(subcommand)]
     Task(task::Task),
@@ -64,16 +79,38 @@ enum Command {
     Pause,
     /// Start things again
     Resume,
+    #[command(subcommand)]
+    Repo(repo::Repo),
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    #[command(subcommand)]
+    Image(image::Image),
+    #[command(subcommand)]
+    Agent(agent::Agent),
+    Config(config::Config),
+    Doctor(doctor::Doctor),
+    Demo(demo::Demo),
     #[command(hide = true)]
-    CompilePlugin { wasm: PathBuf, out: PathBuf },
+    CompilePlugin {
+        wasm: PathBuf,
+        out: PathBuf,
+    },
 }
 
 impl Command {
-    /// True for commands that may run the engine in this process, and with it hold secrets.
+    /// True for commands that run the engine in this process, or read secrets otherwise.
     fn holds_secrets(&self) -> bool {
         match self {
-            Command::Run(_) | Command::Ask(_) => true,
-            Command::Task(_) | Command::Pause | Command::Resume | Command::CompilePlugin { .. } => false,
+            Command::Run(_) | Command::Ask(_) | Command::Secret(_) | Command::Doctor(_) | Command::Demo(_) => true,
+            Command::Init(_)
+            | Command::Task(_)
+            | Command::Pause
+            | Command::Resume
+            | Command::Repo(_)
+            | Command::Image(_)
+            | Command::Agent(_)
+            | Command::Config(_)
+            | Command::CompilePlugin { .. } => false,
         }
     }
 }
@@ -103,24 +140,36 @@ fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         environment::hide().map_err(|error| anyhow::anyhow!("this process cannot be hidden from others: {error}"))?;
     }
     let environment = environment::read()?;
-    let data = cli.data.as_deref().map(std::path::absolute).transpose()?;
-    let settings = Settings::load(cli.config.as_deref(), data.as_deref(), environment)?;
-    out::log_to_stderr(settings.environment.get("RUST_LOG").map(|filter| filter.as_str()));
+    out::log_to_stderr(environment.get("RUST_LOG").map(|filter| filter.as_str()));
     let runtime = tokio::runtime::Runtime::new()?;
-    let ended = runtime.block_on(dispatch(cli.command, settings));
+    let ended = runtime.block_on(dispatch(cli, environment));
     // Threads that wait for somebody to type are not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+async fn dispatch(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode> {
+    // These two have settings of their own making; a broken borg.toml must not keep anybody from them.
+    let command = match cli.command {
+        Command::Init(init) => return init.perform(&environment),
+        Command::Demo(demo) => return demo.perform(&environment).await,
+        command => command,
+    };
+    let data = cli.data.as_deref().map(std::path::absolute).transpose()?;
+    let settings = Settings::load(cli.config.as_deref(), data.as_deref(), environment)?;
     match command {
         Command::Run(run) => run.perform(settings).await,
         Command::Task(task) => task.perform(&settings).await,
         Command::Ask(ask) => ask.perform(settings).await,
-        Command::Pause => control::intend_and_tell(&settings, borg_core::intent::Intent::Pause).await,
-        Command::Resume => control::intend_and_tell(&settings, borg_core::intent::Intent::Resume).await,
-        Command::CompilePlugin { .. } => unreachable!("performed before there were settings"),
+        Command::Pause => control::intend_and_tell(&settings, Intent::Pause).await,
+        Command::Resume => control::intend_and_tell(&settings, Intent::Resume).await,
+        Command::Repo(repo) => repo.perform(&settings).await,
+        Command::Secret(secret) => secret.perform(&settings).await,
+        Command::Image(image) => image.perform(&settings).await,
+        Command::Agent(agent) => agent.perform(&settings).await,
+        Command::Config(config) => config.perform(&settings),
+        Command::Doctor(doctor) => doctor.perform(&settings).await,
+        Command::Init(_) | Command::Demo(_) | Command::CompilePlugin { .. } => unreachable!("performed before"),
     }
 }
 

@@ -43,7 +43,8 @@ impl Run {
 
 /// Resolves when the person at the terminal is done, or a signal comes. From then on a further signal ends the process.
 async fn until_stopped(conversation: Conversation) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         tracing::error!("signals cannot be heard; the host stops");
         return;
     };
@@ -100,7 +101,8 @@ fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
     let repository = policy.host.repository.as_deref().unwrap_or("none; name one per task, or set PIPELINE_REPO");
     out::line(format!("  repository    {repository}"))?;
     out::line(format!("  sandbox       {}", neutral::text(&about.sandbox)))?;
-    let chats: Vec<&str> = policy.chats.iter().filter(|(_, chat)| chat.enabled).map(|(name, _)| name.as_str()).collect();
+    let chats: Vec<&str> =
+        policy.chats.iter().filter(|(_, chat)| chat.enabled).map(|(name, _)| name.as_str()).collect();
     out::line(format!("  frontends     {}", chats.join(", ")))?;
     for role in [Role::Owner, Role::Admin, Role::Member, Role::Guest] {
         let people: Vec<&str> =
@@ -110,7 +112,9 @@ fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
         }
     }
     if !policy.people.values().any(|role| *role == Role::Owner) {
-        out::line("  owner         nobody: nobody may decide; `borg-host init --owner` or policies/people.toml names one")?;
+        out::line(
+            "  owner         nobody: nobody may decide; `borg-host init --owner` or policies/people.toml names one",
+        )?;
     }
     for warning in &settings.warnings {
         out::line(format!("warning: {}", neutral::text(warning)))?;

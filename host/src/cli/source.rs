@@ -49,7 +49,8 @@ impl miette::Diagnostic for Shown<'_> {
 
 /// All errors, each with its snippet.
 pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile]) -> String {
-    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_context_lines(1).with_width(100);
+    let handler =
+        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_context_lines(1).with_width(100);
     let mut out = String::new();
     for diagnostic in diagnostics {
         let source = files.iter().find(|file| file.name == diagnostic.file);

@@ -65,7 +65,11 @@ impl Add {
             persona: self.persona,
         };
         check_texts(&request).map_err(|why| {
-            problem(Code::Usage, why, "borg-host task add \"Add a discount\" --description \"as many words as it needs\"")
+            problem(
+                Code::Usage,
+                why,
+                "borg-host task add \"Add a discount\" --description \"as many words as it needs\"",
+            )
         })?;
         let client = control::client(settings);
         let reply = control::intend(&client, Intent::Task(request)).await?;
@@ -75,11 +79,15 @@ impl Add {
                     "id": task, "title": title, "repository": repository, "pipeline": pipeline,
                 }))?;
             }
-            Reply::Created { .. } | Reply::Done { .. } | Reply::Granted | Reply::Refused { .. } => control::tell(&reply)?,
+            Reply::Created { .. } | Reply::Done { .. } | Reply::Granted | Reply::Refused { .. } => {
+                control::tell(&reply)?
+            }
         }
         match reply {
             Reply::Created { task, .. } if self.follow => Follow::new(task).perform(&Look::Host(client)).await,
-            Reply::Created { .. } | Reply::Done { .. } | Reply::Granted | Reply::Refused { .. } => Ok(ExitCode::SUCCESS),
+            Reply::Created { .. } | Reply::Done { .. } | Reply::Granted | Reply::Refused { .. } => {
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

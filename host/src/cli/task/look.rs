@@ -52,7 +52,12 @@ impl Look {
     }
 
     /// A task's events, oldest first; with `follow`, as they come, until the task has ended or waits for a person.
-    pub async fn events(&self, task: TaskId, follow: bool, mut event: impl FnMut(Recorded) -> Result<()>) -> Result<()> {
+    pub async fn events(
+        &self,
+        task: TaskId,
+        follow: bool,
+        mut event: impl FnMut(Recorded) -> Result<()>,
+    ) -> Result<()> {
         match self {
             Look::Host(client) => {
                 let query = EventsQuery { after: 0, task: Some(task), follow };

@@ -2,11 +2,7 @@
 
 use super::{Doers, chain};
 use crate::{git::source::Source, workspace};
-use borg_core::{
-    collect::CommitId,
-    event::Body,
-    policy::Policy,
-};
+use borg_core::{collect::CommitId, event::Body, policy::Policy};
 use borg_gateway::Secrets as _;
 
 /// Largest Makefile that is looked into, in bytes.
@@ -28,7 +24,13 @@ impl From<workspace::Error> for Failure {
 }
 
 impl Doers {
-    pub(super) async fn prepare(&self, repository: &str, needs_check: bool, executors: &[String], policy: &Policy) -> Body {
+    pub(super) async fn prepare(
+        &self,
+        repository: &str,
+        needs_check: bool,
+        executors: &[String],
+        policy: &Policy,
+    ) -> Body {
         match self.try_prepare(repository, needs_check, executors, policy).await {
             Ok(body) => body,
             Err(Failure { reason, remedy }) => Body::PrepareFailed { reason, remedy },
@@ -42,17 +44,17 @@ impl Doers {
         executors: &[String],
         policy: &Policy,
     ) -> Result<Body, Failure> {
-        let repo = policy
-            .repos
-            .get(repository)
-            .ok_or_else(|| failure(format!("{repository} is no longer in policy"), format!("`borg-host repo add {repository} PATH`")))?;
+        let repo = policy.repos.get(repository).ok_or_else(|| {
+            failure(format!("{repository} is no longer in policy"), format!("`borg-host repo add {repository} PATH`"))
+        })?;
         for executor in executors {
             self.check_executor(executor, repo.image.as_deref(), policy).await?;
         }
         if needs_check {
             self.check_image(repo.image.as_deref().unwrap_or(&policy.checks.image)).await?;
         }
-        let source: Source = repo.url.parse().map_err(|error| failure(chain(&error), "mend `url` in policies/repos.toml"))?;
+        let source: Source =
+            repo.url.parse().map_err(|error| failure(chain(&error), "mend `url` in policies/repos.toml"))?;
         let mirror = self.mirror(repository);
         let (branch, commit) = {
             let _lock = self.locks.lock(repository).await;
@@ -74,10 +76,16 @@ impl Doers {
 
     /// Everything one executor needs: its plugin, its bundle, its image, its credentials.
     async fn check_executor(&self, name: &str, image: Option<&str>, policy: &Policy) -> Result<(), Failure> {
-        let executor = self.plugins.executor(name, None).map_err(|error| failure(chain(&error), "`borg-host doctor` shows the plugins"))?;
+        let executor = self
+            .plugins
+            .executor(name, None)
+            .map_err(|error| failure(chain(&error), "`borg-host doctor` shows the plugins"))?;
         let bundle = &executor.info().bundle;
         if !bundle.is_empty() && self.agent_bundle(bundle).is_none() {
-            return Err(failure(format!("the agent {bundle} is not installed"), format!("`borg-host agent install {bundle}`")));
+            return Err(failure(
+                format!("the agent {bundle} is not installed"),
+                format!("`borg-host agent install {bundle}`"),
+            ));
         }
         let Some(granted) = policy.executors.get(name) else {
             return Err(failure(format!("policy has no [executor.{name}]"), "add it to policies/executors.toml"));
@@ -88,7 +96,9 @@ impl Doers {
                 let secret = &egress.secret;
                 return Err(failure(
                     format!("no credentials: {error}"),
-                    format!("`borg-host secret set {secret}`, or change `from` of [secret.{secret}] in policies/executors.toml"),
+                    format!(
+                        "`borg-host secret set {secret}`, or change `from` of [secret.{secret}] in policies/executors.toml"
+                    ),
                 ));
             }
         }
@@ -112,7 +122,7 @@ impl Doers {
 }
 
 /// True for a rule whose targets include exactly `test`; `test-all:`, comments, recipes and assignments do not count.
-fn has_test_target(makefile: &str) -> bool {
+pub fn has_test_target(makefile: &str) -> bool {
     makefile.lines().any(|line| {
         if line.starts_with(['\t', '#', ' ']) {
             return false;

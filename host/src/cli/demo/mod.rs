@@ -1,0 +1,200 @@
+//! `borg-host demo`: the whole way of a task, on a small repository of its own, with the scripted agent, in the strongest sandbox there is.
+//! Needs no key. Everything lies in one fresh folder, which stays for looking.
+
+mod place;
+
+use super::{
+    event::{Teller, Weight},
+    failure::{Code, problem},
+    inline::{self, Finished},
+    neutral, out,
+};
+use anyhow::Result;
+use borg_core::{
+    event::{Body, Event},
+    facts::CheckOutcome,
+    intent::{Intent, TaskRequest},
+    policy::SandboxChoice,
+    task::{Phase, Status, Task},
+    verdict::Verdict,
+    words,
+};
+use borg_host::{
+    environment::Environment,
+    host::{self, Host, SandboxWish},
+    settings::Settings,
+};
+use clap::Args;
+use place::Place;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Longest demo; it takes a few seconds where nothing is amiss.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Where programs of the machine are found in the local sandbox.
+const PROGRAMS: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+const TITLE: &str = "Orders have a total";
+
+/// See it work: a task from its title to a branch, on a small repository of its own, without any key
+///
+/// A scripted agent plays Manager, QA and Worker; all else is real: the sandbox, the tests, the rules, the branch. With a Docker engine
+/// and the image borg-base:latest it runs in containers, else in the weaker local sandbox, and says which.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Folder to make for it, instead of one below the temporary folder; it must not exist yet
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Demo {
+    pub async fn perform(self, environment: &Environment) -> Result<ExitCode> {
+        let place = Place::make(self.dir.as_deref(), environment).await?;
+        let settings = Settings::load(Some(&place.root.join("borg.toml")), None, place.environment(environment)?)?;
+        let host = host::assemble(&settings, SandboxWish::StrongestForDemo).await?;
+        open(&host, &place)?;
+        let (show, missing) = shower();
+        let request =
+            TaskRequest { title: TITLE.to_owned(), pipeline: Some("feature".into()), ..TaskRequest::default() };
+        let work = inline::perform(host, Intent::Task(request), show);
+        let Ok(finished) = tokio::time::timeout(PATIENCE, work).await else {
+            let remedy = format!("{} tells how far it came", place.command("task log 1"));
+            return Err(problem(
+                Code::Failed,
+                format!("the demo took longer than {}", words::duration(PATIENCE.as_millis() as u64)),
+                remedy,
+            ));
+        };
+        let missing = std::mem::take(&mut *missing.lock().unwrap_or_else(PoisonError::into_inner));
+        close(&finished?, &missing, &place)
+    }
+}
+
+/// What is about to happen, and how well it is sealed.
+fn open(host: &Host, place: &Place) -> Result<()> {
+    out::line("borg demo: a task from its title to a branch. The agent is scripted; all else is real.")?;
+    out::line(format!("  repository  {}", place.repository().display()))?;
+    out::line(format!("  data        {}", host.about.data_dir.display()))?;
+    out::line(format!("  sandbox     {}", neutral::text(&host.about.sandbox)))?;
+    for error in &host.plugin_errors {
+        out::line(format!("  warning     {}", neutral::text(&error.to_string())))?;
+    }
+    if host.policy.host.sandbox == SandboxChoice::Local {
+        out::line(
+            "              weaker than containers: a Docker engine and `borg-host image build` make it stronger",
+        )?;
+        if !PROGRAMS.iter().any(|folder| Path::new(folder).join("python3").exists()) {
+            let remedy = "install python3, or start a Docker engine and run `borg-host image build`";
+            return Err(problem(
+                Code::Failed,
+                "the demo's tests are in Python, and there is no python3 for the local sandbox",
+                remedy,
+            ));
+        }
+    }
+    out::line("")?;
+    Ok(())
+}
+
+type Missing = Arc<Mutex<Vec<String>>>;
+
+/// Prints events as they come, and remembers what sandboxes had to do without.
+fn shower() -> (impl FnMut(&Event) -> Result<()> + Send + 'static, Missing) {
+    let missing = Missing::default();
+    let remembered = missing.clone();
+    let mut teller = Teller::default();
+    let show = move |event: &Event| {
+        if let Body::RunStarted { attestation, .. } = &event.body {
+            *remembered.lock().unwrap_or_else(PoisonError::into_inner) = attestation.missing.clone();
+        }
+        let lines = teller.tell(event);
+        let wanted = lines.iter().filter(|(weight, _)| *weight != Weight::Detail);
+        Ok(wanted.map(|(_, text)| text).try_for_each(out::line)?)
+    };
+    (show, missing)
+}
+
+/// The change, the findings, the evidence, the sandbox, and where to look next.
+fn close(finished: &Finished, missing: &[String], place: &Place) -> Result<ExitCode> {
+    let Finished { task, diff } = finished;
+    out::line(format!("\n── the change ──\n{}", neutral::text(diff.trim_end())))?;
+    out::line("\n── findings ──")?;
+    findings(task)?;
+    out::line("\n── evidence ──")?;
+    for evidence in &task.evidence {
+        let (passed, failed) = (evidence.passed.len(), evidence.failed.len());
+        out::line(format!(
+            "after {}: {}, {passed} passed, {failed} failed",
+            neutral::text(&evidence.stage),
+            outcome(evidence.outcome)
+        ))?;
+        for test in &evidence.failed {
+            out::line(format!("  failed  {}", neutral::text(test)))?;
+        }
+    }
+    for (label, id) in [("base", task.base.as_ref().map(|base| &base.commit)), ("head", task.head.as_ref())] {
+        if let Some(id) = id {
+            out::line(format!("{label}: {id}"))?;
+        }
+    }
+    if let Some(review) = &task.review {
+        out::line(format!("change: {}", review.digest))?;
+    }
+    if !missing.is_empty() {
+        out::line("\n── what this sandbox did without ──")?;
+        missing.iter().try_for_each(|missing| out::line(format!("- {}", neutral::text(missing))))?;
+    }
+    out::line("\n── where to look next ──")?;
+    out::line(format!("the branch:       git -C {} log --stat {}", place.repository().display(), task.spec.branch))?;
+    out::line(format!("all that happened: {}", place.command("task log 1")))?;
+    out::line(format!("the specification: {}", place.command("task show 1")))?;
+    out::line(format!("what is allowed:   {}", place.root.join("policies").display()))?;
+    out::line("your repository:   borg-host init --help")?;
+    out::line(format!("Everything is in {}; remove it when you have seen enough.", place.root.display()))?;
+    outcome_of(task)
+}
+
+fn findings(task: &Task) -> Result<()> {
+    let Some(review) = &task.review else {
+        return Ok(out::line("it was not judged")?);
+    };
+    for finding in &review.findings {
+        out::line(format!("- {}", neutral::text(&words::finding_line(finding))))?;
+    }
+    let verdict = match review.ruling.verdict {
+        Verdict::Pass => "pass",
+        Verdict::Review => "a person must look",
+        Verdict::Block => "block",
+    };
+    Ok(out::line(format!("{} finding(s); verdict: {verdict}", review.findings.len()))?)
+}
+
+fn outcome(outcome: CheckOutcome) -> &'static str {
+    match outcome {
+        CheckOutcome::Red => "red",
+        CheckOutcome::BuildRed => "red (does not build yet)",
+        CheckOutcome::Green => "green",
+        CheckOutcome::CheckError => "could not be run",
+        CheckOutcome::NotRun => "not run",
+    }
+}
+
+fn outcome_of(task: &Task) -> Result<ExitCode> {
+    if task.status() == Status::Completed && task.has_changes() {
+        out::line(format!("delivered: {}", task.spec.branch))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (reason, remedy) = match &task.phase {
+        Phase::Blocked { reason, remedy, .. } => (reason.clone(), remedy.clone()),
+        Phase::Ended { reason, .. } => (reason.clone(), String::new()),
+        Phase::Queued { .. }
+        | Phase::Running(_)
+        | Phase::Parked { .. }
+        | Phase::NeedsReview { .. }
+        | Phase::Approved { .. } => (String::new(), String::new()),
+    };
+    Err(problem(Code::Failed, format!("no branch was delivered: the task is {}. {reason}", task.status()), remedy))
+}

@@ -1,0 +1,246 @@
+//! What was set up: settings, policy, people, plugins, agents, credentials, images, repositories, the journal.
+
+use super::{Finding, Report};
+use crate::cli::{
+    failure, journal_path, policy,
+    repo::{self},
+    secret, source,
+};
+use anyhow::Result;
+use borg_core::policy::{PersonId, Policy, Role, SandboxChoice};
+use borg_host::{
+    agents, clock::now_ms, compiler, host, policies::PolicyError, sandbox::image, settings::Settings, spawn::Spawner,
+    store::Journal,
+};
+use borg_plugins::{Compiler, Kind, Limits, Options, Permits, Plugins};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()> {
+    settings_file(settings, report)?;
+    journal(settings, report)?;
+    let policy = match policy::load(settings) {
+        Ok(policy) => policy,
+        Err(error) => {
+            let (detail, remedy) = match error.downcast_ref::<PolicyError>() {
+                Some(PolicyError::Wrong(errors, files)) => {
+                    (source::render(errors, files), "mend the lines above; nothing of policy takes effect until then")
+                }
+                Some(PolicyError::Folder { .. } | PolicyError::File { .. }) | None => {
+                    (failure::chain(&error), "`borg-host init`")
+                }
+            };
+            return report.add(Finding::fault("policy", detail, remedy));
+        }
+    };
+    report.add(Finding::good("policy", format!("{} ({})", settings.policies().display(), policy.digest.short())))?;
+    people(&policy, report)?;
+    let plugins = plugins(settings, &policy, report).await?;
+    executors(settings, &policy, &plugins, report).await?;
+    images(settings, &policy, report).await?;
+    repositories(settings, &policy, report).await
+}
+
+fn settings_file(settings: &Settings, report: &mut Report) -> Result<()> {
+    let file = settings.root.join("borg.toml");
+    report.add(match file.exists() {
+        true => Finding::good("settings", file.display().to_string()),
+        false => Finding::warning("settings", format!("there is no {}", file.display()), "`borg-host init`"),
+    })?;
+    if let Err(error) = settings.defaults() {
+        report.add(Finding::fault(
+            "settings",
+            error.to_string(),
+            "`borg-host config` shows where the value comes from",
+        ))?;
+    }
+    for warning in &settings.warnings {
+        report.add(Finding::warning("settings", warning, "take it out; a later version will know it"))?;
+    }
+    Ok(())
+}
+
+fn journal(settings: &Settings, report: &mut Report) -> Result<()> {
+    let path = journal_path(&settings.data_dir());
+    if !path.exists() {
+        return Ok(());
+    }
+    let verified = Journal::open_read_only(&path).and_then(|journal| Ok((journal.verify()?, journal.last_seq()?)));
+    let remedy = format!("keep a copy of {}, then put back the newest backup you trust", path.display());
+    report.add(match verified {
+        Ok((None, events)) => Finding::good("journal", format!("{events} events, unbroken")),
+        Ok((Some(found), _)) => Finding::fault(
+            "journal",
+            format!("its chain is broken at event {}: it was changed from outside", found.seq),
+            remedy,
+        ),
+        Err(error) => Finding::fault("journal", failure::chain(&error.into()), remedy),
+    })
+}
+
+fn people(policy: &Policy, report: &mut Report) -> Result<()> {
+    let me = PersonId(format!("console:{}", rustix::process::getuid().as_raw()));
+    let owners: Vec<&str> =
+        policy.people.iter().filter(|(_, role)| **role == Role::Owner).map(|(person, _)| person.0.as_str()).collect();
+    report.add(match owners.as_slice() {
+        [] => Finding::fault(
+            "people",
+            "there is no owner: nobody may decide",
+            format!("`borg-host init --yes --owner {me}`"),
+        ),
+        owners => Finding::good("people", format!("owned by {}", owners.join(", "))),
+    })?;
+    if policy.role(&me).is_none() {
+        let remedy = format!("add \"{me}\" to policies/people.toml");
+        report.add(Finding::warning(
+            "people",
+            format!("you ({me}) are a stranger: commands of yours are refused"),
+            remedy,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Loads every plugin as a host would, in a cache of its own: a running host's is not ours to prune.
+async fn plugins(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<Plugins> {
+    let cache = tempfile::tempdir()?;
+    let compiler = match (host::init_binary(), std::env::current_exe()) {
+        (Ok(init), Ok(program)) => compiler::confined(Spawner::start()?, init.path, program),
+        (Err(_), _) | (_, Err(_)) => Compiler::InProcess,
+    };
+    let folders = settings.plugin_folders();
+    let options = Options {
+        folders: folders.clone(),
+        cache: cache.path().join("plugins"),
+        compiler,
+        limits: Limits::default(),
+        now_ms,
+    };
+    let permits = Permits { policy: policy.plugins.clone(), keep: BTreeSet::new() };
+    let (plugins, errors) = Plugins::load(options, &permits).await?;
+    let names: Vec<String> = plugins.list().into_iter().map(|plugin| plugin.name).collect();
+    report.add(match names.as_slice() {
+        [] => Finding::fault(
+            "plugins",
+            "none is loaded",
+            "`cargo xtask build` makes the shipped ones; BORG_PLUGINS names their folder",
+        ),
+        names => Finding::good("plugins", names.join(", ")),
+    })?;
+    for error in errors {
+        report.add(Finding::fault("plugins", error.to_string(), "mend or remove that folder"))?;
+    }
+    for (kind, name) in named(policy) {
+        if plugins.manifest(kind, name).is_none() {
+            let remedy = "put its folder with plugin.toml into plugins/ beside borg.toml, or take it out of policy";
+            report.add(Finding::fault(
+                "plugins",
+                format!("policy names the {kind} `{name}`, which is not loaded"),
+                remedy,
+            ))?;
+        }
+    }
+    Ok(plugins)
+}
+
+/// Plugins that policy relies on.
+fn named(policy: &Policy) -> Vec<(Kind, &str)> {
+    let personas = policy.personas.keys().map(|name| (Kind::Persona, name.as_str()));
+    let executors = used_executors(policy).into_keys().map(|name| (Kind::Executor, name));
+    let rules = policy.rules.iter().filter(|(_, rule)| rule.enabled).map(|(name, _)| (Kind::Rule, name.as_str()));
+    let chats = policy.chats.iter().filter(|(_, chat)| chat.enabled).map(|(name, _)| (Kind::Chat, name.as_str()));
+    personas.chain(executors).chain(rules).chain(chats).collect()
+}
+
+/// Executors that a persona uses, each with one such persona.
+fn used_executors(policy: &Policy) -> BTreeMap<&str, &str> {
+    policy.personas.iter().map(|(name, persona)| (persona.executor.as_str(), name.as_str())).collect()
+}
+
+async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, report: &mut Report) -> Result<()> {
+    let mut secrets = BTreeSet::new();
+    for name in used_executors(policy).into_keys() {
+        let bundle = plugins.executor(name, None).map(|executor| executor.info().bundle.clone()).unwrap_or_default();
+        if !bundle.is_empty() {
+            report.add(match agents::installed(&bundle, &settings.data_dir()) {
+                Some(found) => Finding::good("agents", format!("{} {}", found.name, found.version)),
+                None => Finding::fault(
+                    "agents",
+                    format!("{bundle} is not installed"),
+                    format!("`borg-host agent install {bundle}`"),
+                ),
+            })?;
+        }
+        let egress = policy.executors.get(name).map(|executor| executor.egress.as_slice()).unwrap_or_default();
+        secrets.extend(egress.iter().filter_map(|name| policy.egress.get(name)).map(|egress| egress.secret.clone()));
+    }
+    for row in secret::rows(settings).await?.into_iter().filter(|row| secrets.contains(&row.name)) {
+        let from = row.from.unwrap_or_default();
+        report.add(match row.why {
+            None => Finding::good("credentials", format!("{} ({from})", row.name)),
+            Some(why) => Finding::fault(
+                "credentials",
+                format!("{} ({from}): {why}", row.name),
+                credential_remedy(&row.name, &from),
+            ),
+        })?;
+    }
+    Ok(())
+}
+
+fn credential_remedy(name: &str, from: &str) -> String {
+    match from.split_once(':') {
+        Some(("stored", stored)) => format!("`borg-host secret set {stored}`"),
+        Some(("env", variable)) => format!("set {variable} in the environment or in .env"),
+        Some(_) | None => {
+            format!("log in with `claude`, or change `from` of [secret.{name}] in policies/executors.toml")
+        }
+    }
+}
+
+async fn images(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<()> {
+    if policy.host.sandbox != SandboxChoice::Docker {
+        return Ok(());
+    }
+    let used = used_executors(policy).into_keys().filter_map(|name| policy.executors.get(name));
+    let mut wanted: BTreeSet<&str> = used.map(|executor| executor.image.as_str()).collect();
+    wanted.insert(&policy.checks.image);
+    for name in wanted {
+        // Without an engine the sandbox is a fault already.
+        if let Ok(is_present) = image::is_present(settings.docker_host().as_deref(), name).await {
+            let remedy = if name == image::BASE_TAG {
+                "`borg-host image build`".to_owned()
+            } else {
+                format!("`docker pull {name}`")
+            };
+            report.add(match is_present {
+                true => Finding::good("images", name),
+                false => Finding::fault("images", format!("{name} is not here"), remedy),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+async fn repositories(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<()> {
+    if policy.repos.is_empty() {
+        return report.add(Finding::fault("repositories", "there is none", "`borg-host repo add owner/name PATH`"));
+    }
+    for (name, repository) in &policy.repos {
+        let looked = repo::report(name, repository, policy, settings).await;
+        report.add(match looked.faults.as_slice() {
+            [] => Finding::good("repositories", name),
+            faults => Finding::fault(
+                "repositories",
+                format!("{name}: {}", faults.join("; ")),
+                format!("`borg-host repo check {name}`"),
+            ),
+        })?;
+    }
+    match &policy.host.repository {
+        None if policy.repos.len() > 1 => {
+            let remedy = "set `pipeline-repo` in borg.toml, or name one with each task";
+            report.add(Finding::warning("repositories", "none is the default", remedy))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,188 @@
+//! `borg-host init`: writes what an installation starts from. What is there already stays, so that it can be run again at any time.
+
+mod questions;
+
+use super::{
+    failure::{Code, problem},
+    neutral, out,
+    policy::{self, Folder, SHIPPED},
+    repo,
+};
+use anyhow::{Context, Result};
+use borg_core::policy::PersonId;
+use borg_host::environment::Environment;
+use clap::{Args, ValueEnum};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use toml_edit::{Array, Item, Value};
+
+const SETTINGS: &str = include_str!("borg.toml");
+const ENV_EXAMPLE: &str = include_str!("env.example");
+
+/// Write borg.toml, policies/ and .env.example, and name the first owner
+///
+/// On a terminal it asks what it needs; with --yes it takes the defaults. Files that are there already are left alone, so it may be
+/// run again: to add an owner or a repository, or to get files that a newer version brings.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  borg-host init
+  borg-host init --yes --owner console:1000 --repository ~/shop --name acme/shop --check \"make test\"")]
+pub struct Init {
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Ask nothing; take the defaults for what no flag says
+    #[arg(long, short)]
+    yes: bool,
+    /// Write files afresh that are there already; what was in them is lost
+    #[arg(long)]
+    force: bool,
+    /// First owner, as frontend:id; else you, at this machine's console
+    #[arg(long, value_name = "PERSON")]
+    owner: Option<String>,
+    /// A repository tasks may work on: a path on this machine
+    #[arg(long, value_name = "PATH")]
+    repository: Option<String>,
+    /// Name people use for that repository; else local/FOLDER
+    #[arg(long, value_name = "OWNER/NAME", requires = "repository")]
+    name: Option<String>,
+    /// Its test command
+    #[arg(long, value_name = "COMMAND", requires = "repository")]
+    check: Option<String>,
+    /// Where agents run; `local` is weaker and needs no Docker engine
+    #[arg(long, value_enum)]
+    sandbox: Option<SandboxKind>,
+    /// Where Claude's credential comes from: stored:claude, claude-credentials, env:NAME or file:PATH
+    #[arg(long, value_name = "SOURCE")]
+    secret: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SandboxKind {
+    Docker,
+    Local,
+}
+
+/// What to write, once everything is known.
+struct Answers {
+    owner: PersonId,
+    repository: Option<Repository>,
+    sandbox: Option<SandboxKind>,
+    secret: Option<String>,
+}
+
+struct Repository {
+    url: String,
+    name: String,
+    check: Option<String>,
+}
+
+impl Init {
+    pub fn perform(self, environment: &Environment) -> Result<ExitCode> {
+        let answers = questions::ask(&self, environment)?;
+        let failed = || format!("making {}", self.dir.display());
+        fs::create_dir_all(self.dir.join("policies/pipelines")).with_context(failed)?;
+        let dir = self.dir.canonicalize().with_context(failed)?;
+        self.put(&dir.join("borg.toml"), SETTINGS)?;
+        self.put(&dir.join(".env.example"), ENV_EXAMPLE)?;
+        let policies = dir.join("policies");
+        for (name, text) in SHIPPED {
+            self.put(&policies.join(name), text)?;
+        }
+        set_owner(&policies, &answers.owner)?;
+        set_executors(&policies, &answers)?;
+        if let Some(Repository { url, name, check }) = &answers.repository {
+            let (_, current) = Folder::read(&policies)?;
+            if current.repos.contains_key(name) {
+                out::line(format!("kept     repository {name}"))?;
+            } else {
+                repo::add(&policies, name, url, check.as_deref())?;
+                out::line(format!("added    repository {name}"))?;
+            }
+        }
+        out::line("")?;
+        out::line("next: `borg-host doctor` says what is still missing, and the command that mends it")?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes a file, unless it is there.
+    fn put(&self, path: &Path, text: &str) -> Result<()> {
+        let is_there = match fs::symlink_metadata(path) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error).with_context(|| format!("looking at {}", path.display())),
+        };
+        if is_there && !self.force {
+            out::line(format!("kept     {}", path.display()))?;
+            return Ok(());
+        }
+        policy::replace(path, text)?;
+        out::line(format!("{}  {}", if is_there { "replaced" } else { "wrote   " }, path.display()))?;
+        Ok(())
+    }
+}
+
+/// Adds an owner to whoever is there.
+fn set_owner(policies: &Path, owner: &PersonId) -> Result<()> {
+    let (folder, current) = Folder::read(policies)?;
+    if current.people.contains_key(owner) {
+        out::line(format!("kept     {owner} in policies/people.toml"))?;
+        return Ok(());
+    }
+    folder.edit("people.toml", |document| {
+        let people = document.entry("people").or_insert_with(toml_edit::table);
+        let owners = people.as_table_like_mut().context("[people] is a table")?.entry("owner");
+        let owners = owners.or_insert_with(|| Item::Value(Value::Array(Array::new())));
+        owners.as_array_mut().context("`owner` is a list")?.push(owner.0.as_str());
+        Ok(())
+    })?;
+    out::line(neutral::text(&format!("added    owner {owner}")))?;
+    Ok(())
+}
+
+/// Sets the sandbox and where the credential comes from, where somebody said so.
+fn set_executors(policies: &Path, answers: &Answers) -> Result<()> {
+    let mut changes = Vec::new();
+    if let Some(sandbox) = answers.sandbox {
+        let word = match sandbox {
+            SandboxKind::Docker => "docker",
+            SandboxKind::Local => "local",
+        };
+        changes.push(("host.toml", vec!["host", "sandbox"], word.to_owned()));
+    }
+    if let Some(secret) = &answers.secret {
+        changes.push(("executors.toml", vec!["secret", "claude", "from"], secret.clone()));
+    }
+    for (file, path, value) in changes {
+        let (folder, _) = Folder::read(policies)?;
+        folder.edit(file, |document| {
+            let mut item = document.as_item_mut();
+            for key in &path {
+                item = item.get_mut(key).with_context(|| format!("policies/{file} has no `{}`", path.join(".")))?;
+            }
+            let item = item.as_value_mut().context("it is a value")?;
+            let decor = item.decor().clone();
+            *item = Value::from(&value);
+            // Comments beside the value stay.
+            *item.decor_mut() = decor;
+            Ok(())
+        })?;
+        out::line(neutral::text(&format!("set      {} = \"{value}\"", path.join("."))))?;
+    }
+    Ok(())
+}
+
+/// A person as policy names them.
+fn person(text: &str) -> Result<PersonId> {
+    match text.split_once(':') {
+        Some((frontend, id)) if !frontend.is_empty() && !id.is_empty() => Ok(PersonId(text.to_owned())),
+        Some(_) | None => {
+            let remedy = "write frontend:id, as in `console:1000` for the Unix user with id 1000";
+            Err(problem(Code::Usage, format!("`{text}` is no person"), remedy))
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `borg-host repo`: which repositories tasks may work on. Edits `policies/repos.toml`, which a running host notices by itself.
+
+mod check;
+
+pub use check::report;
+
+use super::{
+    failure::{Code, problem},
+    neutral, out,
+    policy::{self, Folder},
+};
+use anyhow::{Context, Result};
+use borg_core::{intent::is_repository_name, policy::Policy};
+use borg_host::{git::source::Source, settings::Settings};
+use clap::{Args, Subcommand};
+use std::{path::Path, process::ExitCode};
+use toml_edit::{DocumentMut, Item, Table};
+
+/// File that new repositories go to.
+const FILE: &str = "repos.toml";
+
+/// Which repositories tasks may work on
+#[derive(Debug, Subcommand)]
+pub enum Repo {
+    Add(Add),
+    /// The repositories policy names
+    List(List),
+    Check(check::Check),
+    /// Take a repository out of policy; the repository itself, tasks and branches stay
+    Remove(Remove),
+}
+
+/// Let tasks work on a repository
+///
+/// The repository is looked at first: it must be here, be a Git repository of its own, and have a commit.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  borg-host repo add acme/shop ~/shop
+  borg-host repo add acme/shop file:///srv/git/shop.git --check \"make test\" --base main")]
+pub struct Add {
+    /// Name people use for it: owner/name
+    #[arg(value_name = "OWNER/NAME")]
+    name: String,
+    /// Where it is: a path on this machine, or a file:// URL
+    #[arg(value_name = "PATH")]
+    url: String,
+    /// Test command, run with `sh -c` at the root of a clean checkout; else `make test` where its Makefile has that target
+    #[arg(long, value_name = "COMMAND")]
+    check: Option<String>,
+    /// Branch tasks start from; else its default branch
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+    /// Image its tests and agents run in; else the one policy names
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Name of the repository
+    #[arg(value_name = "OWNER/NAME")]
+    name: String,
+}
+
+impl Repo {
+    pub async fn perform(self, settings: &Settings) -> Result<ExitCode> {
+        match self {
+            Repo::Add(add) => add.perform(settings),
+            Repo::List(list) => list.perform(&policy::load(settings)?),
+            Repo::Check(check) => check.perform(settings).await,
+            Repo::Remove(remove) => remove.perform(settings),
+        }
+    }
+}
+
+impl Add {
+    fn perform(self, settings: &Settings) -> Result<ExitCode> {
+        let (folder, policy) = Folder::read(&settings.policies())?;
+        self.write(&folder, &policy)?;
+        out::line(format!("added {}; `borg-host repo check {}` looks at it more closely", self.name, self.name))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Looks at the repository and adds it to policy.
+    fn write(&self, folder: &Folder, policy: &Policy) -> Result<()> {
+        let name = &self.name;
+        if !is_repository_name(name) {
+            let remedy = "write owner/name with letters, digits, `-`, `_` and `.`, as in `acme/shop`";
+            return Err(problem(Code::Usage, format!("`{name}` is no name for a repository"), remedy));
+        }
+        if policy.repos.contains_key(name) {
+            let file = folder.holder("repo", name).unwrap_or_else(|| FILE.to_owned());
+            let remedy = format!("edit [repo.\"{name}\"] in policies/{file}, or `borg-host repo remove {name}` first");
+            return Err(problem(Code::Failed, format!("there is a repository `{name}` already"), remedy));
+        }
+        let url = address(&self.url)?;
+        let found = check::look(&url)?;
+        if let check::Head::Unborn { branch } = &found.head {
+            let remedy = "make a first commit there, then add it again";
+            return Err(problem(Code::Failed, format!("{url} is empty: its branch {branch} has no commit"), remedy));
+        }
+        folder.edit(FILE, |document| {
+            insert(
+                document,
+                name,
+                &[
+                    ("url", Some(&url)),
+                    ("base", self.base.as_ref()),
+                    ("image", self.image.as_ref()),
+                    ("check", self.check.as_ref()),
+                ],
+            );
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+/// Adds a repository to policy, as `repo add` does; for `init`.
+pub fn add(policies: &Path, name: &str, url: &str, check: Option<&str>) -> Result<()> {
+    let (folder, policy) = Folder::read(policies)?;
+    let check = check.map(str::to_owned);
+    Add { name: name.to_owned(), url: url.to_owned(), check, base: None, image: None }.write(&folder, &policy)
+}
+
+/// The address as policy keeps it: paths are absolute, since the host runs elsewhere than the person who typed them.
+fn address(typed: &str) -> Result<String> {
+    let is_address = typed.contains("://") || (typed.contains(':') && !Path::new(typed).exists());
+    let url = match is_address {
+        true => typed.to_owned(),
+        false => {
+            let real = Path::new(typed).canonicalize();
+            let real = real.map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => problem(
+                    Code::Failed,
+                    format!("there is no repository at {typed}"),
+                    "check the path; `git clone` makes a copy here of one elsewhere",
+                ),
+                _ => anyhow::Error::new(error).context(format!("looking at {typed}")),
+            })?;
+            real.into_os_string().into_string().ok().context("the path is not UTF-8, and policy files are")?
+        }
+    };
+    url.parse::<Source>()?;
+    Ok(url)
+}
+
+fn insert(document: &mut DocumentMut, name: &str, values: &[(&str, Option<&String>)]) {
+    let repos = document.entry("repo").or_insert_with(|| {
+        let mut repos = Table::new();
+        // Only its repositories have headings of their own.
+        repos.set_implicit(true);
+        Item::Table(repos)
+    });
+    let mut table = Table::new();
+    for (key, value) in values.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+        table.insert(key, toml_edit::value(value));
+    }
+    if let Some(repos) = repos.as_table_like_mut() {
+        repos.insert(name, Item::Table(table));
+    }
+}
+
+impl List {
+    fn perform(self, policy: &Policy) -> Result<ExitCode> {
+        if self.json {
+            let row = |(name, repo): (&String, &borg_core::policy::RepoPolicy)| serde_json::json!({ "name": name, "url": repo.url, "base": repo.base, "image": repo.image, "check": repo.check });
+            out::json(&policy.repos.iter().map(row).collect::<Vec<_>>())?;
+        } else if policy.repos.is_empty() {
+            out::line("no repositories yet; `borg-host repo add owner/name PATH` adds one")?;
+        } else {
+            for (name, repo) in &policy.repos {
+                let check = repo.check.as_deref().map(|check| format!("  tests: {check}")).unwrap_or_default();
+                let base = repo.base.as_deref().map(|base| format!("  base: {base}")).unwrap_or_default();
+                out::line(neutral::text(&format!("{name}  {}{base}{check}", repo.url)))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Remove {
+    fn perform(self, settings: &Settings) -> Result<ExitCode> {
+        let (folder, policy) = Folder::read(&settings.policies())?;
+        let Some(file) = folder.holder("repo", &self.name) else {
+            return Err(policy::unknown_repository(&self.name, &policy));
+        };
+        folder.edit(&file, |document| {
+            let repos = document.get_mut("repo").and_then(Item::as_table_like_mut);
+            repos.and_then(|repos| repos.remove(&self.name)).map(drop).context("the section is there")
+        })?;
+        out::line(format!("removed {} from policies/{file}", self.name))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_keeps_what_people_wrote() {
+        let text = "# ours\n\n[repo.\"a/b\"]  # the shop\nurl = \"/a\"   # local\n\n# the end\n";
+        let mut document: DocumentMut = text.parse().unwrap();
+        let url = "/c".to_owned();
+        insert(&mut document, "c/d", &[("url", Some(&url)), ("check", None)]);
+        let edited = document.to_string();
+        assert!(edited.starts_with("# ours\n\n[repo.\"a/b\"]  # the shop\nurl = \"/a\"   # local\n"), "{edited}");
+        assert!(edited.contains("[repo.\"c/d\"]\nurl = \"/c\"\n"), "{edited}");
+        assert!(edited.contains("# the end"), "{edited}");
+        assert!(!edited.contains("[repo]\n"), "{edited}");
+        document["repo"].as_table_like_mut().unwrap().remove("c/d");
+        assert_eq!(document.to_string(), text);
+    }
+}
