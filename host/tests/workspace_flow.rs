@@ -1,11 +1,12 @@
 //! One change from the source to a branch of the source, and everything that may be done twice.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod room;
 
 use borg_core::{collect::LeftReason, facts::FileStatus, run::WriteGrant, survey};
 use borg_host::{
     forge::branch::{self, Delivered, Delivery},
-    workspace::Attempt,
+    workspace::{Attempt, Collect},
 };
 use room::{Room, TASK, all, left, run_key, write};
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -91,6 +92,24 @@ async fn a_change_goes_from_source_to_branch() {
     room.git_in(&room.source, &["branch", "-D", "borg/7/total"]).await;
     room.base().await;
     assert!(room.workspace.read_ref(&room.mirror, "refs/borg/7/s1-a1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_same_work_in_a_later_attempt_is_a_commit_of_its_own() {
+    let room = Room::new(FILES).await;
+    let base = room.base().await;
+    let mut commits = Vec::new();
+    for attempt in 1..=2 {
+        let dir = room.export(attempt, &base).await;
+        write(&dir.workspace.join("src/lib.py"), "changed\n");
+        // Trees and blobs of the second are known: its commit is the only new object.
+        let order = Collect { time: 1_800_000_000 + i64::from(attempt), ..room.order(attempt, &base, all()) };
+        commits.push(room.workspace.collect(&order).await.unwrap().commit);
+    }
+    assert_ne!(commits[0], commits[1]);
+    for commit in &commits {
+        assert_eq!(room.text(commit, "src/lib.py").await.unwrap(), "changed\n");
+    }
 }
 
 #[tokio::test]

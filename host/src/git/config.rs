@@ -42,7 +42,8 @@ const SETTINGS: [(&str, &str); 32] = [
     ("transfer.advertiseSID", "false"),
     ("credential.helper", ""),
     ("pack.threads", "1"),
-    ("fastimport.unpackLimit", "1"),
+    // Packs only: loose objects would pass unseen by the check of a quarantine, and one alone (a commit of a known tree) is below any other limit.
+    ("fastimport.unpackLimit", "0"),
 ];
 
 /// What a hostile repository's own configuration must not decide; given at command scope, which outranks it.

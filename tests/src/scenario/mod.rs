@@ -88,7 +88,11 @@ pub fn play(folder: &Path) -> Result<Outcome> {
         status = played.host.settled(task, LIMIT)?;
     }
     let actual = observe(&status, &played.host.entries(task)?, &played.repo)?;
-    expected.compare(&actual, &played.repo)?;
+    if let Err(error) = expected.compare(&actual, &played.repo) {
+        // As a person would look into it.
+        let log = played.host.cli(&["task", "log", &task.to_string()])?.stdout;
+        return Err(error.context(format!("not as expected; the log of the task:\n{log}")));
+    }
     if let Some(api) = &played.api {
         let stranger = api.asked().into_iter().find(|seen| seen.header("x-api-key") != Some(KEY));
         anyhow::ensure!(stranger.is_none(), "a request came without the host's key: {stranger:?}");
