@@ -1,4 +1,5 @@
 //! Files pinned by an earlier stage: whatever an agent does to them or to the folders above, the commit has them as they were.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod room;
 
@@ -84,7 +85,7 @@ async fn the_file_replaced_by_a_folder() {
 #[tokio::test]
 async fn hidden_behind_a_shut_folder() {
     let (_, base, collected) =
-        after(|top| fs::set_permissions(top.join("tests"), fs::Permissions::from_mode(0)).unwrap()).await;
+        after(|top| fs::set_permissions(top.join("tests"), fs::Permissions::from_mode(0o000)).unwrap()).await;
     assert_eq!((left(&collected), &collected.commit), (vec![("tests", LeftReason::Unreadable)], &base));
 }
 

@@ -1,5 +1,6 @@
 //! A data directory, a source repository and a workspace in a temporary folder, shared by the `workspace_*` tests.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use borg_core::{
     collect::{Collected, CommitId, LeftReason},
