@@ -80,7 +80,7 @@ impl Price {
     }
 }
 
-/// What one task may spend: a `[budget.NAME]` of policy.
+/// What one stage of a task may spend over all its attempts: a `[budget.NAME]` of policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Budget {

@@ -133,6 +133,8 @@ pub enum Body {
     Denied {
         run: RunKey,
         denial: DenialNote,
+        /// The path that was to be written, relative to the workspace or absolute outside it.
+        path: Option<String>,
     },
     /// The gateway settled a request.
     Metered {

@@ -73,6 +73,8 @@ pub struct StageCommit {
     pub protected: Vec<String>,
     pub paths: Vec<String>,
     pub left_behind: Vec<String>,
+    /// Paths it tried to write and was refused, as the agent's own events tell; an older rule gets them as `extra`.
+    pub refused: Vec<String>,
 }
 
 /// What a test run meant.

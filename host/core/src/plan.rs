@@ -46,11 +46,7 @@ pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) 
     intent::check_texts(&request).map_err(|problem| error(problem, "see /help task"))?;
     let repository = repository(&request, policy)?;
     let pipeline = pipeline(&request, policy)?;
-    let budget_name = request
-        .budget
-        .clone()
-        .or_else(|| persona_budget(&pipeline, policy))
-        .unwrap_or_else(|| policy.host.budget.clone());
+    let budget_name = request.budget.clone().unwrap_or_else(|| policy.host.budget.clone());
     let budget = *policy.budgets.get(&budget_name).ok_or_else(|| {
         error(format!("there is no budget `{budget_name}`"), format!("known budgets: {}", list(policy.budgets.keys())))
     })?;
@@ -63,6 +59,7 @@ pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) 
         pipeline,
         by: permit.person().clone(),
         chat,
+        budget_asked: request.budget.is_some(),
         budget_name,
         budget,
         policy: policy.digest,
@@ -144,13 +141,6 @@ fn alone(persona: &str, read_only: bool) -> Pipeline {
         ]
     };
     Pipeline { name: format!("persona:{persona}"), summary: format!("{persona} alone"), read_only, stages }
-}
-
-fn persona_budget(pipeline: &Pipeline, policy: &Policy) -> Option<String> {
-    pipeline.stages.iter().find_map(|stage| match &stage.work {
-        StageWork::Persona { persona, .. } => policy.personas.get(persona)?.budget.clone(),
-        StageWork::Judge { .. } | StageWork::Deliver { .. } => None,
-    })
 }
 
 fn first_words(question: &str) -> String {

@@ -6,10 +6,10 @@ use crate::{
     collect::{Artefact, CommitId, LeftBehind},
     event::{DenialNote, Kept},
     evidence::CheckRun,
-    facts::TestEvidence,
+    facts::{StageCommit, TestEvidence},
     id::{Digest, RunKey, RunKind, TaskId},
     persona::TaskBrief,
-    policy::{PersonId, Pipeline},
+    policy::{PersonId, Pipeline, Policy, StageWork},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
@@ -27,7 +27,10 @@ pub struct NewTask {
     /// Chat that hears of it, as `transport:chat`.
     pub chat: Option<String>,
     pub budget_name: String,
+    /// What one stage may spend where its persona names no budget of its own.
     pub budget: Budget,
+    /// True when the person named the budget: then it counts for every stage.
+    pub budget_asked: bool,
     /// Policy it runs under; a person's retry moves it to the one in force then.
     pub policy: Digest,
     /// Task it repeats.
@@ -60,6 +63,10 @@ pub struct Task {
     /// What a person said to that, if one was asked.
     pub decision: Option<Decision>,
     pub spent: Spent,
+    /// The part of it that the stage at work spent: what its budget is held against.
+    pub stage_spent: Spent,
+    /// What attempts did or tried against their grant, where no accepted record tells it.
+    pub tried: Vec<StageCommit>,
     /// Runs whose wall time is in `spent`.
     pub timed: BTreeSet<RunKey>,
     /// Each kind of refusal once, the first [`Task::DENIALS_KEPT`] of them; the journal has all.
@@ -400,6 +407,8 @@ impl Task {
             review: None,
             decision: None,
             spent: Spent::default(),
+            stage_spent: Spent::default(),
+            tried: Vec::new(),
             timed: BTreeSet::new(),
             denials: Vec::new(),
             last_words: None,
@@ -452,6 +461,35 @@ impl Task {
             | Doing::Judging
             | Doing::Delivering { .. } => None,
         }
+    }
+
+    /// Adds to what the task and its stage have spent.
+    pub fn spend(&mut self, spent: Spent) {
+        self.spent = self.spent + spent;
+        self.stage_spent = self.stage_spent + spent;
+    }
+
+    /// What the stage at work may spend, over all its attempts: the budget the person named, else its persona's, else the task's.
+    pub fn budget(&self, policy: &Policy) -> Budget {
+        self.phase.position().map_or(self.spec.budget, |at| self.budget_at(at, policy))
+    }
+
+    /// The same for the stage at a position.
+    pub fn budget_at(&self, at: &Position, policy: &Policy) -> Budget {
+        if self.spec.budget_asked {
+            return self.spec.budget;
+        }
+        let persona = match self.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+            Some(StageWork::Persona { persona, .. }) => policy.personas.get(persona),
+            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => None,
+        };
+        let named = persona.and_then(|persona| policy.budgets.get(persona.budget.as_ref()?));
+        named.copied().unwrap_or(self.spec.budget)
+    }
+
+    /// What is left of that.
+    pub fn allowance(&self, policy: &Policy) -> Budget {
+        self.budget(policy).left(&self.stage_spent)
     }
 
     /// True when the branch holds something of its own.

@@ -38,11 +38,14 @@ impl Engine {
             Intent::Approve { task, note } => self.approve(*task, note, &permit),
             Intent::Reject { task, note } => self.reject(*task, note, &permit),
             Intent::Cancel { task } => self.cancel(*task, &permit),
-            Intent::Pause => {
-                (vec![event(None, Body::Paused { by: person.clone() })], done("paused: what runs goes on, nothing new starts"))
-            }
+            Intent::Pause => (
+                vec![event(None, Body::Paused { by: person.clone() })],
+                done("paused: what runs goes on, nothing new starts"),
+            ),
             Intent::Resume => (vec![event(None, Body::Resumed { by: person.clone() })], done("resumed")),
-            Intent::Tasks | Intent::Status { .. } | Intent::Diff { .. } | Intent::Help { .. } => (Vec::new(), Reply::Granted),
+            Intent::Tasks | Intent::Status { .. } | Intent::Diff { .. } | Intent::Help { .. } => {
+                (Vec::new(), Reply::Granted)
+            }
         }
     }
 
@@ -65,7 +68,13 @@ impl Engine {
         (vec![event(Some(task.id), Body::TaskCreated { task: Box::new(task) })], reply)
     }
 
-    fn retry(&mut self, id: TaskId, permit: &Permit, chat: Option<String>, ended: Option<&Task>) -> (Vec<Event>, Reply) {
+    fn retry(
+        &mut self,
+        id: TaskId,
+        permit: &Permit,
+        chat: Option<String>,
+        ended: Option<&Task>,
+    ) -> (Vec<Event>, Reply) {
         let by = permit.person().clone();
         if let Some(task) = self.state.tasks.get(&id) {
             return match &task.phase {
@@ -76,9 +85,10 @@ impl Engine {
                     let remedy = format!("/approve {id} or /reject {id} decides; after that /retry {id} runs it again");
                     (Vec::new(), refused(format!("#{id} waits for a decision"), remedy))
                 }
-                Phase::Queued { .. } | Phase::Running(_) | Phase::Approved { .. } => {
-                    (Vec::new(), refused(format!("#{id} is {} already", task.status()), format!("/cancel {id} stops it first")))
-                }
+                Phase::Queued { .. } | Phase::Running(_) | Phase::Approved { .. } => (
+                    Vec::new(),
+                    refused(format!("#{id} is {} already", task.status()), format!("/cancel {id} stops it first")),
+                ),
                 Phase::Ended { .. } => (Vec::new(), refused(format!("#{id} is just ending"), "try again in a moment")),
             };
         }
@@ -100,7 +110,10 @@ impl Engine {
             Phase::NeedsReview { review, .. } => review,
             Phase::Blocked { on: BlockedOn::Verdict { review }, .. } if permit.role() >= Role::Owner => review,
             Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } => {
-                return (Vec::new(), refused(format!("the verdict on #{id} is block: only an owner may overrule it"), "ask an owner"));
+                return (
+                    Vec::new(),
+                    refused(format!("the verdict on #{id} is block: only an owner may overrule it"), "ask an owner"),
+                );
             }
             Phase::Blocked { .. }
             | Phase::Queued { .. }
@@ -116,7 +129,9 @@ impl Engine {
     fn reject(&mut self, id: TaskId, note: &str, permit: &Permit) -> (Vec<Event>, Reply) {
         let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), unknown(id)) };
         let digest = match &task.phase {
-            Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => review.digest,
+            Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => {
+                review.digest
+            }
             Phase::Blocked { .. }
             | Phase::Queued { .. }
             | Phase::Running(_)
@@ -144,7 +159,9 @@ pub(super) fn named(intent: &Intent) -> Option<TaskId> {
         Intent::Approve { task, .. } | Intent::Reject { task, .. } => Some(*task),
         Intent::Cancel { task } | Intent::Retry { task } | Intent::Diff { task } => Some(*task),
         Intent::Status { task } => *task,
-        Intent::Task(_) | Intent::Ask { .. } | Intent::Tasks | Intent::Pause | Intent::Resume | Intent::Help { .. } => None,
+        Intent::Task(_) | Intent::Ask { .. } | Intent::Tasks | Intent::Pause | Intent::Resume | Intent::Help { .. } => {
+            None
+        }
     }
 }
 
@@ -161,5 +178,8 @@ fn unknown(id: TaskId) -> Reply {
 }
 
 fn not_waiting(task: &Task) -> Reply {
-    refused(format!("#{} waits for no decision: it is {}", task.id(), task.status()), format!("/status {} tells more", task.id()))
+    refused(
+        format!("#{} waits for no decision: it is {}", task.id(), task.status()),
+        format!("/status {} tells more", task.id()),
+    )
 }

@@ -36,7 +36,13 @@ pub enum Reply {
 pub enum Input {
     Event(Box<Event>, Answer<()>),
     /// A person wants something; `ended` is the task it is about, where that lives in the journal only.
-    Intent { person: PersonId, intent: Box<Intent>, chat: Option<String>, ended: Option<Box<Task>>, answer: Answer<Reply> },
+    Intent {
+        person: PersonId,
+        intent: Box<Intent>,
+        chat: Option<String>,
+        ended: Option<Box<Task>>,
+        answer: Answer<Reply>,
+    },
     /// Policy files changed: the new policy and its sources, or why it is refused.
     Policy(Result<(Policy, Vec<SourceFile>), String>),
     CurrentPolicy(Answer<Arc<Policy>>),

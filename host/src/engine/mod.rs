@@ -69,10 +69,8 @@ impl Engine {
                 policies.remember(Arc::new(policy));
             }
         }
-        let state = State {
-            tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(),
-            paused: loaded.paused,
-        };
+        let state =
+            State { tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(), paused: loaded.paused };
         let (handle, inputs) = queue;
         let engine = Engine {
             state,
@@ -201,7 +199,8 @@ impl Engine {
         let tasks = turn.touched.iter().filter_map(|id| self.state.tasks.get(id));
         turn.batch.tasks = tasks.cloned().collect();
         // What an event of this very batch settled already is owed no more.
-        let settled: BTreeSet<&EffectKey> = turn.batch.events.iter().filter_map(|event| event.settles.as_ref()).collect();
+        let settled: BTreeSet<&EffectKey> =
+            turn.batch.events.iter().filter_map(|event| event.settles.as_ref()).collect();
         turn.effects.retain(|effect| !settled.contains(&effect.key));
         turn.batch.owed = turn.effects.clone();
         turn.batch.policy = turn.policy.take();

@@ -70,8 +70,8 @@ impl Turn<'_> {
             Some(Running { at, doing: Doing::Accepting { record }, .. }) => {
                 self.block_at(Position { resume: Some(Resume::Accept(record)), ..at }, &reason, &remedy);
             }
-            Some(Running { doing: Doing::Delivering { .. }, .. }) | None => self.deliver_failed(&reason, &remedy),
             Some(running) => self.give_up(running, &reason, &remedy),
+            None => {}
         }
     }
 

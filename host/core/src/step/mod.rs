@@ -175,13 +175,18 @@ struct Turn<'a> {
 impl Turn<'_> {
     fn apply(&mut self) {
         match &self.event.body {
-            Body::Metered { spent, .. } => self.task.spent = self.task.spent + *spent,
-            Body::Denied { denial, .. } => self.denied(std::slice::from_ref(denial)),
+            Body::Metered { spent, .. } => self.task.spend(*spent),
+            Body::Denied { run, denial, path } => {
+                self.denied(std::slice::from_ref(denial));
+                if let Some(path) = path {
+                    self.refused(run, path);
+                }
+            }
             Body::RunStarted { run, executor_digest, .. } => self.run_started(run, *executor_digest),
             Body::Progressed { run, line, state, turns, .. } => self.progressed(run, *line, state, *turns),
             Body::RunEnded { run, end, outcome, wall_ms, start_error } => {
                 if self.task.timed.insert(*run) {
-                    self.task.spent = self.task.spent + Spent { wall_ms: *wall_ms, ..Spent::default() };
+                    self.task.spend(Spent { wall_ms: *wall_ms, ..Spent::default() });
                 }
                 if self.settles_current() {
                     self.run_ended(*run, (end, *wall_ms), outcome, start_error.as_ref());
@@ -266,18 +271,18 @@ impl Turn<'_> {
         }
     }
 
-    /// True when the event settles the effect this task owes right now.
+    /// True when the event settles the effect this task owes right now, and answers what was asked.
     fn settles_current(&self) -> bool {
-        let current = match &self.task.phase {
-            Phase::Running(running) => Some(self.key_for(&running.at, kind_of(&running.doing))),
-            Phase::Approved { at, .. } => Some(self.key_for(at, "deliver")),
+        let (at, kind, fits) = match &self.task.phase {
+            Phase::Running(Running { at, doing, .. }) => (at, kind_of(doing), is_answer(doing, &self.event.body)),
+            Phase::Approved { at, .. } => (at, "deliver", is_delivery(&self.event.body)),
             Phase::Queued { .. }
             | Phase::Parked { .. }
             | Phase::Blocked { .. }
             | Phase::NeedsReview { .. }
-            | Phase::Ended { .. } => None,
+            | Phase::Ended { .. } => return false,
         };
-        current.is_some() && self.event.settles == current
+        fits && self.event.settles.as_ref() == Some(&self.key_for(at, kind))
     }
 
     fn key_for(&self, at: &Position, kind: &str) -> EffectKey {
@@ -333,3 +338,26 @@ fn kind_of(doing: &Doing) -> &'static str {
         Doing::Delivering { .. } => "deliver",
     }
 }
+
+/// True for what may come back where this is done.
+fn is_answer(doing: &Doing, body: &Body) -> bool {
+    match doing {
+        Doing::Preparing => matches!(body, Body::Prepared { .. } | Body::PrepareFailed { .. }),
+        Doing::Briefing => {
+            matches!(body, Body::Briefed { .. } | Body::BriefRefused { .. } | Body::PluginFailed { .. })
+        }
+        Doing::Agent(_) => matches!(body, Body::RunEnded { .. } | Body::PluginFailed { .. }),
+        Doing::Collecting { .. } => matches!(body, Body::Collected { .. } | Body::CollectFailed { .. }),
+        Doing::Accepting { .. } => matches!(body, Body::Accepted { .. } | Body::PluginFailed { .. }),
+        Doing::Baseline { .. } | Doing::Checking { .. } => matches!(body, Body::Checked { .. }),
+        Doing::Judging => matches!(body, Body::Judged { .. }),
+        Doing::Delivering { .. } => is_delivery(body),
+    }
+}
+
+fn is_delivery(body: &Body) -> bool {
+    matches!(body, Body::Delivered { .. } | Body::DeliverFailed { .. })
+}
+
+#[cfg(test)]
+mod tests;

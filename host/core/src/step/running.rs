@@ -6,6 +6,7 @@ use crate::{
     effect::{CollectOrder, InFile, Order, RunOrder},
     event::{DenialNote, Kept, StartFailure},
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
+    facts::StageCommit,
     grant::Grant,
     id::{Digest, RunKey, RunKind},
     persona::{Acceptance, Report},
@@ -42,7 +43,7 @@ impl Turn<'_> {
             return;
         };
         let run = RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind: RunKind::Agent };
-        let allowance = self.task.spec.budget.left(&self.task.spent);
+        let allowance = self.task.allowance(self.policy);
         let mut limits = executor.limits();
         limits.wall_ms = limits.wall_ms.min(allowance.wall_ms.max(1));
         let image = self.policy.repos.get(&self.task.spec.repository).and_then(|repo| repo.image.clone());
@@ -190,7 +191,7 @@ impl Turn<'_> {
 
     /// True when a run of this length was ended by the task's budget and not by its executor's own limit.
     fn wall_was_the_budgets(&self, at: &Position, wall_ms: u64) -> bool {
-        let (budget, spent) = (self.task.spec.budget, self.task.spent);
+        let (budget, spent) = (self.task.budget(self.policy), self.task.stage_spent);
         let left_before = budget.wall_ms.saturating_sub(spent.wall_ms.saturating_sub(wall_ms));
         let own = self.persona_of(at).map(|(persona, _)| self.limits_of(&persona).wall_ms);
         budget.reached(&spent).is_some() || own.is_some_and(|own| left_before < own)
@@ -324,6 +325,29 @@ impl Turn<'_> {
                 self.keep(*record);
                 self.end(Ending::Failed, why);
             }
+        }
+    }
+
+    /// A path an agent tried to write against its grant; the rules hear of it.
+    pub(super) fn refused(&mut self, run: &RunKey, path: &str) {
+        let at = Position { stage: run.stage, ..Position::default() };
+        let Some((persona, stage)) = self.persona_of(&at) else { return };
+        let write = match self.agent_mut(run) {
+            Some(agent) => agent.write.clone(),
+            None => return,
+        };
+        let known =
+            self.task.tried.iter().any(|tried| tried.stage == stage && tried.refused.iter().any(|other| other == path));
+        if !known && self.task.tried.len() < Task::DENIALS_KEPT {
+            self.task.tried.push(StageCommit {
+                stage,
+                persona,
+                write: write.allow,
+                protected: write.pinned,
+                paths: Vec::new(),
+                left_behind: Vec::new(),
+                refused: vec![path.to_owned()],
+            });
         }
     }
 

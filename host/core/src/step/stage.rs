@@ -3,6 +3,7 @@
 use super::Turn;
 use crate::{
     approval::ApprovedChange,
+    budget::Spent,
     collect::CommitId,
     effect::{CheckOrder, InFile, JudgeOrder, Order},
     facts::{CheckOutcome, StageCommit, TestEvidence},
@@ -65,7 +66,7 @@ impl Turn<'_> {
         };
         match stage.work {
             StageWork::Persona { persona, .. } => {
-                if let Some(cap) = self.task.spec.budget.reached(&self.task.spent) {
+                if let Some(cap) = self.task.budget_at(&at, self.policy).reached(&self.task.stage_spent) {
                     self.end(Ending::Capped, &format!("the budget for {cap} is used up"));
                     return;
                 }
@@ -92,7 +93,13 @@ impl Turn<'_> {
                     base: base.commit,
                     head,
                     rules,
-                    commits: self.task.records.iter().map(stage_commit).collect(),
+                    commits: self
+                        .task
+                        .records
+                        .iter()
+                        .map(stage_commit)
+                        .chain(self.task.tried.iter().cloned())
+                        .collect(),
                     evidence: self.evidence(),
                     incomplete: self.incomplete(),
                 }));
@@ -158,6 +165,7 @@ impl Turn<'_> {
         let Some(running) = self.running() else { return };
         let next = Position { stage: running.at.stage + 1, attempt: 1, ..Position::default() };
         self.keep(record);
+        self.task.stage_spent = Spent::default();
         self.task.evidence.extend(evidence);
         self.begin(next);
     }
@@ -173,6 +181,11 @@ impl Turn<'_> {
             self.end(ending, &reason);
             return;
         }
+        // What it tried is told to the rules, although its work is not taken.
+        self.task.tried.extend(
+            left.filter(|record| !record.left_behind.is_empty())
+                .map(|record| StageCommit { paths: Vec::new(), ..stage_commit(&record) }),
+        );
         self.begin(Position {
             used: at.used + 1,
             attempt: at.attempt + 1,
@@ -192,7 +205,7 @@ impl Turn<'_> {
         if used >= allowed {
             return Some((Ending::Failed, format!("stage {stage} failed {used} of {allowed} attempts: {why}")));
         }
-        let cap = self.task.spec.budget.reached(&self.task.spent)?;
+        let cap = self.task.budget(self.policy).reached(&self.task.stage_spent)?;
         let reason =
             format!("the budget for {cap} is used up; stage {stage} failed {used} of {allowed} attempts: {why}");
         Some((Ending::Capped, reason))
@@ -258,7 +271,7 @@ impl Turn<'_> {
     /// True when the base came out as it went in, and nobody tried otherwise.
     fn nothing_to_judge(&self) -> bool {
         let untouched = |record: &StageRecord| record.left_behind.is_empty() && record.incomplete.is_empty();
-        !self.task.has_changes() && self.task.records.iter().all(untouched)
+        !self.task.has_changes() && self.task.tried.is_empty() && self.task.records.iter().all(untouched)
     }
 
     /// Why the facts of the change are not whole.
@@ -310,5 +323,6 @@ fn stage_commit(record: &StageRecord) -> StageCommit {
         protected: record.protected.clone(),
         paths: record.changed.clone(),
         left_behind: record.left_behind.iter().map(|left| left.path.clone()).collect(),
+        refused: Vec::new(),
     }
 }

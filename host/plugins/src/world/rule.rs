@@ -170,7 +170,7 @@ impl From<&core::StageCommit> for wit::StageCommit {
             protected: commit.protected.clone(),
             paths: commit.paths.clone(),
             left_behind: commit.left_behind.clone(),
-            extra: vec![],
+            extra: commit.refused.iter().map(|path| ("refused".to_owned(), path.clone())).collect(),
         }
     }
 }

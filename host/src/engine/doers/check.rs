@@ -165,13 +165,15 @@ fn tail(text: &str, bytes: usize) -> &str {
 
 /// Test files of the stage, the names of the tests in them, and the baseline's ids whose tests are gone.
 fn tests_of(order: &CheckOrder, survey: &Survey) -> (Vec<String>, Vec<String>, BTreeSet<String>) {
-    let of_stage = survey.files.iter().filter(|file| file.class == FileClass::Test && order.changed.contains(&file.path));
+    let of_stage =
+        survey.files.iter().filter(|file| file.class == FileClass::Test && order.changed.contains(&file.path));
     let mut files = Vec::new();
     let mut names = Vec::new();
     for file in of_stage {
         files.push(file.path.clone());
         names.extend(file.head_text.iter().flat_map(|text| check::test_names(&file.path, text)));
     }
-    let removed = order.baseline.as_ref().map(|baseline| check::removed_ids(baseline, &survey.files)).unwrap_or_default();
+    let removed =
+        order.baseline.as_ref().map(|baseline| check::removed_ids(baseline, &survey.files)).unwrap_or_default();
     (files, names, removed)
 }

@@ -37,12 +37,16 @@ impl Doers {
             Err(error) => return failed(chain(&error), "mend `url` in policies/repos.toml, then retry"),
         };
         let place = target.path().display().to_string();
-        let delivery = Delivery { mirror: self.mirror(repository).dir, target, branch: branch.to_owned(), commit: commit.clone() };
+        let delivery =
+            Delivery { mirror: self.mirror(repository).dir, target, branch: branch.to_owned(), commit: commit.clone() };
         let _lock = self.locks.lock(repository).await;
         match branch::deliver(self.workspace.git(), &delivery).await {
-            Ok(Delivered::Pushed | Delivered::AlreadyThere) => {
-                Body::Delivered { branch: branch.to_owned(), commit: commit.clone(), pushed_to: Some(place), answer: None }
-            }
+            Ok(Delivered::Pushed | Delivered::AlreadyThere) => Body::Delivered {
+                branch: branch.to_owned(),
+                commit: commit.clone(),
+                pushed_to: Some(place),
+                answer: None,
+            },
             Err(error) => failed(chain(&error), "`borg-host task retry N` tries the delivery again"),
         }
     }

@@ -21,11 +21,21 @@ impl Doers {
             Err(error) => {
                 // Without facts there is no judgement: a person looks.
                 incomplete.push(format!("the change could not be surveyed: {}", chain(&error)));
-                return Body::Judged { findings: Vec::new(), failures: Vec::new(), incomplete, diff: Digest::of_bytes(b"") };
+                return Body::Judged {
+                    findings: Vec::new(),
+                    failures: Vec::new(),
+                    incomplete,
+                    diff: Digest::of_bytes(b""),
+                };
             }
         };
         incomplete.extend(survey.incomplete);
-        let change = Change { files: survey.files, commits: order.commits, evidence: order.evidence, incomplete: incomplete.clone() };
+        let change = Change {
+            files: survey.files,
+            commits: order.commits,
+            evidence: order.evidence,
+            incomplete: incomplete.clone(),
+        };
         let diff = Digest::of_bytes(&serde_json::to_vec(&change.files).unwrap_or_default());
         let mut findings = Vec::new();
         let mut failures = Vec::new();

@@ -6,6 +6,7 @@ mod collect;
 mod deliver;
 mod judge;
 mod prepare;
+mod refused;
 mod run;
 
 pub use prepare::has_test_target;
@@ -98,7 +99,13 @@ impl LiveRuns {
 
 impl Doers {
     /// Performs one effect. None when the host cannot say yet what came of it: it stays owed.
-    pub async fn perform(&self, effect: Effect, policy: Arc<Policy>, task: Option<Task>, handle: &Handle) -> Option<Body> {
+    pub async fn perform(
+        &self,
+        effect: Effect,
+        policy: Arc<Policy>,
+        task: Option<Task>,
+        handle: &Handle,
+    ) -> Option<Body> {
         let body = match effect.order {
             Order::Prepare { repository, needs_check, executors } => {
                 self.prepare(&repository, needs_check, &executors, &policy).await
@@ -164,7 +171,8 @@ impl Doers {
     /// Removes what earlier tasks left when the process died before it could.
     pub async fn forget_tasks_but(&self, live: &BTreeSet<TaskId>) {
         let entries = std::fs::read_dir(self.data_dir.join("tasks")).into_iter().flatten().flatten();
-        let found: Vec<TaskId> = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect();
+        let found: Vec<TaskId> =
+            entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect();
         for task in found.into_iter().filter(|task| !live.contains(task)) {
             self.forget_task(task).await;
         }
@@ -198,7 +206,10 @@ impl Doers {
     fn settings(&self, kind: Kind, name: &str, given: &serde_json::Value) -> Result<serde_json::Value, Body> {
         let failed = |reason: String| Body::PluginFailed { plugin: name.to_owned(), reason };
         let manifest = self.plugins.manifest(kind, name).ok_or_else(|| {
-            failed(format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str()))
+            failed(format!(
+                "there is no {} of this name; put its folder with plugin.toml into the plugin folder",
+                kind.as_str()
+            ))
         })?;
         borg_plugins::validate_settings(&manifest, given).map_err(|errors| failed(errors.join("; ")))
     }

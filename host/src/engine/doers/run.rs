@@ -3,7 +3,10 @@
 //! A run that an earlier process of this host started is adopted: its container is found by its key, its output is read on from
 //! the last line that was saved, with the executor component and the state it had then.
 
-use super::{Doers, chain, plugin_failed};
+use super::{
+    Doers, chain, plugin_failed,
+    refused::{Refused, Watch},
+};
 use crate::{
     clock::now_ms,
     engine::Handle,
@@ -55,7 +58,11 @@ impl From<sandbox::Error> for Failure {
 
 impl From<workspace::Error> for Failure {
     fn from(error: workspace::Error) -> Self {
-        start_failure(format!("the workspace could not be prepared: {}", chain(&error)), "`borg-host doctor`, then retry", false)
+        start_failure(
+            format!("the workspace could not be prepared: {}", chain(&error)),
+            "`borg-host doctor`, then retry",
+            false,
+        )
     }
 }
 
@@ -65,6 +72,7 @@ struct Reader<'a> {
     settings: &'a Value,
     job: &'a Job,
     run: RunKey,
+    watch: Watch,
 }
 
 impl Doers {
@@ -93,7 +101,8 @@ impl Doers {
     ) -> Result<Body, Failure> {
         let run = order.run;
         let digest = begun.as_ref().and_then(|agent| agent.executor_digest);
-        let executor = self.plugins.executor(&order.executor, digest).map_err(|error| Failure::Body(plugin_failed(&error)))?;
+        let executor =
+            self.plugins.executor(&order.executor, digest).map_err(|error| Failure::Body(plugin_failed(&error)))?;
         let granted = policy.executors.get(&order.executor);
         let given = granted.map(|granted| granted.settings.clone()).unwrap_or_default();
         let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(Failure::Body)?;
@@ -150,12 +159,21 @@ impl Doers {
             door.close().await;
             self.sandbox.kill(run, cause).await?;
         }
-        let reader = Reader { executor: &executor, settings: &settings, job: &job, run };
+        let reader = Reader {
+            executor: &executor,
+            settings: &settings,
+            job: &job,
+            run,
+            watch: Watch::new(&order.persona, &order.write),
+        };
         let begun_ms = begun.as_ref().map_or_else(now_ms, |agent| agent.started_ms);
         let (end, state) = self.follow(&reader, begun, &door, handle).await?;
         door.close().await;
         let spent = door.settled().await;
-        let outcome = executor.finish(&settings, &job, &state, &end).await.map_err(|error| Failure::Body(plugin_failed(&error)))?;
+        let outcome = executor
+            .finish(&settings, &job, &state, &end)
+            .await
+            .map_err(|error| Failure::Body(plugin_failed(&error)))?;
         let outcome = hold_against_gateway(outcome, &door, &mut notices);
         let wall_ms = spent.wall_ms.max(if started > 0 { 0 } else { now_ms().saturating_sub(begun_ms) });
         Ok(Body::RunEnded { run, end, outcome, wall_ms, start_error: None })
@@ -201,7 +219,8 @@ impl Doers {
         handle: &Handle,
     ) -> Result<(), Failure> {
         let Some(last) = lines.last().map(|line| line.n) else { return Ok(()) };
-        let texts: Vec<String> = lines.into_iter().filter(|line| line.stream == Stream::Out).map(|line| line.text).collect();
+        let texts: Vec<String> =
+            lines.into_iter().filter(|line| line.stream == Stream::Out).map(|line| line.text).collect();
         if texts.is_empty() {
             return Ok(());
         }
@@ -221,7 +240,10 @@ impl Doers {
                     rule: "the agent's own permissions, set from the grant".into(),
                     remedy: format!("[persona.{}] tools or write", reader.job.persona),
                 };
-                self.note(reader.run, Body::Denied { run: reader.run, denial }, handle).await;
+                self.note(reader.run, Body::Denied { run: reader.run, denial, path: None }, handle).await;
+            }
+            for Refused { path, denial } in reader.watch.refused(event) {
+                self.note(reader.run, Body::Denied { run: reader.run, denial, path: Some(path) }, handle).await;
             }
         }
         let body = Body::Progressed {
@@ -253,7 +275,8 @@ impl Doers {
         let mut base_files = Vec::new();
         for path in executor.info().reads.iter().take(BASE_FILES) {
             if let Some(blob) = self.workspace.read_file(&mirror, &order.base, path, BASE_FILE_BYTES).await? {
-                base_files.push(BaseFile { path: path.clone(), text: String::from_utf8_lossy(&blob.bytes).into_owned() });
+                base_files
+                    .push(BaseFile { path: path.clone(), text: String::from_utf8_lossy(&blob.bytes).into_owned() });
             }
         }
         Ok(Job {
@@ -279,11 +302,21 @@ impl Doers {
         })
     }
 
-    async fn spec(&self, order: &RunOrder, executor: &Executor, settings: &Value, job: &Job) -> Result<SandboxSpec, Failure> {
+    async fn spec(
+        &self,
+        order: &RunOrder,
+        executor: &Executor,
+        settings: &Value,
+        job: &Job,
+    ) -> Result<SandboxSpec, Failure> {
         let command = match executor.launch(settings, job).await {
             Ok(Ok(command)) => command,
             Ok(Err(why)) => {
-                return Err(start_failure(format!("{} cannot start: {why}", order.executor), "mend that, then retry", false));
+                return Err(start_failure(
+                    format!("{} cannot start: {why}", order.executor),
+                    "mend that, then retry",
+                    false,
+                ));
             }
             Err(error) => return Err(Failure::Body(plugin_failed(&error))),
         };
@@ -320,7 +353,11 @@ impl Doers {
             let bytes = self.workspace.read_artefact(file.digest).await?;
             let path = dirs.input.join(&file.name);
             tokio::fs::write(&path, bytes).await.map_err(|error| {
-                start_failure(format!("cannot write the hand-off {}: {error}", file.name), "`borg-host doctor`, then retry", true)
+                start_failure(
+                    format!("cannot write the hand-off {}: {error}", file.name),
+                    "`borg-host doctor`, then retry",
+                    true,
+                )
             })?;
         }
         Ok(())
@@ -332,7 +369,13 @@ impl Doers {
         Ok(self.workspace.lend(order.run.task, &mirror, (&order.base_branch, &order.base), &order.head).await?)
     }
 
-    async fn open_door(&self, order: &RunOrder, task: Option<&Task>, dirs: &RunDir, policy: &Policy) -> Result<Door, Failure> {
+    async fn open_door(
+        &self,
+        order: &RunOrder,
+        task: Option<&Task>,
+        dirs: &RunDir,
+        policy: &Policy,
+    ) -> Result<Door, Failure> {
         let names: Vec<String> = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned()).collect();
         let egress = order.egress.iter().filter_map(|name| Some((name, policy.egress.get(name)?)));
         let egress = egress
@@ -348,16 +391,19 @@ impl Doers {
                 betas: if entry.betas.is_empty() { names.clone() } else { entry.betas.clone() },
             })
             .collect();
-        let spent_before = task.map(|task| task.spent).unwrap_or_default();
+        let spent_before = task.map(|task| task.stage_spent).unwrap_or_default();
         let access = Access {
             run: order.run,
             socket: dirs.run.join("gateway.sock"),
             egress,
             placeholder_key: PLACEHOLDER_KEY.to_owned(),
-            allowance: task.map_or(order.allowance, |task| task.spec.budget.left(&task.spent)),
+            allowance: task.map_or(order.allowance, |task| task.allowance(policy)),
             spent_before,
         };
-        self.gateway.open(access).await.map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
+        self.gateway
+            .open(access)
+            .await
+            .map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
     }
 }
 

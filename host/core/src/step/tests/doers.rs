@@ -1,0 +1,340 @@
+//! Doers that answer as they are told: every way in which each kind of effect can come back.
+
+use crate::{
+    budget::{MicroUsd, Spent, Usage},
+    check::{Fault, Report, Runner},
+    collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
+    effect::Order,
+    event::{Body, DenialNote, Kept, StartFailure},
+    evidence::CheckRun,
+    executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
+    facts::{Finding, Severity},
+    grant::{self, Ceiling},
+    id::{Digest, RunKey, RunKind},
+    persona::Acceptance,
+    policy::{Expect, PersonaPolicy, StageWork, Via},
+    run::Attestation,
+    task::Task,
+    verdict::RuleFailure,
+};
+use std::collections::BTreeSet;
+
+const OLD: &str = "tests/test_old.py::test_old";
+const NEW: &str = "tests/test_new.py::test_new";
+
+/// How a doer comes back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Prepared, briefed, stopped, delivered, forgotten, told.
+    Done,
+    /// Prepared, but there is no test command.
+    NoCommand,
+    /// Prepare, brief, collect, deliver or tell failed, each in its own words.
+    Failed,
+    PluginFailed,
+    Ended(EndCause, OutcomeStatus),
+    NotStarted {
+        transient: bool,
+    },
+    Collected(Work),
+    Said(Acceptance),
+    Tested(Tests),
+    Judged(Opinion),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Work {
+    Changed,
+    Nothing,
+    LeftBehind,
+    Incomplete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tests {
+    Green,
+    Red,
+    BuildRed,
+    /// The runner is not there.
+    Missing,
+    TimedOut,
+    SandboxFailed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Opinion {
+    Clean,
+    Doubtful,
+    Bad,
+    RuleFailed,
+}
+
+/// Every answer to an order; the first is the one that leads on.
+pub fn answers(order: &Order, task: &Task) -> Vec<Answer> {
+    use Answer::*;
+    match order {
+        Order::Prepare { .. } => vec![Done, NoCommand, Failed],
+        Order::Brief { .. } => vec![Done, Failed, PluginFailed],
+        Order::Run(_) => {
+            let mut all = vec![Ended(EndCause::Exited, OutcomeStatus::Completed)];
+            let causes = [
+                EndCause::Exited,
+                EndCause::KilledBySignal,
+                EndCause::TimedOut,
+                EndCause::Silent,
+                EndCause::OutOfMemory,
+                EndCause::OutputCap,
+                EndCause::DiskCap,
+                EndCause::Capped,
+                EndCause::Cancelled,
+                EndCause::Lost,
+            ];
+            all.extend(causes.map(|cause| Ended(cause, OutcomeStatus::Failed)));
+            let statuses =
+                [OutcomeStatus::Transient, OutcomeStatus::Auth, OutcomeStatus::RateLimited, OutcomeStatus::Capped];
+            all.extend(statuses.map(|status| Ended(EndCause::Exited, status)));
+            all.extend([NotStarted { transient: true }, NotStarted { transient: false }, PluginFailed]);
+            all
+        }
+        Order::Collect(_) => {
+            let mut all = vec![Collected(Work::Changed), Collected(Work::Nothing), Collected(Work::LeftBehind)];
+            all.extend([Collected(Work::Incomplete), Failed]);
+            all
+        }
+        Order::Accept { .. } => vec![
+            Said(Acceptance::Accept),
+            Said(Acceptance::Retry("mend it".into())),
+            Said(Acceptance::Fail("hopeless".into())),
+            PluginFailed,
+        ],
+        Order::Check(order) => {
+            let mut all: Vec<Answer> =
+                [Tests::Green, Tests::Red, Tests::BuildRed, Tests::Missing, Tests::TimedOut, Tests::SandboxFailed]
+                    .map(Tested)
+                    .to_vec();
+            let red = matches!(order.run.kind, RunKind::Check | RunKind::Recheck)
+                && expectation(task) == Some(Expect::TestsFail);
+            all.swap(0, usize::from(red));
+            all
+        }
+        Order::Judge(_) => [Opinion::Clean, Opinion::Doubtful, Opinion::Bad, Opinion::RuleFailed].map(Judged).to_vec(),
+        Order::Deliver { .. } => vec![Done, Failed],
+        Order::Tell { .. } => vec![Done, Failed],
+        Order::Stop { .. } | Order::Forget { .. } => vec![Done],
+    }
+}
+
+fn expectation(task: &Task) -> Option<Expect> {
+    let stage = task.phase.position()?.stage as usize;
+    match &task.spec.pipeline.stages.get(stage)?.work {
+        StageWork::Persona { check, .. } => *check,
+        StageWork::Judge { .. } | StageWork::Deliver { .. } => None,
+    }
+}
+
+/// What a doer tells on its way to the answer.
+pub fn followers(order: &Order, answer: &Answer) -> Vec<Body> {
+    let Order::Run(order) = order else { return Vec::new() };
+    let run = order.run;
+    if matches!(answer, Answer::NotStarted { .. }) {
+        return Vec::new();
+    }
+    let attestation = Attestation {
+        sandbox: "docker".into(),
+        image_id: None,
+        policy: order.policy,
+        landlock_abi: 7,
+        seccomp: true,
+        missing: Vec::new(),
+    };
+    let usage = Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() };
+    let spent = Spent { turns: 1, usage, cost: MicroUsd(200), wall_ms: 0 };
+    let denial = DenialNote { what: "tool Bash".into(), rule: "not granted".into(), remedy: String::new() };
+    vec![
+        Body::RunStarted { run, executor: order.executor.clone(), executor_digest: None, attestation },
+        Body::Progressed { run, line: 3, state: "AA==".into(), events: Kept::new("[]"), turns: 1 },
+        Body::Denied { run, denial, path: None },
+        Body::Metered { run, spent, estimated: false },
+    ]
+}
+
+/// The event that settles an order.
+pub fn body(order: &Order, answer: &Answer) -> Body {
+    match (order, answer) {
+        (Order::Prepare { .. }, Answer::Failed) => {
+            Body::PrepareFailed { reason: "no image".into(), remedy: "build it".into() }
+        }
+        (Order::Prepare { needs_check, .. }, answer) => Body::Prepared {
+            branch: "main".into(),
+            commit: CommitId("b".repeat(40)),
+            check: (*needs_check && *answer != Answer::NoCommand).then(|| "pytest".into()),
+            warnings: Vec::new(),
+        },
+        (_, Answer::PluginFailed) => Body::PluginFailed { plugin: "p".into(), reason: "trapped".into() },
+        (Order::Brief { .. }, Answer::Failed) => Body::BriefRefused { reason: "no title".into() },
+        (Order::Brief { persona, records, work, .. }, _) => {
+            let all = ["Read", "Write", "Edit", "Bash"].map(str::to_owned);
+            let ceiling = Ceiling { tools: all.to_vec(), write: vec!["**".into()] };
+            let policy = PersonaPolicy {
+                tools: vec!["Read".into(), "Write".into()],
+                write: vec!["**".into()],
+                protect: vec!["stage:qa".into()],
+                may_touch_ci: false,
+                executor: "scripted".into(),
+                budget: None,
+                model: None,
+                settings: serde_json::Value::Null,
+            };
+            let wishes = ["**".to_owned()];
+            let grant = grant::grant(persona, &all[..2], &wishes, &ceiling, &policy, records, work.task.read_only);
+            Body::Briefed { assignment: Kept::new("{}"), grant }
+        }
+        (Order::Run(order), answer) => run_ended(order.run, answer),
+        (Order::Stop { run, cause }, _) => Body::Stopped { run: *run, cause: *cause },
+        (Order::Collect(order), Answer::Failed) => {
+            Body::CollectFailed { run: order.run, reason: "the disk is full".into() }
+        }
+        (Order::Collect(order), answer) => {
+            Body::Collected { run: order.run, collected: collected(order.run, &order.parent, &order.produces, answer) }
+        }
+        (Order::Accept { .. }, Answer::Said(acceptance)) => Body::Accepted { acceptance: acceptance.clone() },
+        (Order::Accept { .. }, _) => Body::Accepted { acceptance: Acceptance::Accept },
+        (Order::Check(order), answer) => {
+            let run = match answer {
+                // Before anybody wrote a test only the old one is there.
+                Answer::Tested(Tests::Green) if order.baseline.is_none() => baseline_run(),
+                Answer::Tested(tests) => check_run(*tests),
+                _ => check_run(Tests::Green),
+            };
+            Body::Checked { run: order.run, check: Box::new(run) }
+        }
+        (Order::Judge(order), answer) => judged(&order.incomplete, answer),
+        (Order::Deliver { .. }, Answer::Failed) => {
+            Body::DeliverFailed { reason: "no such place".into(), remedy: "make it".into() }
+        }
+        (Order::Deliver { via: Via::Branch, branch, commit, .. }, _) => Body::Delivered {
+            branch: branch.clone(),
+            commit: commit.clone(),
+            pushed_to: Some("/srv/shop".into()),
+            answer: None,
+        },
+        (Order::Deliver { commit, answer, .. }, _) => Body::Delivered {
+            branch: String::new(),
+            commit: commit.clone(),
+            pushed_to: None,
+            answer: answer.as_ref().map(|file| Kept::new(format!("text of {}", file.name))),
+        },
+        (Order::Forget { run }, _) => Body::Forgotten { run: *run },
+        (Order::Tell { .. }, Answer::Failed) => Body::TellFailed { reason: "nobody there".into() },
+        (Order::Tell { notice }, _) => Body::Told { notice: notice.clone() },
+    }
+}
+
+fn run_ended(run: RunKey, answer: &Answer) -> Body {
+    let (cause, status, start_error) = match answer {
+        Answer::Ended(cause, status) => (*cause, *status, None),
+        Answer::NotStarted { transient } => {
+            let failure = StartFailure { reason: "no engine".into(), remedy: "start it".into(), transient: *transient };
+            (EndCause::Lost, OutcomeStatus::Failed, Some(failure))
+        }
+        _ => (EndCause::Exited, OutcomeStatus::Completed, None),
+    };
+    let outcome = Outcome {
+        status,
+        message: "as I said".into(),
+        session: None,
+        usage: Usage::default(),
+        claimed_cost_micros: None,
+        turns: None,
+        retry_after_ms: (status == OutcomeStatus::RateLimited).then_some(5_000),
+    };
+    Body::RunEnded {
+        run,
+        end: RunEnd { cause, exit_code: (cause == EndCause::Exited).then_some(0), stderr_tail: String::new() },
+        outcome,
+        wall_ms: if start_error.is_some() { 0 } else { 30_000 },
+        start_error,
+    }
+}
+
+fn collected(run: RunKey, parent: &CommitId, produces: &[String], answer: &Answer) -> Collected {
+    let (file, changed) = match answer {
+        Answer::Collected(Work::Changed | Work::Incomplete) => ("shop.py", true),
+        _ => ("", false),
+    };
+    let commit = CommitId(Digest::of_bytes(run.to_string().as_bytes()).to_string()[..40].to_owned());
+    let left = LeftBehind { path: "spec/".into(), reason: LeftReason::NotGranted, count: 2 };
+    Collected {
+        commit: if changed { commit } else { parent.clone() },
+        changed: if changed { vec![file.to_owned()] } else { Vec::new() },
+        left_behind: if *answer == Answer::Collected(Work::LeftBehind) { vec![left] } else { Vec::new() },
+        incomplete: if *answer == Answer::Collected(Work::Incomplete) { vec!["too much".into()] } else { Vec::new() },
+        artefacts: produces
+            .iter()
+            .map(|name| Artefact { name: name.clone(), digest: Digest::of_bytes(name.as_bytes()), bytes: 9 })
+            .collect(),
+    }
+}
+
+/// A run of pytest with one old test and a new one.
+fn check_run(tests: Tests) -> CheckRun {
+    let (code, cause) = match tests {
+        Tests::Green => (Some(0), EndCause::Exited),
+        Tests::Red => (Some(1), EndCause::Exited),
+        Tests::BuildRed => (Some(2), EndCause::Exited),
+        Tests::Missing => (Some(127), EndCause::Exited),
+        Tests::TimedOut => (None, EndCause::TimedOut),
+        Tests::SandboxFailed => (None, EndCause::Lost),
+    };
+    let ids = |list: &[&str]| -> Vec<String> { list.iter().map(|id| (*id).to_owned()).collect() };
+    let mut report = Report { runner: Some(Runner::Pytest), lists_passed: true, complete: true, ..Report::default() };
+    match tests {
+        Tests::Green => report.passed = ids(&[NEW, OLD]),
+        Tests::Red => (report.passed, report.failed) = (ids(&[OLD]), ids(&[NEW])),
+        Tests::BuildRed => {
+            report.faults =
+                vec![Fault { path: "tests/test_new.py".into(), message: "ImportError".into(), syntax: false }];
+        }
+        Tests::Missing | Tests::TimedOut | Tests::SandboxFailed => {}
+    }
+    CheckRun {
+        end: RunEnd { cause, exit_code: code, stderr_tail: String::new() },
+        report,
+        output: Kept::new("some output\n"),
+        test_files: ids(&["tests/test_new.py"]),
+        names: ids(&["test_new"]),
+        removed: BTreeSet::new(),
+        image_id: None,
+        wall_ms: 1_000,
+        sandbox_error: (tests == Tests::SandboxFailed).then(|| "the engine is busy".into()),
+    }
+}
+
+fn baseline_run() -> CheckRun {
+    let mut run = check_run(Tests::Green);
+    run.report.passed = vec![OLD.to_owned()];
+    run.test_files.clear();
+    run.names.clear();
+    run
+}
+
+fn judged(incomplete: &[String], answer: &Answer) -> Body {
+    let finding = |severity| Finding {
+        rule: "scope".into(),
+        id: "left-behind".into(),
+        severity,
+        confidence: 100,
+        base: None,
+        head: None,
+        message: "something was left behind".into(),
+    };
+    let (findings, failures) = match answer {
+        Answer::Judged(Opinion::Doubtful) => (vec![finding(Severity::Minor)], Vec::new()),
+        Answer::Judged(Opinion::Bad) => (vec![finding(Severity::Critical)], Vec::new()),
+        Answer::Judged(Opinion::RuleFailed) => {
+            (Vec::new(), vec![RuleFailure { rule: "scope".into(), why: "ran out of time".into() }])
+        }
+        _ => (Vec::new(), Vec::new()),
+    };
+    Body::Judged { findings, failures, incomplete: incomplete.to_vec(), diff: Digest::of_bytes(b"diff") }
+}

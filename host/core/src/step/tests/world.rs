@@ -1,0 +1,513 @@
+//! A host without I/O: keeps what is owed as the journal does, hands events to `step`, and holds every outcome against the promises.
+
+use super::doers::{Answer, answers, body, followers};
+use crate::{
+    approval::Approver,
+    budget::{Budget, MicroUsd},
+    chat::Notice,
+    effect::{Effect, EffectKey, Order},
+    event::{Body, Event, Kept},
+    id::{Digest, RunKey, TaskId},
+    policy::{PersonId, Policy, Role, StageWork, Via, parse, source::SourceFile},
+    step::{Policies, State, next_deadline, step},
+    task::{BlockedOn, Doing, NewTask, Phase, Running, Status, Task},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+pub const POLICY: &str = r#"
+[persona.manager]
+tools = ["Read", "Write"]
+executor = "scripted"
+[persona.qa]
+tools = ["Read", "Write"]
+write = ["tests/**"]
+executor = "scripted"
+[persona.worker]
+tools = ["Read", "Write", "Edit", "Bash"]
+write = ["**"]
+protect = ["stage:qa"]
+executor = "scripted"
+[persona.answerer]
+tools = ["Read"]
+executor = "scripted"
+[executor.scripted]
+wall = "10min"
+[repo."acme/shop"]
+url = "/srv/shop"
+check = "pytest"
+[repo."acme/site"]
+url = "/srv/site"
+check = "pytest"
+[people]
+owner = ["console:1"]
+admin = ["console:2"]
+member = ["console:3"]
+[budget.default]
+turns = 1000
+tokens = 1000000
+cost = "$10.00"
+wall = "10h"
+[host]
+parallel = 2
+transient-retries = 2
+
+[pipeline.feature]
+summary = "three personas"
+[[pipeline.feature.stage]]
+name = "spec"
+persona = "manager"
+produces = ["spec.md"]
+attempts = 2
+[[pipeline.feature.stage]]
+name = "qa"
+persona = "qa"
+expect = "tests-fail"
+attempts = 2
+[[pipeline.feature.stage]]
+name = "impl"
+persona = "worker"
+check = "tests-pass"
+attempts = 3
+[[pipeline.feature.stage]]
+name = "judge"
+rules = ["*"]
+[[pipeline.feature.stage]]
+name = "deliver"
+via = "branch"
+
+[pipeline.quick]
+summary = "the worker alone"
+[[pipeline.quick.stage]]
+name = "impl"
+persona = "worker"
+check = "tests-pass"
+attempts = 2
+[[pipeline.quick.stage]]
+name = "judge"
+rules = ["*"]
+[[pipeline.quick.stage]]
+name = "deliver"
+via = "branch"
+
+[pipeline.look]
+summary = "judged, and kept here"
+[[pipeline.look.stage]]
+name = "impl"
+persona = "worker"
+[[pipeline.look.stage]]
+name = "judge"
+rules = ["*"]
+
+[pipeline.ask]
+summary = "words only"
+read-only = true
+[[pipeline.ask.stage]]
+name = "answer"
+persona = "answerer"
+produces = ["answer.md"]
+attempts = 2
+[[pipeline.ask.stage]]
+name = "deliver"
+via = "reply"
+"#;
+
+pub const PIPELINES: [&str; 4] = ["feature", "quick", "look", "ask"];
+pub const REPOSITORIES: [&str; 2] = ["acme/shop", "acme/site"];
+
+pub fn policy(text: &str) -> Policy {
+    match parse::parse(&[SourceFile { name: "test.toml".into(), text: text.into() }]) {
+        Ok(policy) => policy,
+        Err(errors) => panic!("{errors:?}"),
+    }
+}
+
+pub fn person(role: Role) -> PersonId {
+    let uid = match role {
+        Role::Owner => "console:1",
+        Role::Admin => "console:2",
+        Role::Member => "console:3",
+        Role::Guest => "console:4",
+    };
+    PersonId(uid.into())
+}
+
+/// A host, its journal and its neighbours.
+pub struct World {
+    pub state: State,
+    pub policies: Policies,
+    pub now: u64,
+    /// As the journal keeps it: one row per key, struck off by the event that settles it.
+    pub owed: BTreeMap<EffectKey, Effect>,
+    pub log: Vec<Event>,
+    pub told: Vec<Notice>,
+    /// Effects of the latest event.
+    pub latest: Vec<Effect>,
+    ordered: BTreeMap<EffectKey, Order>,
+    runs: BTreeSet<RunKey>,
+    forgotten: BTreeSet<RunKey>,
+    /// Tasks that somebody cancelled while they could be.
+    cancelled: BTreeSet<TaskId>,
+}
+
+impl World {
+    pub fn new() -> World {
+        World::under(policy(POLICY))
+    }
+
+    pub fn under(policy: Policy) -> World {
+        World {
+            state: State::default(),
+            policies: Policies::new(Arc::new(policy)),
+            now: 1_000_000,
+            owed: BTreeMap::new(),
+            log: Vec::new(),
+            told: Vec::new(),
+            latest: Vec::new(),
+            ordered: BTreeMap::new(),
+            runs: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
+        }
+    }
+
+    pub fn create(&mut self, pipeline: &str, repository: &str) -> TaskId {
+        self.create_with(pipeline, repository, |_| {})
+    }
+
+    pub fn create_with(&mut self, pipeline: &str, repository: &str, edit: impl FnOnce(&mut NewTask)) -> TaskId {
+        let id = TaskId(self.state.tasks.len() as u64 + 1);
+        let policy = self.policies.current().clone();
+        let mut task = NewTask {
+            id,
+            title: "Add a discount".into(),
+            description: Kept::new("Please."),
+            repository: repository.into(),
+            pipeline: policy.pipelines[pipeline].clone(),
+            by: person(Role::Member),
+            chat: Some("console:1".into()),
+            budget_asked: false,
+            budget_name: "default".into(),
+            budget: policy.budgets["default"],
+            policy: policy.digest,
+            retry_of: None,
+            branch: format!("borg/{id}/add-a-discount"),
+        };
+        edit(&mut task);
+        self.happen(id, Body::TaskCreated { task: Box::new(task) });
+        id
+    }
+
+    pub fn task(&self, id: TaskId) -> &Task {
+        &self.state.tasks[&id]
+    }
+
+    pub fn status(&self, id: TaskId) -> Status {
+        self.task(id).status()
+    }
+
+    /// Something that settles nothing.
+    pub fn happen(&mut self, task: TaskId, body: Body) {
+        self.take(Event { at_ms: self.now, task: Some(task), settles: None, body });
+    }
+
+    /// What the task waits for now.
+    pub fn work(&self, task: TaskId) -> Option<&Effect> {
+        self.owed.values().find(|effect| effect.task == task && is_work(&effect.order))
+    }
+
+    /// Every answer there is to what the task waits for; the first is the good one.
+    pub fn choices(&self, task: TaskId) -> Vec<Answer> {
+        self.work(task).map(|effect| answers(&effect.order, self.task(task))).unwrap_or_default()
+    }
+
+    pub fn answer(&mut self, task: TaskId, answer: &Answer) {
+        let effect = self.work(task).cloned().unwrap_or_else(|| panic!("nothing is owed: {:?}", self.task(task).phase));
+        self.perform(&effect, answer);
+    }
+
+    /// A doer does it, tells what it learns on the way, and comes back with the event that settles it.
+    pub fn perform(&mut self, effect: &Effect, answer: &Answer) {
+        for note in followers(&effect.order, answer) {
+            self.happen(effect.task, note);
+        }
+        let body = body(&effect.order, answer);
+        self.take(Event { at_ms: self.now, task: Some(effect.task), settles: Some(effect.key.clone()), body });
+    }
+
+    /// Answers well until the stage owes an effect of this kind (`brief`, `check`, …).
+    pub fn reach(&mut self, task: TaskId, stage: &str, kind: &str) {
+        for _ in 0..100 {
+            let at = self.task(task).phase.position().map_or(0, |at| at.stage as usize);
+            let here = self.task(task).spec.pipeline.stages.get(at).map_or("", |stage| stage.name.as_str()).to_owned();
+            let work = self.work(task).unwrap_or_else(|| panic!("{stage}/{kind}: {:?}", self.task(task).phase));
+            if here == stage && word(&work.order) == kind {
+                return;
+            }
+            let good = self.choices(task).remove(0);
+            self.answer(task, &good);
+        }
+        panic!("{stage}/{kind} was never reached");
+    }
+
+    /// Answers well until nothing is owed for the task, and performs what only tidies up.
+    pub fn finish(&mut self, task: TaskId) {
+        for _ in 0..200 {
+            match self.choices(task).first() {
+                Some(good) => self.answer(task, &good.clone()),
+                None => break,
+            }
+        }
+        self.tidy();
+    }
+
+    /// Performs everything that no task waits for.
+    pub fn tidy(&mut self) {
+        while let Some(effect) = self.owed.values().find(|effect| !is_work(&effect.order)).cloned() {
+            self.perform(&effect, &Answer::Done);
+        }
+    }
+
+    /// One event, as the engine takes it.
+    pub fn take(&mut self, event: Event) {
+        self.now += 7;
+        let before = self.state.clone();
+        let owed_before = event.settles.as_ref().is_none_or(|key| self.owed.contains_key(key));
+        let (state, effects) = step(before.clone(), &event, &self.policies);
+        let again = step(before.clone(), &event, &self.policies);
+        assert_eq!((&state, &effects), (&again.0, &again.1), "the same event came out differently");
+        if let Some(key) = &event.settles {
+            self.owed.remove(key);
+        }
+        self.state = state;
+        for effect in &effects {
+            self.owe(effect);
+        }
+        self.latest = effects;
+        self.hold_promises(&before, &event);
+        if !owed_before {
+            self.hold_stale(&before, &event);
+        }
+        self.log.push(event);
+    }
+
+    fn owe(&mut self, effect: &Effect) {
+        if let Some(known) = self.ordered.get(&effect.key) {
+            assert_eq!(known, &effect.order, "{} names two things", effect.key);
+            assert!(matches!(effect.order, Order::Stop { .. }), "{} is ordered twice", effect.key);
+        }
+        self.ordered.insert(effect.key.clone(), effect.order.clone());
+        self.owed.insert(effect.key.clone(), effect.clone());
+        let fresh = match &effect.order {
+            Order::Run(order) => self.runs.insert(order.run),
+            Order::Check(order) => self.runs.insert(order.run),
+            Order::Forget { run } => {
+                assert!(self.runs.contains(run), "{run} never was");
+                self.forgotten.insert(*run)
+            }
+            Order::Tell { notice } => {
+                self.told.push((**notice).clone());
+                true
+            }
+            Order::Deliver { .. } => {
+                self.hold_delivery(effect);
+                true
+            }
+            Order::Prepare { .. }
+            | Order::Brief { .. }
+            | Order::Stop { .. }
+            | Order::Collect(_)
+            | Order::Accept { .. }
+            | Order::Judge(_) => true,
+        };
+        assert!(fresh, "{}: a run begins and is forgotten once", effect.key);
+    }
+
+    /// No branch without a change that somebody, or the rules, let through by its digest.
+    fn hold_delivery(&self, effect: &Effect) {
+        let Order::Deliver { via, commit, .. } = &effect.order else { return };
+        let task = self.task(effect.task);
+        let change = match &task.phase {
+            Phase::Approved { change, .. }
+            | Phase::Running(Running { doing: Doing::Delivering { change: Some(change) }, .. }) => change,
+            other => return assert_eq!(*via, Via::Reply, "{other:?}"),
+        };
+        let review = task.review.as_ref().expect("judged");
+        assert_eq!((change.digest(), change.head(), commit), (&review.digest, &review.head, &review.head));
+        match change.by() {
+            Approver::Rules => assert!(review.ruling.reasons.is_empty(), "{:?}", review.ruling),
+            Approver::Person(by) => {
+                let decision = task.decision.as_ref().expect("recorded");
+                assert_eq!((&decision.by, decision.digest, decision.approved), (by, review.digest, true));
+                assert!(self.policies.current().role(by) >= Some(Role::Admin));
+            }
+        }
+    }
+
+    fn hold_promises(&mut self, before: &State, event: &Event) {
+        if let (Body::CancelRequested { .. }, Some(task)) =
+            (&event.body, event.task.and_then(|id| before.tasks.get(&id)))
+        {
+            let too_late = matches!(
+                task.phase,
+                Phase::Approved { .. }
+                    | Phase::Ended { .. }
+                    | Phase::Running(Running { doing: Doing::Delivering { .. }, .. })
+            );
+            if !too_late {
+                self.cancelled.insert(task.id());
+            }
+        }
+        let mut repositories = BTreeSet::new();
+        for task in self.state.tasks.values() {
+            let now = task.status();
+            if let Some(was) = before.tasks.get(&task.id()) {
+                assert!(leads(was.status(), now), "{} to {now}", was.status());
+                hold_attempts(was, task, &event.body);
+            }
+            if now == Status::Running {
+                assert!(repositories.insert(task.spec.repository.clone()), "two at work on {}", task.spec.repository);
+            }
+            if self.cancelled.contains(&task.id()) {
+                assert!(matches!(now, Status::Running | Status::Cancelled), "cancelled, but {now}");
+            }
+            let waits = match now {
+                Status::Running | Status::Approved => 1,
+                Status::Queued | Status::Parked | Status::Blocked | Status::NeedsReview => 0,
+                // What was asked for when somebody cancelled may still be answered.
+                Status::Capped | Status::Rejected | Status::Completed | Status::Failed | Status::Cancelled => continue,
+            };
+            let work = self.owed.values().filter(|effect| effect.task == task.id() && is_work(&effect.order)).count();
+            assert_eq!(work, waits, "{:?} owes {:?}", task.phase, self.owed.keys());
+        }
+        assert!(repositories.len() <= self.policies.current().host.parallel as usize);
+    }
+
+    /// What comes back for something no longer owed changes nothing; its spending is in `timed` already.
+    fn hold_stale(&self, before: &State, event: &Event) {
+        assert_eq!(&self.state, before, "stale: {event:?}");
+        assert_eq!(self.latest, [], "stale: {event:?}");
+    }
+
+    /// Everything is over: nothing is owed, and no sandbox was left lying about.
+    pub fn hold_the_end(&self) {
+        for task in self.state.tasks.values() {
+            assert!(task.status().is_terminal(), "{:?}", task.phase);
+            if self.cancelled.contains(&task.id()) {
+                assert_eq!(task.status(), Status::Cancelled);
+            }
+        }
+        assert_eq!(self.owed.keys().collect::<Vec<_>>(), Vec::<&EffectKey>::new());
+        assert_eq!(self.runs, self.forgotten, "runs and forgotten runs");
+    }
+
+    /// Sees every task to its end: doers do well, people help, time passes.
+    pub fn drain(&mut self) {
+        self.take(Event {
+            at_ms: self.now,
+            task: None,
+            settles: None,
+            body: Body::Resumed { by: person(Role::Owner) },
+        });
+        let mut patience: BTreeMap<TaskId, u32> = BTreeMap::new();
+        for _ in 0..3_000 {
+            if let Some(effect) = self.owed.values().next().cloned() {
+                let good = answers(&effect.order, self.task(effect.task)).remove(0);
+                self.perform(&effect, &good);
+            } else if let Some((at_ms, task)) = next_deadline(&self.state) {
+                self.now = self.now.max(at_ms);
+                self.happen(task, Body::DeadlinePassed);
+            } else if let Some(task) = self.state.tasks.values().find(|task| !task.status().is_terminal()) {
+                let id = task.id();
+                let by = person(Role::Owner);
+                let tries = patience.entry(id).or_default();
+                *tries += 1;
+                let body = match (&task.phase, *tries > 5) {
+                    (_, true) => Body::CancelRequested { by },
+                    (
+                        Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. },
+                        false,
+                    ) => Body::Approved { by, digest: review.digest, note: String::new() },
+                    (Phase::Blocked { .. }, false) => Body::Unblocked { by },
+                    (phase, false) => panic!("stuck: {phase:?}"),
+                };
+                self.happen(id, body);
+            } else {
+                return;
+            }
+        }
+        panic!("it never ends: {:?}", self.state);
+    }
+}
+
+/// The word for what an effect does.
+pub fn word(order: &Order) -> &'static str {
+    match order {
+        Order::Prepare { .. } => "prepare",
+        Order::Brief { .. } => "brief",
+        Order::Run(_) => "run",
+        Order::Stop { .. } => "stop",
+        Order::Collect(_) => "collect",
+        Order::Accept { .. } => "accept",
+        Order::Check(_) => "check",
+        Order::Judge(_) => "judge",
+        Order::Deliver { .. } => "deliver",
+        Order::Forget { .. } => "forget",
+        Order::Tell { .. } => "tell",
+    }
+}
+
+/// True for what a task waits for; the rest only tidies up and tells.
+fn is_work(order: &Order) -> bool {
+    !matches!(order, Order::Stop { .. } | Order::Forget { .. } | Order::Tell { .. })
+}
+
+/// One event may lead through the queue: unparked and started at once, say.
+fn leads(from: Status, to: Status) -> bool {
+    let one = |from: Status, to: Status| from == to || from.next().contains(&to);
+    one(from, to) || (one(from, Status::Queued) && one(Status::Queued, to))
+}
+
+/// Attempts never exceed the allowance, and only work that was found wanting uses one up.
+fn hold_attempts(was: &Task, task: &Task, cause: &Body) {
+    let (Some(before), Some(after)) = (was.phase.position(), task.phase.position()) else { return };
+    assert!(
+        (after.stage, after.attempt) >= (before.stage, before.attempt),
+        "the fence went back: {before:?} {after:?}"
+    );
+    if let Some(StageWork::Persona { attempts, .. }) =
+        task.spec.pipeline.stages.get(after.stage as usize).map(|stage| &stage.work)
+    {
+        assert!(after.used < *attempts, "{after:?} of {attempts}");
+    }
+    if after.stage != before.stage || after.used == before.used {
+        return;
+    }
+    assert_eq!(after.used, before.used + 1);
+    use crate::executor::{EndCause, OutcomeStatus};
+    let fair = match cause {
+        Body::RunEnded { end, outcome, start_error, .. } => {
+            let machinery =
+                matches!(outcome.status, OutcomeStatus::Transient | OutcomeStatus::RateLimited | OutcomeStatus::Auth)
+                    && matches!(end.cause, EndCause::Exited | EndCause::KilledBySignal);
+            start_error.is_none() && end.cause != EndCause::Lost && !machinery
+        }
+        Body::Accepted { .. } => true,
+        Body::Checked { check, .. } => check.sandbox_error.is_none() && check.end.cause == EndCause::Exited,
+        _ => false,
+    };
+    assert!(fair, "an attempt was used up by {cause:?}");
+}
+
+pub fn small_budget(turns: u32) -> Budget {
+    Budget { turns, tokens: 1_000_000, cost: MicroUsd(1_000_000), wall_ms: 36_000_000 }
+}
+
+pub fn digest_of(task: &Task) -> Digest {
+    match &task.phase {
+        Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => review.digest,
+        other => panic!("no review: {other:?}"),
+    }
+}
