@@ -39,6 +39,7 @@ pub fn run(require_all: bool) -> Result<()> {
         .env("BORG_PLUGINS", &built.plugins)
         .env("BORG_PLUGIN_EXAMPLES", &built.examples);
     tests.env("BORG_TEST_SKIPPED", &skipped).env("BORG_INIT_STATIC", built.host.with_file_name("borg-init"));
+    tests.env("BORG_INIT", built.host.with_file_name("borg-init"));
     if let Some(claude) = &claude {
         tests.env("BORG_TEST_CLAUDE", claude);
     }
