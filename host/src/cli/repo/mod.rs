@@ -154,19 +154,48 @@ fn address(typed: &str) -> Result<String> {
 }
 
 fn insert(document: &mut DocumentMut, name: &str, values: &[(&str, Option<&String>)]) {
+    let mut table = Table::new();
+    for (key, value) in values.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+        table.insert(key, toml_edit::value(value));
+    }
+    // What stands at the end of the file stays above what is added to it.
+    let end = document.trailing().as_str().unwrap_or_default().trim_end_matches('\n').to_owned();
+    document.set_trailing("");
+    table.decor_mut().set_prefix(if end.is_empty() { "\n".to_owned() } else { format!("{end}\n\n") });
     let repos = document.entry("repo").or_insert_with(|| {
         let mut repos = Table::new();
         // Only its repositories have headings of their own.
         repos.set_implicit(true);
         Item::Table(repos)
     });
-    let mut table = Table::new();
-    for (key, value) in values.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
-        table.insert(key, toml_edit::value(value));
-    }
     if let Some(repos) = repos.as_table_like_mut() {
         repos.insert(name, Item::Table(table));
     }
+}
+
+/// Takes a repository out of a document. Comments right above it go with it; those further up stay.
+fn take_out(document: &mut DocumentMut, name: &str) -> Result<()> {
+    let repos = document.get_mut("repo").and_then(Item::as_table_like_mut).context("the section is there")?;
+    let removed = repos.remove(name).context("the section is there")?;
+    let Some(removed) = removed.as_table() else { return Ok(()) };
+    let above = removed.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    let kept = above.rfind("\n\n").map_or("", |end| above[..end].trim_end_matches('\n'));
+    if kept.trim().is_empty() {
+        return Ok(());
+    }
+    let later = |table: &Table| table.position() > removed.position();
+    let tables = repos.iter_mut().filter_map(|(_, item)| item.as_table_mut()).filter(|table| later(table));
+    match tables.min_by_key(|table| table.position()) {
+        Some(next) => {
+            let below = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
+            next.decor_mut().set_prefix(format!("{kept}\n{below}"));
+        }
+        None => {
+            let below = document.trailing().as_str().unwrap_or_default().to_owned();
+            document.set_trailing(format!("{kept}\n{below}"));
+        }
+    }
+    Ok(())
 }
 
 impl List {
@@ -193,10 +222,7 @@ impl Remove {
         let Some(file) = folder.holder("repo", &self.name) else {
             return Err(policy::unknown_repository(&self.name, &policy));
         };
-        folder.edit(&file, |document| {
-            let repos = document.get_mut("repo").and_then(Item::as_table_like_mut);
-            repos.and_then(|repos| repos.remove(&self.name)).map(drop).context("the section is there")
-        })?;
+        folder.edit(&file, |document| take_out(document, &self.name))?;
         out::line(format!("removed {} from policies/{file}", self.name))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -206,18 +232,37 @@ impl Remove {
 mod tests {
     use super::*;
 
+    fn added(text: &str, name: &str) -> DocumentMut {
+        let mut document: DocumentMut = text.parse().unwrap();
+        insert(&mut document, name, &[("url", Some(&"/c".to_owned())), ("check", None)]);
+        document.to_string().parse().unwrap()
+    }
+
     #[test]
     fn an_edit_keeps_what_people_wrote() {
-        let text = "# ours\n\n[repo.\"a/b\"]  # the shop\nurl = \"/a\"   # local\n\n# the end\n";
-        let mut document: DocumentMut = text.parse().unwrap();
-        let url = "/c".to_owned();
-        insert(&mut document, "c/d", &[("url", Some(&url)), ("check", None)]);
-        let edited = document.to_string();
-        assert!(edited.starts_with("# ours\n\n[repo.\"a/b\"]  # the shop\nurl = \"/a\"   # local\n"), "{edited}");
-        assert!(edited.contains("[repo.\"c/d\"]\nurl = \"/c\"\n"), "{edited}");
-        assert!(edited.contains("# the end"), "{edited}");
-        assert!(!edited.contains("[repo]\n"), "{edited}");
-        document["repo"].as_table_like_mut().unwrap().remove("c/d");
-        assert_eq!(document.to_string(), text);
+        for text in [
+            "# ours\n\n[repo.\"a/b\"]  # the shop\nurl = \"/a\"   # local\n\n# the end\n",
+            "# only a comment\n",
+            "[repo.\"a/b\"]\nurl = '/a'\n",
+            "",
+        ] {
+            let mut document = added(text, "c/d");
+            let edited = document.to_string();
+            assert!(edited.starts_with(text), "{edited}");
+            assert!(edited.ends_with("\n[repo.\"c/d\"]\nurl = \"/c\"\n"), "{edited}");
+            assert!(!edited.contains("[repo]\n"), "{edited}");
+            take_out(&mut document, "c/d").unwrap();
+            assert_eq!(document.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_removed_repository_takes_only_its_own_comment() {
+        let mut document: DocumentMut =
+            "# the head\n\n# the shop\n[repo.\"a/b\"]\nurl = \"/a\"\n\n# the garden\n[repo.\"c/d\"]\nurl = \"/c\"\n".parse().unwrap();
+        take_out(&mut document, "a/b").unwrap();
+        assert_eq!(document.to_string(), "# the head\n\n# the garden\n[repo.\"c/d\"]\nurl = \"/c\"\n");
+        take_out(&mut document, "c/d").unwrap();
+        assert_eq!(document.to_string(), "# the head\n");
     }
 }
