@@ -16,6 +16,9 @@ use crate::{
 use Answer::{Collected, Done, Ended, Failed, Judged, NoCommand, NotStarted, PluginFailed, Said, Tested};
 use Status::{Approved, Blocked, Cancelled, Completed, NeedsReview, Parked, Queued, Rejected, Running};
 
+/// Pipeline, stage and kind of what is owed; the answer; the status then, and what is owed then.
+type Row = (&'static str, &'static str, &'static str, Answer, Status, &'static [&'static str]);
+
 /// What the latest event owed, without what is only told.
 fn owed(world: &World) -> Vec<&'static str> {
     let orders = world.latest.iter().map(|effect| &effect.order);
@@ -38,7 +41,7 @@ fn every_answer_leads_where_it_should() {
     let transient = NotStarted { transient: true };
     let broken = NotStarted { transient: false };
     #[rustfmt::skip]
-    let rows: Vec<(&str, &str, &str, Answer, Status, &[&str])> = vec![
+    let rows: Vec<Row> = vec![
         ("feature", "spec", "prepare", Done, Running, &["check"]),
         ("feature", "spec", "prepare", NoCommand, Blocked, &[]),
         ("feature", "spec", "prepare", Failed, Blocked, &[]),
