@@ -33,6 +33,8 @@ pub struct Teller {
     stages: Vec<String>,
     /// Agents started so far, by stage: people count those, and not the journal's fences.
     tries: BTreeMap<u32, u32>,
+    /// What sandboxes had to do without, as told already.
+    missing: Vec<String>,
 }
 
 impl Teller {
@@ -50,6 +52,9 @@ impl Teller {
             return events.iter().filter_map(action).map(|text| (Weight::Action, format!("{at}:   {text}"))).collect();
         }
         let (weight, text) = self.words(&event.body);
+        if let Body::RunStarted { attestation, .. } = &event.body {
+            self.missing.clone_from(&attestation.missing);
+        }
         if text.is_empty() { Vec::new() } else { vec![(weight, neutral::line(&text, 1000))] }
     }
 
@@ -91,7 +96,8 @@ impl Teller {
             Body::RunStarted { run, executor, attestation, .. } => {
                 let missing = match attestation.missing.as_slice() {
                     [] => String::new(),
-                    missing => format!(", without {}", missing.join(", ")),
+                    missing if missing == self.missing => String::new(),
+                    missing => format!("; what it cannot offer here: {}", missing.join("; ")),
                 };
                 let sandbox = &attestation.sandbox;
                 (Step, format!("{}: {executor} works in the {sandbox} sandbox{missing}", self.at(run)))
@@ -115,9 +121,11 @@ impl Teller {
                     OutcomeStatus::RateLimited => "was held back by its provider",
                     OutcomeStatus::Capped => "reached its cap",
                 };
-                let said = match neutral::line(&outcome.message, LINE) {
-                    said if said.is_empty() => String::new(),
-                    said => format!(": {said}"),
+                let said = match (outcome.status, neutral::line(&outcome.message, LINE)) {
+                    // Its last words stand above already.
+                    (OutcomeStatus::Completed, _) => String::new(),
+                    (_, said) if said.is_empty() => String::new(),
+                    (_, said) => format!(": {said}"),
                 };
                 let wall = words::duration(*wall_ms);
                 (Step, format!("{}: the agent {status} after {wall}{}{said}", self.at(run), ended(end)))

@@ -148,11 +148,15 @@ fn close(finished: &Finished, missing: &[String], place: &Place) -> Result<ExitC
         missing.iter().try_for_each(|missing| out::line(format!("- {}", neutral::text(missing))))?;
     }
     out::line("\n── where to look next ──")?;
-    out::line(format!("the branch:       git -C {} log --stat {}", place.repository().display(), task.spec.branch))?;
+    out::line(format!("the branch:        git -C {} log --stat {}", place.repository().display(), task.spec.branch))?;
     out::line(format!("all that happened: {}", place.command("task log 1")))?;
-    out::line(format!("the specification: {}", place.command("task show 1")))?;
+    let artefacts = task.records.iter().flat_map(|record| &record.artefacts);
+    for artefact in artefacts.filter(|artefact| artefact.name == "spec.md") {
+        let kept = place.root.join("data/artefacts").join(artefact.digest.to_string());
+        out::line(format!("the specification: {}", kept.display()))?;
+    }
     out::line(format!("what is allowed:   {}", place.root.join("policies").display()))?;
-    out::line("your repository:   borg-host init --help")?;
+    out::line("on your own code:  borg-host init --help")?;
     out::line(format!("Everything is in {}; remove it when you have seen enough.", place.root.display()))?;
     outcome_of(task)
 }

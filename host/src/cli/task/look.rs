@@ -76,6 +76,6 @@ impl Look {
     }
 }
 
-fn unknown(id: TaskId) -> anyhow::Error {
+pub fn unknown(id: TaskId) -> anyhow::Error {
     problem(Code::Failed, format!("there is no task #{id}"), "`borg-host task list` shows the newest")
 }
