@@ -24,13 +24,43 @@ const KNOWN: [Known; 10] = [
     Known { variable: "DATA_DIR", key: "data-dir", summary: "where everything the host knows is kept", secret: false },
     Known { variable: "BORG_POLICIES", key: "policies", summary: "folder of policy files", secret: false },
     Known { variable: "BORG_PLUGINS", key: "plugins", summary: "folders of plugins, separated by `:`", secret: false },
-    Known { variable: "PIPELINE_REPO", key: "pipeline-repo", summary: "repository of tasks that name none", secret: false },
-    Known { variable: "PIPELINE_TEST_CMD", key: "pipeline-test-cmd", summary: "test command of repositories that have none", secret: false },
-    Known { variable: "CONTAINER_IMAGE", key: "container-image", summary: "image of agents whose executor names none", secret: false },
+    Known {
+        variable: "PIPELINE_REPO",
+        key: "pipeline-repo",
+        summary: "repository of tasks that name none",
+        secret: false,
+    },
+    Known {
+        variable: "PIPELINE_TEST_CMD",
+        key: "pipeline-test-cmd",
+        summary: "test command of repositories that have none",
+        secret: false,
+    },
+    Known {
+        variable: "CONTAINER_IMAGE",
+        key: "container-image",
+        summary: "image of agents whose executor names none",
+        secret: false,
+    },
     Known { variable: "CLAUDE_MODEL", key: "claude-model", summary: "model agents ask for", secret: false },
-    Known { variable: "CLAUDE_CODE_OAUTH_TOKEN", key: "claude-code-oauth-token", summary: "token for the secret `claude`", secret: true },
-    Known { variable: "TASK_TIMEOUT", key: "task-timeout", summary: "longest run of an agent, in milliseconds", secret: false },
-    Known { variable: "ANTHROPIC_BASE_URL", key: "anthropic-base-url", summary: "where the gateway finds the Messages API", secret: false },
+    Known {
+        variable: "CLAUDE_CODE_OAUTH_TOKEN",
+        key: "claude-code-oauth-token",
+        summary: "token for the secret `claude`",
+        secret: true,
+    },
+    Known {
+        variable: "TASK_TIMEOUT",
+        key: "task-timeout",
+        summary: "longest run of an agent, in milliseconds",
+        secret: false,
+    },
+    Known {
+        variable: "ANTHROPIC_BASE_URL",
+        key: "anthropic-base-url",
+        summary: "where the gateway finds the Messages API",
+        secret: false,
+    },
 ];
 
 /// Names that are promised but not built: they warn instead of doing nothing in silence.
@@ -88,12 +118,15 @@ pub struct Settings {
 
 impl Settings {
     /// Reads `borg.toml` (which may be absent), `.env` beside it, and what is given of the environment.
-    pub fn load(config: Option<&Path>, data: Option<&Path>, environment: Environment) -> Result<Settings, SettingsError> {
+    pub fn load(
+        config: Option<&Path>,
+        data: Option<&Path>,
+        environment: Environment,
+    ) -> Result<Settings, SettingsError> {
         let file = config.map_or_else(|| PathBuf::from("borg.toml"), Path::to_owned);
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let root = parent.canonicalize().map_err(|source| SettingsError::Read { path: parent.to_owned(), source })?;
-        let mut settings =
-            Settings { root: root.clone(), values: BTreeMap::new(), warnings: Vec::new(), environment };
+        let mut settings = Settings { root: root.clone(), values: BTreeMap::new(), warnings: Vec::new(), environment };
         if file.exists() {
             settings.read_toml(&file)?;
         } else if config.is_some() {
@@ -168,16 +201,16 @@ impl Settings {
         self.values.get(variable).map(|set| set.value.as_str())
     }
 
-    fn path(&self, variable: &str, default: &str) -> PathBuf {
-        self.root.join(self.value(variable).unwrap_or(default))
+    fn path(&self, variable: &str) -> PathBuf {
+        self.root.join(self.value(variable).unwrap_or(default(variable)))
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.path("DATA_DIR", "data")
+        self.path("DATA_DIR")
     }
 
     pub fn policies(&self) -> PathBuf {
-        self.path("BORG_POLICIES", "policies")
+        self.path("BORG_POLICIES")
     }
 
     /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which win.
@@ -188,7 +221,11 @@ impl Settings {
         };
         roots.push(self.root.join("plugins"));
         let kinds = ["personas", "rules", "executors", "chats"];
-        roots.iter().flat_map(|root| kinds.iter().map(|kind| root.join(kind)).chain([root.clone()])).filter(|path| path.is_dir()).collect()
+        roots
+            .iter()
+            .flat_map(|root| kinds.iter().map(|kind| root.join(kind)).chain([root.clone()]))
+            .filter(|path| path.is_dir())
+            .collect()
     }
 
     /// The operator's home, whose secrets are never mounted.
@@ -206,7 +243,7 @@ impl Settings {
     }
 
     pub fn anthropic_base(&self) -> &str {
-        self.value("ANTHROPIC_BASE_URL").unwrap_or("https://api.anthropic.com")
+        self.value("ANTHROPIC_BASE_URL").unwrap_or(default("ANTHROPIC_BASE_URL"))
     }
 
     /// What applies where policy says nothing.
@@ -236,7 +273,7 @@ impl Settings {
             let value = match set {
                 Some(_) if known.secret => "••••••".to_owned(),
                 Some(set) => set.value.to_string(),
-                None => String::new(),
+                None => default(known.variable).to_owned(),
             };
             Shown {
                 name: known.variable.to_owned(),
@@ -261,9 +298,22 @@ pub struct Defaults {
     pub claude_token: bool,
 }
 
+/// What holds where nobody says anything; empty where policy has the say then.
+fn default(variable: &str) -> &'static str {
+    match variable {
+        "DATA_DIR" => "data",
+        "BORG_POLICIES" => "policies",
+        "BORG_PLUGINS" => "plugins/ beside the program",
+        "ANTHROPIC_BASE_URL" => "https://api.anthropic.com",
+        _ => "",
+    }
+}
+
 /// Plugins installed beside the program: `plugins/` in its folder or the one above.
 fn shipped_plugins() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
     let folder = program.parent()?;
-    [folder.join("plugins"), folder.parent()?.join("plugins"), folder.parent()?.join("lib/borg/plugins")].into_iter().find(|path| path.is_dir())
+    [folder.join("plugins"), folder.parent()?.join("plugins"), folder.parent()?.join("lib/borg/plugins")]
+        .into_iter()
+        .find(|path| path.is_dir())
 }
