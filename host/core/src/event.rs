@@ -37,6 +37,11 @@ impl Kept {
         let text = text.into();
         Kept { digest: Digest::of_bytes(text.as_bytes()), text }
     }
+
+    /// The same with its digest only.
+    pub fn without_text(&self) -> Self {
+        Kept { digest: self.digest, text: String::new() }
+    }
 }
 
 /// One entry of the journal.

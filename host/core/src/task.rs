@@ -50,6 +50,7 @@ pub struct Task {
     pub base: Option<Base>,
     /// Last accepted commit; the base commit at first.
     pub head: Option<CommitId>,
+    /// Without its output.
     pub baseline: Option<CheckRun>,
     /// Accepted stages, in order.
     pub records: Vec<StageRecord>,

@@ -77,7 +77,8 @@ impl Turn<'_> {
                 Doing::Baseline { first: Some(Box::new(check.clone())) },
             );
         } else if judgement.met {
-            self.task.baseline = Some(check.clone());
+            // Its output is in the journal; a state is written with every event.
+            self.task.baseline = Some(CheckRun { output: check.output.without_text(), ..check.clone() });
             // The stage's own checks get names of their own.
             self.begin(Position { attempt: at.attempt + 1, ..at });
         } else if judgement.outcome == CheckOutcome::CheckError {

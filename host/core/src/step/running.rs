@@ -2,6 +2,7 @@
 
 use super::Turn;
 use crate::{
+    budget::Cap,
     collect::{Collected, CommitId},
     effect::{CollectOrder, InFile, Order, RunOrder},
     event::{DenialNote, Kept, StartFailure},
@@ -171,6 +172,11 @@ impl Turn<'_> {
                     );
                     self.block(&format!("the model provider refused the credentials: {}", outcome.message), &remedy);
                 }
+                OutcomeStatus::RateLimited | OutcomeStatus::Transient if self.cap().is_some() => {
+                    // There will be no other run: what this one did is all there is.
+                    let reason = format!("the budget is used up, and the run ended with: {}", outcome.message);
+                    self.collect(at, AfterCollect::End { ending: Ending::Capped, reason });
+                }
                 OutcomeStatus::RateLimited => {
                     self.forget(run);
                     self.park(at, outcome.retry_after_ms.unwrap_or(60_000), "the model provider asked to wait");
@@ -189,12 +195,17 @@ impl Turn<'_> {
         }
     }
 
+    /// The limit that the stage at work has reached, if any.
+    pub(super) fn cap(&self) -> Option<Cap> {
+        self.task.budget(self.policy).reached(&self.task.stage_spent)
+    }
+
     /// True when a run of this length was ended by the task's budget and not by its executor's own limit.
     fn wall_was_the_budgets(&self, at: &Position, wall_ms: u64) -> bool {
         let (budget, spent) = (self.task.budget(self.policy), self.task.stage_spent);
         let left_before = budget.wall_ms.saturating_sub(spent.wall_ms.saturating_sub(wall_ms));
         let own = self.persona_of(at).map(|(persona, _)| self.limits_of(&persona).wall_ms);
-        budget.reached(&spent).is_some() || own.is_some_and(|own| left_before < own)
+        self.cap().is_some() || own.is_some_and(|own| left_before < own)
     }
 
     /// Counts the attempt; the last one's work is kept.

@@ -205,7 +205,7 @@ impl Turn<'_> {
         if used >= allowed {
             return Some((Ending::Failed, format!("stage {stage} failed {used} of {allowed} attempts: {why}")));
         }
-        let cap = self.task.budget(self.policy).reached(&self.task.stage_spent)?;
+        let cap = self.cap()?;
         let reason =
             format!("the budget for {cap} is used up; stage {stage} failed {used} of {allowed} attempts: {why}");
         Some((Ending::Capped, reason))

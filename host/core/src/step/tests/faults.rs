@@ -198,6 +198,25 @@ fn a_cap_between_attempts_keeps_the_work_of_the_last() {
 }
 
 #[test]
+fn a_rate_limit_at_the_cap_keeps_the_work_so_far() {
+    for status in [OutcomeStatus::RateLimited, OutcomeStatus::Transient] {
+        let mut world = World::new();
+        let task = world.create_with("quick", "acme/shop", |task| task.budget = small_budget(1));
+        world.reach(task, "impl", "run");
+        world.answer(task, &Answer::Ended(EndCause::Exited, status));
+        world.answer(task, &Answer::Collected(Work::Changed));
+        assert_eq!((world.status(task), world.task(task).has_changes()), (Status::Capped, true), "{status:?}");
+    }
+}
+
+#[test]
+fn a_state_does_not_carry_the_output_of_its_baseline() {
+    let (world, task) = at("quick", "impl", "brief");
+    let baseline = world.task(task).baseline.clone().unwrap();
+    assert_eq!((baseline.output.text.as_str(), baseline.report.passed.len()), ("", 1));
+}
+
+#[test]
 fn every_stage_has_its_own_budget_and_the_task_the_sum_of_what_was_spent() {
     let mut world = World::new();
     let task = world.create_with("feature", "acme/shop", |task| task.budget = small_budget(2));
