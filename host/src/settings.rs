@@ -133,8 +133,9 @@ impl Settings {
             let source = io::Error::from(io::ErrorKind::NotFound);
             return Err(SettingsError::Read { path: file, source });
         }
-        settings.read_dotenv(&root.join(".env"))?;
+        // Taken before `.env` adds to it: what is told of a value's source must be so.
         let variables = settings.environment.clone();
+        settings.read_dotenv(&root.join(".env"))?;
         settings.read_variables(&variables, "the environment");
         if let Some(data) = data {
             let value = Zeroizing::new(data.display().to_string());

@@ -259,7 +259,9 @@ mod tests {
     #[test]
     fn a_removed_repository_takes_only_its_own_comment() {
         let mut document: DocumentMut =
-            "# the head\n\n# the shop\n[repo.\"a/b\"]\nurl = \"/a\"\n\n# the garden\n[repo.\"c/d\"]\nurl = \"/c\"\n".parse().unwrap();
+            "# the head\n\n# the shop\n[repo.\"a/b\"]\nurl = \"/a\"\n\n# the garden\n[repo.\"c/d\"]\nurl = \"/c\"\n"
+                .parse()
+                .unwrap();
         take_out(&mut document, "a/b").unwrap();
         assert_eq!(document.to_string(), "# the head\n\n# the garden\n[repo.\"c/d\"]\nurl = \"/c\"\n");
         take_out(&mut document, "c/d").unwrap();

@@ -1,0 +1,117 @@
+//! An installation in a temporary folder, and the real program run on it with an environment of its own.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+use tempfile::TempDir;
+
+/// What a command did.
+pub struct Told {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Told {
+    /// Fails unless the command ended with this code and all words stand in what it said.
+    #[track_caller]
+    pub fn expect(self, code: i32, words: &[&str]) -> Self {
+        let all = format!("{}{}", self.out, self.err);
+        assert_eq!(self.code, Some(code), "{all}");
+        for word in words {
+            assert!(all.contains(word), "`{word}` is not in:\n{all}");
+        }
+        self
+    }
+}
+
+impl From<Output> for Told {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
+        Told { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// A folder to run the program in.
+pub struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    /// An empty one.
+    pub fn empty() -> Self {
+        Place { dir: tempfile::Builder::new().prefix("borg-cli-").tempdir().unwrap() }
+    }
+
+    /// One where `init` was run, with a repository `acme/shop`.
+    pub fn ready() -> Self {
+        let place = Place::empty();
+        let shop = place.repository("shop");
+        let init = ["init", "--yes", "--repository", &shop, "--name", "acme/shop", "--check", "make test"];
+        place.run(&init).expect(0, &["added    repository acme/shop"]);
+        place
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn run(&self, args: &[&str]) -> Told {
+        self.run_with(args, "", &[])
+    }
+
+    /// Runs the program with something on its standard input and in its environment.
+    pub fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Told {
+        let mut child = self.command(args, env).spawn().unwrap();
+        // It may end without reading.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        child.wait_with_output().unwrap().into()
+    }
+
+    /// The program, with pipes for all it says and hears, and nothing of this process's environment.
+    #[expect(clippy::disallowed_methods, reason = "the one place where these tests start programs")]
+    pub fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
+        let plugins = self.path().join("no-plugins");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_borg-host"));
+        command.args(args).current_dir(self.path()).env_clear();
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path())
+            .env("BORG_PLUGINS", plugins)
+            .env("DOCKER_HOST", "unix:///nonexistent");
+        command.envs(env.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// A Git repository with one commit, laid out by hand: these tests need no Git.
+    pub fn repository(&self, name: &str) -> String {
+        let shop = self.empty_repository(name);
+        fs::write(shop.join(".git/refs/heads/main"), format!("{}\n", "ab".repeat(20))).unwrap();
+        fs::write(shop.join("Makefile"), "test:\n\ttrue\n").unwrap();
+        shop.display().to_string()
+    }
+
+    /// A Git repository without a commit.
+    pub fn empty_repository(&self, name: &str) -> PathBuf {
+        let folder = self.path().canonicalize().unwrap().join(name);
+        for part in ["objects", "refs/heads"] {
+            fs::create_dir_all(folder.join(".git").join(part)).unwrap();
+        }
+        fs::write(folder.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        folder
+    }
+}
