@@ -145,7 +145,7 @@ fn alone(persona: &str, read_only: bool) -> Pipeline {
 
 fn first_words(question: &str) -> String {
     let line = question.lines().next().unwrap_or_default();
-    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
+    let clean: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if clean.chars().count() <= 80 { clean } else { format!("{}…", clean.chars().take(79).collect::<String>()) }
 }
 
