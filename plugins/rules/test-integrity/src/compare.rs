@@ -152,24 +152,18 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
     }
     let always = |test: &Test| test.assertions.iter().filter(|assertion| assertion.always).count();
     if always(pair.head) > always(pair.base)
-        && let Some(empty) = pair.head.assertions.iter().rev().find(|assertion| assertion.always) {
-            let kept = base.iter().all(|old| pair.head.live().any(|new| new.key == old.key));
-            if !kept {
-                let message = format!(
-                    "now asserts something that always holds (`{}`): assert what the code does",
-                    shorten(&empty.key)
-                );
-                findings.push(pair.finding(
-                    "always-true",
-                    Severity::Critical,
-                    85,
-                    pair.base.start,
-                    empty.line,
-                    message,
-                ));
-                return;
-            }
+        && let Some(empty) = pair.head.assertions.iter().rev().find(|assertion| assertion.always)
+    {
+        let kept = base.iter().all(|old| pair.head.live().any(|new| new.key == old.key));
+        if !kept {
+            let message = format!(
+                "now asserts something that always holds (`{}`): assert what the code does",
+                shorten(&empty.key)
+            );
+            findings.push(pair.finding("always-true", Severity::Critical, 85, pair.base.start, empty.line, message));
+            return;
         }
+    }
     let mut head: Vec<&Assertion> = pair.head.live().filter(|assertion| is_real(pair, assertion)).collect();
     if head.is_empty() {
         let dead = pair.head.assertions.iter().any(|assertion| assertion.dead);
@@ -340,9 +334,10 @@ fn wider(old: &Assertion, new: &Assertion) -> String {
 /// Whether a moved limit lets more pass; none when the assertion has no limit.
 fn limit_moved(old: &Assertion, new: &Assertion) -> Option<bool> {
     if let (Some(before), Some(after)) = (old.tolerance, new.tolerance)
-        && before != after {
-            return Some(after > before);
-        }
+        && before != after
+    {
+        return Some(after > before);
+    }
     let sign = [" <= ", " >= ", " < ", " > "].into_iter().find(|sign| old.key.contains(sign))?;
     let number =
         |assertion: &Assertion| assertion.literals.last().and_then(|text| text.replace('_', "").parse::<f64>().ok());

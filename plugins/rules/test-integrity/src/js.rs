@@ -59,10 +59,12 @@ pub fn fill(inventory: &mut Inventory<'_>) {
             at = close + 1;
             continue;
         }
-        if tokens.is(at, "function") && tokens.get(at + 1).is_some_and(|token| token.kind == Kind::Word)
-            && let Some(open) = find(tokens, at + 2, tokens.list.len(), &["{"]) {
-                helpers.push(helper(tokens, tokens.text(at + 1), at, open));
-            }
+        if tokens.is(at, "function")
+            && tokens.get(at + 1).is_some_and(|token| token.kind == Kind::Word)
+            && let Some(open) = find(tokens, at + 2, tokens.list.len(), &["{"])
+        {
+            helpers.push(helper(tokens, tokens.text(at + 1), at, open));
+        }
         if matches!(tokens.text(at), "const" | "let" | "var" | "class") {
             let name = tokens.text(at + 1).to_owned();
             let arrow = tokens

@@ -158,16 +158,18 @@ pub fn fill(inventory: &mut Inventory<'_>) {
             }
             _ => {
                 let condition = (line.indent > 0).then(|| enclosing_if(tokens, &lines, at)).flatten();
-                if scopes.is_empty() && (line.indent == 0 || condition.is_some())
-                    && let Some(mut exit) = exit(tokens, line).filter(|exit| exit.text != "return") {
-                        exit.guard = condition.map_or(Guard::None, |(from, to)| guard(tokens, from, to));
-                        module_marks.push(Mark {
-                            kind: MarkKind::Skip,
-                            guard: exit.guard,
-                            text: format!("{} for the whole module", exit.text),
-                            line: exit.line,
-                        });
-                    }
+                if scopes.is_empty()
+                    && (line.indent == 0 || condition.is_some())
+                    && let Some(mut exit) = exit(tokens, line).filter(|exit| exit.text != "return")
+                {
+                    exit.guard = condition.map_or(Guard::None, |(from, to)| guard(tokens, from, to));
+                    module_marks.push(Mark {
+                        kind: MarkKind::Skip,
+                        guard: exit.guard,
+                        text: format!("{} for the whole module", exit.text),
+                        line: exit.line,
+                    });
+                }
             }
         }
         decorators.clear();
@@ -408,9 +410,9 @@ fn statement(tokens: &Tokens<'_>, line: Line) -> Vec<Assertion> {
     if matches!(tokens.text(from), "if" | "else" | "elif" | "for" | "try" | "with")
         && let Some(colon) =
             find(tokens, from, line.to, &[":"]).filter(|colon| colon + 1 < line.to && !tokens.is(line.from, "with"))
-        {
-            from = colon + 1;
-        }
+    {
+        from = colon + 1;
+    }
     let mut found = Vec::new();
     for (from, to) in split_statements(tokens, from, line.to) {
         found.extend(simple(tokens, from, to));
