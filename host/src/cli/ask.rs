@@ -87,8 +87,8 @@ impl Ask {
 
 /// The answer as a document, where the agent wrote one; else its last words.
 fn answer(task: &Task, settings: &Settings) -> String {
-    let artefacts = task.records.iter().flat_map(|record| &record.artefacts);
-    let document = artefacts.filter(|artefact| artefact.name == "answer.md").next_back();
+    let mut artefacts = task.records.iter().flat_map(|record| &record.artefacts);
+    let document = artefacts.rfind(|artefact| artefact.name == "answer.md");
     let path = document.map(|document| settings.data_dir().join("artefacts").join(document.digest.to_string()));
     let document = path.and_then(|path| fs::read(path).ok()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     document.or_else(|| task.last_words.as_ref().map(|words| words.text.clone())).unwrap_or_default()

@@ -43,7 +43,7 @@ pub struct Place {
 impl Place {
     /// An empty one.
     pub fn empty() -> Self {
-        Place { dir: tempfile::Builder::new().prefix("borg-cli-").tempdir().unwrap() }
+        Place { dir: tempfile::Builder::new().prefix("borg-cli-").tempdir().expect("a temporary folder") }
     }
 
     /// One where `init` was run, with a repository `acme/shop`.
@@ -60,13 +60,13 @@ impl Place {
     }
 
     pub fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path().join(name)).unwrap()
+        fs::read_to_string(self.path().join(name)).expect("the file is there")
     }
 
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::create_dir_all(path.parent().expect("it lies below the place")).expect("a folder");
+        fs::write(path, text).expect("a file");
     }
 
     pub fn run(&self, args: &[&str]) -> Told {
@@ -75,10 +75,10 @@ impl Place {
 
     /// Runs the program with something on its standard input and in its environment.
     pub fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Told {
-        let mut child = self.command(args, env).spawn().unwrap();
+        let mut child = self.command(args, env).spawn().expect("the program starts");
         // It may end without reading.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        child.wait_with_output().unwrap().into()
+        let _ = child.stdin.take().expect("it is piped").write_all(stdin.as_bytes());
+        child.wait_with_output().expect("the program ends").into()
     }
 
     /// The program, with pipes for all it says and hears, and nothing of this process's environment.
@@ -100,18 +100,18 @@ impl Place {
     /// A Git repository with one commit, laid out by hand: these tests need no Git.
     pub fn repository(&self, name: &str) -> String {
         let shop = self.empty_repository(name);
-        fs::write(shop.join(".git/refs/heads/main"), format!("{}\n", "ab".repeat(20))).unwrap();
-        fs::write(shop.join("Makefile"), "test:\n\ttrue\n").unwrap();
+        fs::write(shop.join(".git/refs/heads/main"), format!("{}\n", "ab".repeat(20))).expect("a ref");
+        fs::write(shop.join("Makefile"), "test:\n\ttrue\n").expect("a Makefile");
         shop.display().to_string()
     }
 
     /// A Git repository without a commit.
     pub fn empty_repository(&self, name: &str) -> PathBuf {
-        let folder = self.path().canonicalize().unwrap().join(name);
+        let folder = self.path().canonicalize().expect("it is there").join(name);
         for part in ["objects", "refs/heads"] {
-            fs::create_dir_all(folder.join(".git").join(part)).unwrap();
+            fs::create_dir_all(folder.join(".git").join(part)).expect("a folder");
         }
-        fs::write(folder.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::write(folder.join(".git/HEAD"), "ref: refs/heads/main\n").expect("a HEAD");
         folder
     }
 }
