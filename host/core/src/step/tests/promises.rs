@@ -121,7 +121,7 @@ fn play(world: &mut World, happens: &Happens) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_promises_hold(all in vec(happens(), 1..160)) {
