@@ -34,18 +34,23 @@ pub fn all() -> Result<Built> {
     let plugins = sh::target().join("plugins");
     let examples = sh::target().join("plugins-examples");
     guests(&plugins, &examples)?;
-    let init = init()?;
     let debug = sh::target().join("debug");
-    fs::create_dir_all(&debug)?;
-    replace(&init, &debug.join("borg-init"))?;
+    lay_init(&init()?, &debug)?;
+    sh::run(sh::cargo().args(["build", "--package", "borg-host"]))?;
+    Ok(Built { host: debug.join("borg-host"), plugins, examples })
+}
+
+/// Puts an init where a host of this folder, which is yet to be built, will look for it.
+pub fn lay_init(init: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    replace(init, &folder.join("borg-init"))?;
     // Read by the host's build script; written only when it changes, or the host would be compiled each time.
-    let digest = hex(&Sha256::digest(fs::read(&init)?));
-    let file = debug.join("borg-init.sha256");
+    let digest = hex(&Sha256::digest(fs::read(init)?));
+    let file = folder.join("borg-init.sha256");
     if fs::read_to_string(&file).ok().as_deref() != Some(&digest) {
         fs::write(&file, &digest)?;
     }
-    sh::run(sh::cargo().args(["build", "--package", "borg-host"]))?;
-    Ok(Built { host: debug.join("borg-host"), plugins, examples })
+    Ok(())
 }
 
 /// The targets that something is built for: the machine itself, plugins, `borg-init`.

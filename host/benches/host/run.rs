@@ -33,18 +33,74 @@ const IMAGE: &str = "borg-base:latest";
 const COMMAND: &str = "/bin/true";
 
 pub async fn measure() -> Result<()> {
-    if !require::image(IMAGE) {
+    if !is_possible() {
         return Ok(());
     }
-    let room = Room::new().await?;
-    let like = room.example().await?;
-    let engine = bollard::Docker::connect_with_defaults()?.negotiate_version().await?;
-    let flags = flags(&engine, &like).await?;
-    let cli = compare(ROUNDS, async || room.run().await, async || docker_run(&flags)).await?;
+    let bare = Bare::new().await?;
+    let cli = compare(ROUNDS, async || bare.room.run().await, async || bare.docker_run()).await?;
     println!("{}", Row::times("sandboxed run of `/bin/true`, over `docker run` with the same flags", cli));
-    let api = compare(ROUNDS, async || room.run().await, async || bare_calls(&engine, &like).await).await?;
+    let api = compare(ROUNDS, async || bare.room.run().await, async || bare.calls().await).await?;
     println!("{}", Row::times("the same, over the engine's four bare calls (create, start, wait, remove)", api));
     Ok(())
+}
+
+/// Whether containers can be started here; says so when not.
+pub fn is_possible() -> bool {
+    require::image(IMAGE)
+}
+
+/// Containers like those of ours, that nobody looks after.
+pub struct Bare {
+    room: Room,
+    engine: bollard::Docker,
+    /// What the engine says of one of ours; the directories it mounted are still there.
+    like: ContainerInspectResponse,
+    /// Arguments of `docker run`.
+    flags: Vec<String>,
+}
+
+impl Bare {
+    pub async fn new() -> Result<Self> {
+        let room = Room::new().await?;
+        let engine = bollard::Docker::connect_with_defaults()?.negotiate_version().await?;
+        let like = room.example(&engine).await?;
+        let flags = flags(&engine, &like).await?;
+        Ok(Bare { room, engine, like, flags })
+    }
+
+    /// Seconds of a whole `docker run`.
+    pub fn docker_run(&self) -> Result<f64> {
+        let mut docker = process::command("docker");
+        docker.arg("run").arg("--rm").args(&self.flags);
+        let start = Instant::now();
+        process::run(docker, "", PATIENCE)?.success();
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// Seconds of what `docker run` asks of the engine, without its client.
+    async fn calls(&self) -> Result<f64> {
+        let config = self.like.config.clone().context("a container has a config")?;
+        let body = ContainerCreateBody {
+            image: self.like.image.clone(),
+            user: config.user,
+            hostname: config.hostname,
+            working_dir: config.working_dir,
+            entrypoint: Some(vec![COMMAND.to_owned()]),
+            host_config: self.like.host_config.clone(),
+            ..ContainerCreateBody::default()
+        };
+        let engine = &self.engine;
+        let (done, seconds) = timed(async {
+            let id = engine.create_container(None::<CreateContainerOptions>, body).await?.id;
+            engine.start_container(&id, None::<StartContainerOptions>).await?;
+            engine.wait_container(&id, None::<WaitContainerOptions>).try_collect::<Vec<_>>().await?;
+            let remove = RemoveContainerOptionsBuilder::new().v(true).force(true).build();
+            engine.remove_container(&id, Some(remove)).await
+        })
+        .await;
+        done?;
+        Ok(seconds)
+    }
 }
 
 struct Room {
@@ -134,10 +190,9 @@ impl Room {
     }
 
     /// What the engine says of a container of ours.
-    async fn example(&self) -> Result<ContainerInspectResponse> {
+    async fn example(&self, engine: &bollard::Docker) -> Result<ContainerInspectResponse> {
         let (spec, dirs) = self.next()?;
         self.sandbox.start(&spec, &dirs).await?;
-        let engine = bollard::Docker::connect_with_defaults()?.negotiate_version().await?;
         let name = container(&self.installation, spec.run)?;
         let found = engine.inspect_container(&name, None::<InspectContainerOptions>).await;
         // Its directories stay: the bare containers mount them too.
@@ -157,39 +212,6 @@ fn container(installation: &str, run: RunKey) -> Result<String> {
         &format!("label=borg.run={run}"),
     ]);
     Ok(process::run(ps, "", PATIENCE)?.success().stdout.trim().to_owned())
-}
-
-/// Seconds of a whole `docker run`.
-fn docker_run(flags: &[String]) -> Result<f64> {
-    let mut docker = process::command("docker");
-    docker.arg("run").arg("--rm").args(flags);
-    let start = Instant::now();
-    process::run(docker, "", PATIENCE)?.success();
-    Ok(start.elapsed().as_secs_f64())
-}
-
-/// Seconds of what `docker run` asks of the engine, without its client.
-async fn bare_calls(engine: &bollard::Docker, like: &ContainerInspectResponse) -> Result<f64> {
-    let config = like.config.clone().context("a container has a config")?;
-    let body = ContainerCreateBody {
-        image: like.image.clone(),
-        user: config.user,
-        hostname: config.hostname,
-        working_dir: config.working_dir,
-        entrypoint: Some(vec![COMMAND.to_owned()]),
-        host_config: like.host_config.clone(),
-        ..ContainerCreateBody::default()
-    };
-    let (done, seconds) = timed(async {
-        let id = engine.create_container(None::<CreateContainerOptions>, body).await?.id;
-        engine.start_container(&id, None::<StartContainerOptions>).await?;
-        engine.wait_container(&id, None::<WaitContainerOptions>).try_collect::<Vec<_>>().await?;
-        let remove = RemoveContainerOptionsBuilder::new().v(true).force(true).build();
-        engine.remove_container(&id, Some(remove)).await
-    })
-    .await;
-    done?;
-    Ok(seconds)
 }
 
 /// Arguments of `docker run` that make a container like this one, with the bare command as its first process. Tried before they are used.
