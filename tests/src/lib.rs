@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of the product. The tests themselves are under `tests/tests/`, the scenarios under `tests/scenarios/`.
 
+pub mod crash;
 pub mod harness;
 pub mod measure;
 pub mod messages_api;

@@ -144,7 +144,7 @@ impl Journal {
     fn load(&mut self) -> Result<Loaded, StoreError> {
         Ok(Loaded {
             tasks: self.live_tasks()?,
-            owed: rows::owed(&self.db)?,
+            owed: self.owed()?,
             paused: self.meta("paused")?.as_deref() == Some("true"),
             next_task: rows::last_task(&self.db)? + 1,
             policies: rows::policies(&self.db)?,
@@ -200,6 +200,11 @@ impl Journal {
     /// Tasks that have not ended.
     pub fn live_tasks(&self) -> Result<Vec<Task>, StoreError> {
         rows::live_tasks(&self.db)
+    }
+
+    /// Effects that no event has settled yet, in the order they were owed.
+    pub fn owed(&self) -> Result<Vec<Effect>, StoreError> {
+        rows::owed(&self.db)
     }
 
     pub fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
