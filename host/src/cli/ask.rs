@@ -3,7 +3,7 @@
 use super::{
     control,
     failure::{Code, problem},
-    inline, neutral, out,
+    inline, neutral, out, repository_and_words,
     task::Look,
 };
 use anyhow::Result;
@@ -29,7 +29,7 @@ Examples:
   borg-host ask \"Where are prices rounded?\" --repo acme/shop
   borg-host ask --json \"Which commands take --force?\"")]
 pub struct Ask {
-    /// The question
+    /// The question; the repository may stand before it
     #[arg(value_name = "QUESTION", required = true, num_args = 1..)]
     question: Vec<String>,
     /// Repository, as policies/repos.toml names it
@@ -42,11 +42,11 @@ pub struct Ask {
 
 impl Ask {
     pub async fn perform(self, settings: Settings) -> Result<ExitCode> {
-        let question = self.question.join(" ").trim().to_owned();
+        let (repository, question) = repository_and_words(self.repo, self.question);
         if question.is_empty() {
             return Err(problem(Code::Usage, "the question is missing", "borg-host ask \"Where are prices rounded?\""));
         }
-        let intent = Intent::Ask { repository: self.repo.clone(), question };
+        let intent = Intent::Ask { repository, question };
         let client = control::client(&settings);
         let task = match client.is_there().await {
             true => of_running(client, intent).await?,
@@ -55,33 +55,31 @@ impl Ask {
                 inline::perform(host, intent, |_| Ok(())).await?.task
             }
         };
-        self.show(&task, &settings)
+        show(&task, &settings, self.json)
     }
+}
 
-    fn show(&self, task: &Task, settings: &Settings) -> Result<ExitCode> {
-        let answer = answer(task, settings);
-        let why = match &task.phase {
-            Phase::Ended { ending: Ending::Completed, .. } => None,
-            Phase::Ended { reason, .. } => {
-                Some((reason.clone(), format!("`borg-host task log {}` tells more", task.id())))
-            }
-            Phase::Blocked { reason, remedy, .. } => Some((reason.clone(), remedy.clone())),
-            Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. }
-            | Phase::NeedsReview { .. }
-            | Phase::Approved { .. } => Some((format!("the task is {}", task.status()), "ask again".to_owned())),
-        };
-        if self.json {
-            let status = task.status();
-            out::json(&serde_json::json!({ "task": task.id(), "status": status, "answer": answer }))?;
-        } else if why.is_none() {
-            out::line(neutral::text(answer.trim_end()))?;
-        }
-        match why {
-            None => Ok(ExitCode::SUCCESS),
-            Some((reason, remedy)) => Err(problem(Code::Failed, format!("no answer: {reason}"), remedy)),
-        }
+fn show(task: &Task, settings: &Settings, json: bool) -> Result<ExitCode> {
+    let answer = answer(task, settings);
+    let why = match &task.phase {
+        Phase::Ended { ending: Ending::Completed, .. } => None,
+        Phase::Ended { reason, .. } => Some((reason.clone(), format!("`borg-host task log {}` tells more", task.id()))),
+        Phase::Blocked { reason, remedy, .. } => Some((reason.clone(), remedy.clone())),
+        Phase::Queued { .. }
+        | Phase::Running(_)
+        | Phase::Parked { .. }
+        | Phase::NeedsReview { .. }
+        | Phase::Approved { .. } => Some((format!("the task is {}", task.status()), "ask again".to_owned())),
+    };
+    if json {
+        let status = task.status();
+        out::json(&serde_json::json!({ "task": task.id(), "status": status, "answer": answer }))?;
+    } else if why.is_none() {
+        out::line(neutral::text(answer.trim_end()))?;
+    }
+    match why {
+        None => Ok(ExitCode::SUCCESS),
+        Some((reason, remedy)) => Err(problem(Code::Failed, format!("no answer: {reason}"), remedy)),
     }
 }
 

@@ -277,3 +277,50 @@ fn few(paths: &[String]) -> String {
 fn after(note: &str) -> String {
     if note.trim().is_empty() { String::new() } else { format!(": {note}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::{
+        event::Kept,
+        id::{RunKind, TaskId},
+    };
+
+    fn event(body: Body) -> Event {
+        Event { at_ms: 0, task: Some(TaskId(1)), settles: None, body }
+    }
+
+    fn progressed(events: &[AgentEvent]) -> Event {
+        let run = RunKey { task: TaskId(1), stage: 0, attempt: 2, kind: RunKind::Agent };
+        let events = Kept::new(serde_json::to_string(events).expect("plain data"));
+        event(Body::Progressed { run, line: 1, state: String::new(), events, turns: 0 })
+    }
+
+    #[test]
+    fn an_agent_cannot_forge_a_line_or_steer_the_terminal() {
+        let said = "fine\n2026-01-01 00:00:00Z  delivered: branch main\u{1b}[2J\u{202e}";
+        let tool =
+            AgentEvent::ToolUse { id: "1".into(), tool: "Read\r\n".into(), detail: "\u{9b}31m".into(), path: None };
+        let lines = Teller::default().tell(&progressed(&[AgentEvent::Said { text: said.into() }, tool]));
+        let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(
+            lines,
+            [
+                "stage 0:   “fine 2026-01-01 00:00:00Z delivered: branch main^[[2J<U+202E>”",
+                "stage 0:   Read <U+009B>31m",
+            ]
+        );
+        let failed = Body::PrepareFailed { reason: "one\ntwo\u{7}".into(), remedy: "three".into() };
+        assert_eq!(
+            Teller::default().tell(&event(failed)),
+            [(Weight::Step, "cannot start: one two^G. three".to_owned())]
+        );
+    }
+
+    #[test]
+    fn bookkeeping_has_no_line() {
+        let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind: RunKind::Agent };
+        assert!(Teller::default().tell(&event(Body::Forgotten { run })).is_empty());
+        assert!(Teller::default().tell(&progressed(&[AgentEvent::Session { id: "s".into() }])).is_empty());
+    }
+}

@@ -101,23 +101,31 @@ pub fn chain(error: &anyhow::Error) -> String {
 /// Remedies are written for chats; here `/approve 3` is `borg-host task approve 3`.
 pub fn as_commands(text: &str) -> String {
     let spelled = |word: &str| {
-        let name = word.strip_prefix('/').map(|rest| rest.trim_end_matches([',', ';', '.', ':', ')']))?;
-        let command = match intent::command(name)?.name {
-            "task" => "task add",
-            "tasks" => "task list",
-            "status" => "task show",
-            "help" => "help",
-            "ask" => "ask",
-            "pause" => "pause",
-            "resume" => "resume",
-            name @ ("diff" | "approve" | "reject" | "cancel" | "retry") => {
-                return Some(word.replacen(&format!("/{name}"), &format!("borg-host task {name}"), 1));
-            }
-            _ => return None,
-        };
-        Some(word.replacen(&format!("/{name}"), &format!("borg-host {command}"), 1))
+        let name = word.trim_start_matches(['`', '(']).strip_prefix('/')?;
+        let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        Some(word.replacen(&format!("/{name}"), &format!("borg-host {}", command(name)?), 1))
     };
     text.split(' ').map(|word| spelled(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
+}
+
+/// The command that does what a chat's command does.
+fn command(name: &str) -> Option<&'static str> {
+    let commands = match intent::command(name)?.name {
+        "task" => "task add",
+        "ask" => "ask",
+        "tasks" => "task list",
+        "status" => "task show",
+        "diff" => "task diff",
+        "approve" => "task approve",
+        "reject" => "task reject",
+        "cancel" => "task cancel",
+        "retry" => "task retry",
+        "pause" => "pause",
+        "resume" => "resume",
+        "help" => "help",
+        _ => return None,
+    };
+    Some(commands)
 }
 
 #[cfg(test)]
@@ -130,6 +138,7 @@ mod tests {
             as_commands("/approve 3 or /reject 3 decides; after that /tasks, /status 3"),
             "borg-host task approve 3 or borg-host task reject 3 decides; after that borg-host task list, borg-host task show 3"
         );
+        assert_eq!(as_commands("as in `/task owner/repo TITLE`"), "as in `borg-host task add owner/repo TITLE`");
         assert_eq!(as_commands("read a/tasks/b and /nowhere"), "read a/tasks/b and /nowhere");
         for command in intent::COMMANDS {
             assert!(as_commands(&format!("/{}", command.name)).starts_with("borg-host "), "{}", command.name);

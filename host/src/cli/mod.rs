@@ -22,7 +22,7 @@ mod secret;
 mod source;
 mod task;
 
-use borg_core::intent::Intent;
+use borg_core::intent::{Intent, is_repository_name};
 use borg_host::{
     environment::{self, Environment},
     settings::Settings,
@@ -173,6 +173,16 @@ async fn dispatch(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
     }
 }
 
+/// Splits words as chats do: a first word such as `acme/shop` names the repository, where no flag does.
+fn repository_and_words(flag: Option<String>, words: Vec<String>) -> (Option<String>, String) {
+    match words.split_first() {
+        Some((first, rest)) if flag.is_none() && !rest.is_empty() && is_repository_name(first) => {
+            (Some(first.clone()), rest.join(" ").trim().to_owned())
+        }
+        Some(_) | None => (flag, words.join(" ").trim().to_owned()),
+    }
+}
+
 /// The journal's file.
 fn journal_path(data_dir: &Path) -> PathBuf {
     data_dir.join("journal.db")
@@ -182,6 +192,18 @@ fn journal_path(data_dir: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_repository_may_stand_first_as_in_chats() {
+        let split = |flag: Option<&str>, words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            repository_and_words(flag.map(str::to_owned), words)
+        };
+        assert_eq!(split(None, &["acme/shop", "Add", "it"]), (Some("acme/shop".into()), "Add it".into()));
+        assert_eq!(split(None, &["acme/shop Add it"]), (None, "acme/shop Add it".into()));
+        assert_eq!(split(None, &["acme/shop"]), (None, "acme/shop".into()));
+        assert_eq!(split(Some("a/b"), &["acme/shop", "it"]), (Some("a/b".into()), "acme/shop it".into()));
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

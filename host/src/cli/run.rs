@@ -11,7 +11,7 @@ use borg_host::{
 use clap::Args;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -86,6 +86,8 @@ impl Terminal {
         if let Some(before) = &self.0 {
             // A terminal that is gone needs no settings.
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+            // Prompts have pasted text marked; a shell does not expect that.
+            let _ = write!(io::stdout().lock(), "\u{1b}[?2004l").and_then(|()| io::stdout().flush());
         }
     }
 }
@@ -98,7 +100,12 @@ fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
     out::line(format!("  data          {}", about.data_dir.display()))?;
     out::line(format!("  journal       {}", super::journal_path(&about.data_dir).display()))?;
     out::line(format!("  policies      {} ({})", settings.policies().display(), policy.digest.short()))?;
-    let repository = policy.host.repository.as_deref().unwrap_or("none; name one per task, or set PIPELINE_REPO");
+    let only = Some(&policy.repos).filter(|repos| repos.len() == 1).and_then(|repos| repos.keys().next());
+    let repository = match policy.host.repository.as_ref().or(only) {
+        Some(name) => name,
+        None if policy.repos.is_empty() => "none; `borg-host repo add owner/name PATH` adds one",
+        None => "none is the default; name one per task, or set PIPELINE_REPO",
+    };
     out::line(format!("  repository    {repository}"))?;
     out::line(format!("  sandbox       {}", neutral::text(&about.sandbox)))?;
     let chats: Vec<&str> =

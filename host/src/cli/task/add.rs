@@ -4,7 +4,7 @@ use super::{Follow, Look};
 use crate::cli::{
     control,
     failure::{Code, problem},
-    out,
+    out, repository_and_words,
 };
 use anyhow::Result;
 use borg_core::intent::{Intent, TaskRequest, check_texts};
@@ -19,11 +19,12 @@ use std::{io::Read, process::ExitCode};
 #[command(after_help = "\
 Examples:
   borg-host task add \"Add a discount\" --repo acme/shop
+  borg-host task add acme/shop Fix rounding of postage
   borg-host task add \"Fix rounding\" --pipeline quick --budget deep -f
   borg-host task add \"Add a discount\" --description - < wishes.md
   id=$(borg-host task add \"Add a discount\" --json | jq .id)")]
 pub struct Add {
-    /// What is wanted, in one line
+    /// What is wanted, in one line; the repository may stand before it
     #[arg(value_name = "TITLE", required = true, num_args = 1..)]
     title: Vec<String>,
     /// Repository, as policies/repos.toml names it; may be left out where settings name a default
@@ -56,9 +57,10 @@ impl Add {
             description.clear();
             std::io::stdin().lock().read_to_string(&mut description)?;
         }
+        let (repository, title) = repository_and_words(self.repo, self.title);
         let request = TaskRequest {
-            repository: self.repo,
-            title: self.title.join(" ").trim().to_owned(),
+            repository,
+            title,
             description: description.trim_end().to_owned(),
             budget: self.budget,
             pipeline: self.pipeline,
