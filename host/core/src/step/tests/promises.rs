@@ -111,9 +111,10 @@ fn play(world: &mut World, happens: &Happens) {
             world.take(Event { at_ms: world.now, task: None, settles: None, body });
         }
         Happens::Repeated { which } => {
-            if let Some(event) = world.log.get(which % world.log.len().max(1)).cloned()
-                && event.settles.is_some()
-            {
+            // The latest answers most of all: those of the attempt before, or of this one.
+            let answers: Vec<&Event> =
+                world.log.iter().rev().filter(|event| event.settles.is_some()).take(12).collect();
+            if let Some(event) = answers.get(which % answers.len().max(1)).map(|event| (*event).clone()) {
                 world.take(event);
             }
         }

@@ -41,6 +41,9 @@ check = "pytest"
 [repo."acme/site"]
 url = "/srv/site"
 check = "pytest"
+[repo."acme/docs"]
+url = "/srv/docs"
+check = "pytest"
 [people]
 owner = ["console:1"]
 admin = ["console:2"]
@@ -115,7 +118,8 @@ via = "reply"
 "#;
 
 pub const PIPELINES: [&str; 4] = ["feature", "quick", "look", "ask"];
-pub const REPOSITORIES: [&str; 2] = ["acme/shop", "acme/site"];
+/// One more than may be worked on at the same time.
+pub const REPOSITORIES: [&str; 3] = ["acme/shop", "acme/site", "acme/docs"];
 
 pub fn policy(text: &str) -> Policy {
     match parse::parse(&[SourceFile { name: "test.toml".into(), text: text.into() }]) {
