@@ -14,7 +14,7 @@ pub use transcript::{Expected, observe};
 
 use crate::{
     harness::{Host, Setup},
-    messages_api::{MessagesApi, Options, Script},
+    messages_api::{MessagesApi, Options, Script, Seen},
     repo::Repo,
     require,
 };
@@ -31,6 +31,8 @@ pub const REPOSITORY: &str = "acme/shop";
 /// Image the shipped policies name.
 const IMAGE: &str = "borg-base:latest";
 const KEY: &str = "sk-ant-api-scenario-key";
+/// What stands for it in the container.
+const PLACEHOLDER: &str = "sk-ant-borg-placeholder";
 /// How long one step of a scenario may take.
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -94,8 +96,12 @@ pub fn play(folder: &Path) -> Result<Outcome> {
         return Err(error.context(format!("not as expected; the log of the task:\n{log}")));
     }
     if let Some(api) = &played.api {
-        let stranger = api.asked().into_iter().find(|seen| seen.header("x-api-key") != Some(KEY));
-        anyhow::ensure!(stranger.is_none(), "a request came without the host's key: {stranger:?}");
+        let wrong = |seen: &Seen| seen.header("x-api-key") != Some(KEY) || seen.mentions(PLACEHOLDER);
+        let stranger = api.asked().into_iter().find(wrong);
+        anyhow::ensure!(
+            stranger.is_none(),
+            "a request came without the host's key, or with the container's: {stranger:?}"
+        );
         let problems = api.problems();
         anyhow::ensure!(problems.is_empty(), "the model API was surprised:\n{}", problems.join("\n"));
     }

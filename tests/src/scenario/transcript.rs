@@ -16,7 +16,7 @@ pub struct Expected {
     pub status: String,
     /// One line per decision, in order.
     pub transcript: Vec<String>,
-    /// `RULE/ID` of each finding, sorted, without repetition.
+    /// `RULE/ID PATH` of each finding, sorted, without repetition; the path only where it has one.
     pub findings: Vec<String>,
     /// Author of each commit on the branch, oldest first.
     pub commits: Vec<String>,
@@ -83,7 +83,8 @@ pub fn observe(status: &str, journal: &[Entry], repo: &Repo) -> Result<Expected>
 
 fn finding(finding: &Value) -> String {
     let text = |key: &str| finding[key].as_str().unwrap_or_default();
-    format!("{}/{}", text("rule"), text("id"))
+    let path = ["head", "base"].iter().find_map(|side| finding[side]["path"].as_str());
+    format!("{}/{} {}", text("rule"), text("id"), path.unwrap_or_default()).trim_end().to_owned()
 }
 
 /// Names of the pipeline's stages, from the event that made the task.
@@ -104,6 +105,7 @@ fn lines(entry: &Entry, stages: &[String]) -> Vec<String> {
             let left = body["collected"]["left_behind"].as_array().into_iter().flatten();
             left.map(|left| format!("{stage}: left {} ({})", word(&left["path"]), word(&left["reason"]))).collect()
         }
+        "denied" => vec![format!("{stage}: denied {}", word(&body["denial"]["what"]))],
         // Either a word, or a word with its reason.
         "accepted" => vec![match &body["acceptance"] {
             Value::Object(with_reason) => format!("persona: {}", with_reason.keys().next().map_or("?", String::as_str)),
@@ -148,18 +150,26 @@ mod tests {
             json!({ "kind": "prepared", "commit": repo.head("main").unwrap() }),
             json!({ "kind": "checked", "run": run(0, "baseline"), "check": { "end": { "exit_code": 0 } } }),
             json!({ "kind": "told", "notice": {} }),
+            json!({ "kind": "denied", "run": run(1, "agent"), "denial": { "what": "writing b", "rule": "r", "remedy": "" } }),
             json!({ "kind": "run-ended", "run": run(1, "agent"), "outcome": { "status": "completed" } }),
             json!({ "kind": "collected", "run": run(1, "agent"), "collected": { "left_behind": [{ "path": "b", "reason": "not-granted" }] } }),
             json!({ "kind": "accepted", "acceptance": { "retry": "because" } }),
             json!({ "kind": "checked", "run": run(1, "check"), "check": { "end": { "exit_code": 1 } } }),
-            json!({ "kind": "judged", "findings": [{ "rule": "scope", "id": "x" }, { "rule": "scope", "id": "x" }] }),
+            json!({ "kind": "judged", "findings": [{ "rule": "scope", "id": "x", "head": { "path": "b" } }, { "rule": "scope", "id": "x", "base": { "path": "b" } }, { "rule": "scope", "id": "y" }] }),
         ]);
         let seen = observe("needs-review", &journal, &repo).unwrap();
         assert_eq!(
             seen.transcript,
-            ["baseline green", "qa: agent completed", "qa: left b (not-granted)", "persona: retry", "qa: check red"]
+            [
+                "baseline green",
+                "qa: denied writing b",
+                "qa: agent completed",
+                "qa: left b (not-granted)",
+                "persona: retry",
+                "qa: check red"
+            ]
         );
-        assert_eq!(seen.findings, ["scope/x"]);
+        assert_eq!(seen.findings, ["scope/x b", "scope/y"]);
         seen.compare(&seen, &repo).unwrap();
         let other = Expected { status: "completed".into(), ..seen.clone() };
         assert!(other.compare(&seen, &repo).unwrap_err().to_string().contains("status = \"needs-review\""));

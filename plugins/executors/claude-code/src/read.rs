@@ -171,6 +171,8 @@ fn is_denial(words: &str) -> bool {
         || words.starts_with("Claude requested permissions ")
         || words.contains(" was blocked. For security, Claude Code ")
         || words.contains(" that is denied by your permission settings")
+        // What `--tools` left out: our grant.
+        || (words.starts_with("Error: No such tool available: ") && words.contains(" is not enabled in this context"))
         || (words.starts_with("Cannot ") && words.contains(" while in plan mode"))
 }
 

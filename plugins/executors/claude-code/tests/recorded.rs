@@ -243,6 +243,20 @@ fn denials_name_tool_and_path() {
 }
 
 #[test]
+fn a_tool_that_was_not_granted_is_a_denial() {
+    let lines = [
+        r#"{"type":"assistant","message":{"id":"m1","content":[{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"echo x > a.py"}}]}}"#,
+        r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t1","is_error":true,"content":"<tool_use_error>Error: No such tool available: Bash. Bash exists but is not enabled in this context. Use one of the available tools instead.</tool_use_error>"}]}}"#,
+    ];
+    let (_, events) = play(&[lines.map(String::from).to_vec()]);
+    let denials = events.iter().filter_map(|event| match event {
+        AgentEvent::Denied(denial) => Some((denial.tool.as_str(), denial.detail.as_str())),
+        _ => None,
+    });
+    assert_eq!(denials.collect::<Vec<_>>(), [("Bash", "echo x > a.py")]);
+}
+
+#[test]
 fn hooks_and_failed_servers_are_told() {
     let warnings = |name: &str| {
         let events = play(&[stream(name)]).1;
