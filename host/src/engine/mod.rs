@@ -23,7 +23,11 @@ use borg_core::{
 };
 use doers::Doers;
 use handle::Input;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -43,9 +47,9 @@ pub struct Engine {
     doers: Arc<Doers>,
     handle: Handle,
     inputs: mpsc::Receiver<Input>,
-    performing: JoinSet<EffectKey>,
-    /// Keys of effects that are being performed.
-    busy: BTreeSet<EffectKey>,
+    performing: JoinSet<()>,
+    /// Effects that are being performed, by the task that does so.
+    busy: HashMap<tokio::task::Id, Effect>,
     committed: watch::Sender<u64>,
 }
 
@@ -81,7 +85,7 @@ impl Engine {
             handle,
             inputs,
             performing: JoinSet::new(),
-            busy: BTreeSet::new(),
+            busy: HashMap::new(),
             committed,
         };
         (engine, loaded.owed)
@@ -100,10 +104,11 @@ impl Engine {
         self.apply(&mut turn, event(None, Body::HostStarted { version: version.to_owned(), sandbox }));
         self.apply(&mut turn, event(None, Body::PolicyLoaded { digest: policy }));
         self.finish(turn).await?;
-        for effect in owed {
-            if self.is_due(&effect) {
-                self.perform(effect);
-            }
+        let (due, void): (Vec<Effect>, Vec<Effect>) = owed.into_iter().partition(|effect| self.is_due(effect));
+        let void: Vec<EffectKey> = void.into_iter().map(|effect| effect.key).collect();
+        self.store.run(move |journal| journal.strike(&void)).await?;
+        for effect in due {
+            self.perform(effect);
         }
         loop {
             let deadline = next_deadline(&self.state);
@@ -118,12 +123,13 @@ impl Engine {
                         self.apply(&mut turn, event(Some(task), Body::DeadlinePassed));
                     }
                 }
-                Some(ended) = self.performing.join_next() => {
-                    if let Ok(key) = ended {
-                        self.busy.remove(&key);
+                Some(ended) = self.performing.join_next_with_id() => match ended {
+                    Ok((id, ())) => {
+                        self.busy.remove(&id);
+                        continue;
                     }
-                    continue;
-                }
+                    Err(broken) => self.doer_broke(&mut turn, &broken),
+                },
             }
             let mut stop = false;
             while turn.batch.events.len() < BATCH {
@@ -222,10 +228,7 @@ impl Engine {
         self.committed.send_replace(seq);
         for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {
             let doers = self.doers.clone();
-            self.performing.spawn(async move {
-                doers.forget_task(id).await;
-                EffectKey(format!("t{id}-over"))
-            });
+            self.performing.spawn(async move { doers.forget_task(id).await });
         }
         for effect in std::mem::take(&mut turn.effects) {
             self.perform(effect);
@@ -235,25 +238,33 @@ impl Engine {
     }
 
     fn perform(&mut self, effect: Effect) {
-        if !self.busy.insert(effect.key.clone()) {
+        if self.busy.values().any(|busy| busy.key == effect.key) {
             return;
         }
+        let performed = effect.clone();
         let task = self.state.tasks.get(&effect.task);
         let policy = task.map_or_else(|| self.policies.current(), |task| self.policies.of(task)).clone();
         let (doers, handle) = (self.doers.clone(), self.handle.clone());
         let task = task.cloned();
-        self.performing.spawn(async move {
-            let key = effect.key.clone();
-            let id = effect.task;
-            let settles = key.clone();
-            if let Some(body) = doers.perform(effect, policy, task, &handle).await {
-                let event = Event { at_ms: now_ms(), task: Some(id), settles: Some(settles), body };
-                if handle.post(event).await.is_err() {
-                    tracing::debug!(%key, "the engine stopped before this was taken in; it is redone at the next start");
-                }
+        let doing = self.performing.spawn(async move {
+            let (key, id) = (effect.key.clone(), effect.task);
+            let body = doers.perform(effect, policy, task, &handle).await;
+            let event = Event { at_ms: now_ms(), task: Some(id), settles: Some(key.clone()), body };
+            if handle.post(event).await.is_err() {
+                tracing::debug!(%key, "the engine stopped before this was taken in; it is redone at the next start");
             }
-            key
         });
+        self.busy.insert(doing.id(), performed);
+    }
+
+    /// A doer panicked, which is a fault of ours: its task waits for a person, the process lives.
+    fn doer_broke(&mut self, turn: &mut Turn, broken: &tokio::task::JoinError) {
+        let Some(effect) = self.busy.remove(&broken.id()) else { return };
+        tracing::error!(key = %effect.key, %broken, "a fault of the host itself");
+        let body =
+            Body::PluginFailed { plugin: "borg-host".into(), reason: format!("a fault of the host itself: {broken}") };
+        let event = Event { at_ms: now_ms(), task: Some(effect.task), settles: Some(effect.key), body };
+        self.apply(turn, event);
     }
 
     /// True for an owed effect that still means something after a restart.

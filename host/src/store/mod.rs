@@ -187,6 +187,14 @@ impl Journal {
         Ok(last)
     }
 
+    /// Strikes off effects that mean nothing any more: their task ended while they were under way.
+    pub fn strike(&mut self, keys: &[EffectKey]) -> Result<(), StoreError> {
+        for EffectKey(key) in keys {
+            self.db.execute("DELETE FROM effects WHERE key = ?1", [key]).map_err(StoreError::Write)?;
+        }
+        Ok(())
+    }
+
     /// One row per request through the gateway; durable when this returns.
     pub fn record_request(&mut self, row: &LedgerRow) -> Result<(), StoreError> {
         rows::put_ledger(&self.db, row)

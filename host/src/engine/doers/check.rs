@@ -43,17 +43,7 @@ impl Doers {
         let begun = now_ms();
         let check = match self.try_check(&order, begun).await {
             Ok(check) => check,
-            Err(error) => CheckRun {
-                end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
-                report: check::Report::default(),
-                output: Kept::new(""),
-                test_files: Vec::new(),
-                names: Vec::new(),
-                removed: BTreeSet::new(),
-                image_id: None,
-                wall_ms: now_ms().saturating_sub(begun),
-                sandbox_error: Some(chain(&error)),
-            },
+            Err(error) => CheckRun { sandbox_error: Some(chain(&error)), ..stopped(EndCause::Lost, begun) },
         };
         Body::Checked { run, check: Box::new(check) }
     }
@@ -92,7 +82,13 @@ impl Doers {
             agent: None,
             base_repo: None,
         };
+        if let Some(cause) = self.live.stopped(run) {
+            return Ok(stopped(cause, begun));
+        }
         let started = self.sandbox.start(&spec, &run_dirs).await?;
+        if let Some(cause) = self.live.stopped(run) {
+            self.sandbox.kill(run, cause).await?;
+        }
         let (lines, queue) = mpsc::channel(1024);
         let (end, output) = tokio::join!(self.sandbox.lines(run, 0, lines), gather(queue));
         let end = end?;
@@ -134,6 +130,21 @@ impl Doers {
             Some(text)
         };
         tokio::task::spawn_blocking(read).await.ok().flatten()
+    }
+}
+
+/// A check that was called off before it began.
+fn stopped(cause: EndCause, begun: u64) -> CheckRun {
+    CheckRun {
+        end: RunEnd { cause, exit_code: None, stderr_tail: String::new() },
+        report: check::Report::default(),
+        output: Kept::new(""),
+        test_files: Vec::new(),
+        names: Vec::new(),
+        removed: BTreeSet::new(),
+        image_id: None,
+        wall_ms: now_ms().saturating_sub(begun),
+        sandbox_error: None,
     }
 }
 

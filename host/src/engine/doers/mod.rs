@@ -98,15 +98,9 @@ impl LiveRuns {
 }
 
 impl Doers {
-    /// Performs one effect. None when the host cannot say yet what came of it: it stays owed.
-    pub async fn perform(
-        &self,
-        effect: Effect,
-        policy: Arc<Policy>,
-        task: Option<Task>,
-        handle: &Handle,
-    ) -> Option<Body> {
-        let body = match effect.order {
+    /// Performs one effect; gives the event that settles it.
+    pub async fn perform(&self, effect: Effect, policy: Arc<Policy>, task: Option<Task>, handle: &Handle) -> Body {
+        match effect.order {
             Order::Prepare { repository, needs_check, executors } => {
                 self.prepare(&repository, needs_check, &executors, &policy).await
             }
@@ -133,8 +127,7 @@ impl Doers {
                 self.chats.tell(&notice).await;
                 Body::Told { notice }
             }
-        };
-        Some(body)
+        }
     }
 
     /// Closes the run's way out, then kills it; its own doer tells how it ended.
