@@ -73,7 +73,9 @@ pub fn init_binary() -> Result<InitBinary> {
     let program = std::env::current_exe().context("finding the program's own folder")?.canonicalize()?;
     let path = program.with_file_name("borg-init");
     let Some(sha256) = option_env!("BORG_INIT_SHA256") else {
-        bail!("this build has no borg-init of its own, and no sandbox starts without it; build with `cargo xtask build`");
+        bail!(
+            "this build has no borg-init of its own, and no sandbox starts without it; build with `cargo xtask build`"
+        );
     };
     let sha256 = sha256.parse().context("the digest of borg-init that was compiled in")?;
     let init = InitBinary { path, sha256 };
@@ -238,7 +240,8 @@ impl Host {
             conversation: self.conversation.clone(),
             about: self.about.clone(),
         };
-        let watch = watch(self.policy_dir, self.defaults, self.handle.clone(), self.secrets, self.plugins, self.store.clone());
+        let watch =
+            watch(self.policy_dir, self.defaults, self.handle.clone(), self.secrets, self.plugins, self.store.clone());
         let engine = self.engine.run(self.owed, self.sources, VERSION);
         tokio::pin!(engine);
         let ended = tokio::select! {
@@ -260,7 +263,14 @@ impl Host {
 }
 
 /// Looks at the policy files every second; a bad edit is refused aloud and the last good policy stays.
-async fn watch(folder: PathBuf, defaults: Defaults, handle: Handle, secrets: Arc<SecretStore>, plugins: Plugins, store: Store) {
+async fn watch(
+    folder: PathBuf,
+    defaults: Defaults,
+    handle: Handle,
+    secrets: Arc<SecretStore>,
+    plugins: Plugins,
+    store: Store,
+) {
     let mut last = policies::fingerprint(&folder);
     let mut ticks = tokio::time::interval(POLICY_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -295,5 +305,7 @@ async fn watch(folder: PathBuf, defaults: Defaults, handle: Handle, secrets: Arc
 
 /// Agent bundles known and whether they are installed, for `doctor` and `agent`.
 pub fn bundles(data: &Path) -> Vec<(String, String, bool)> {
-    agents::known().map(|(name, version)| (name.to_owned(), version.to_owned(), agents::installed(name, data).is_some())).collect()
+    agents::known()
+        .map(|(name, version)| (name.to_owned(), version.to_owned(), agents::installed(name, data).is_some()))
+        .collect()
 }

@@ -25,13 +25,13 @@ pub struct SecretStore {
 }
 
 impl SecretStore {
-    pub fn new(data_dir: &Path, home: Option<PathBuf>, environment: BTreeMap<String, Zeroizing<String>>, policy: &Policy) -> Self {
-        SecretStore {
-            data_dir: data_dir.to_owned(),
-            home,
-            environment,
-            sources: RwLock::new(policy.secrets.clone()),
-        }
+    pub fn new(
+        data_dir: &Path,
+        home: Option<PathBuf>,
+        environment: BTreeMap<String, Zeroizing<String>>,
+        policy: &Policy,
+    ) -> Self {
+        SecretStore { data_dir: data_dir.to_owned(), home, environment, sources: RwLock::new(policy.secrets.clone()) }
     }
 
     /// Takes over what a new policy says about where secrets are.
@@ -63,7 +63,9 @@ impl SecretStore {
                 let token = serde_json::from_str::<serde_json::Value>(&text)
                     .ok()
                     .and_then(|value| value["claudeAiOauth"]["accessToken"].as_str().map(str::to_owned))
-                    .ok_or_else(|| unreadable(format!("{} holds no access token; log in with `claude`", path.display())))?;
+                    .ok_or_else(|| {
+                        unreadable(format!("{} holds no access token; log in with `claude`", path.display()))
+                    })?;
                 Ok(Credential::OAuth(Secret::new(token)))
             }
         }
@@ -96,7 +98,6 @@ impl Secrets for SecretStore {
     }
 }
 
-
 fn stored_path(data_dir: &Path, name: &str) -> PathBuf {
     data_dir.join("secrets").join(name)
 }
@@ -120,7 +121,10 @@ pub fn store(data_dir: &Path, name: &str, value: &str) -> io::Result<()> {
 /// Names of stored secrets, sorted.
 pub fn stored(data_dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(data_dir.join("secrets")).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
     names.sort();
     names
 }

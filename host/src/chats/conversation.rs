@@ -60,7 +60,9 @@ impl Conversation {
         let person = PersonId(format!("{transport}:{}", said.sender));
         let intent = match intent::parse(&said.text) {
             Ok(intent) => intent,
-            Err(misunderstood) => return Some(notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())])),
+            Err(misunderstood) => {
+                return Some(notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())]));
+            }
         };
         let reply = self.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await.ok()?;
         let (kind, parts, document) = match reply {
@@ -113,7 +115,8 @@ impl Conversation {
     async fn host_status(&self) -> Vec<Part> {
         let rows = self.tasks(1000).await;
         let live = rows.iter().filter(|row| !row.status.is_terminal());
-        let mut parts = vec![Part::Field { label: "tasks in progress".into(), value: live.clone().count().to_string() }];
+        let mut parts =
+            vec![Part::Field { label: "tasks in progress".into(), value: live.clone().count().to_string() }];
         parts.extend(live.take(10).map(|row| Part::Item(format!("#{} {}: {}", row.id, row.title, row.status))));
         if let Ok(policy) = self.handle.policy().await {
             parts.push(Part::Field { label: "policy".into(), value: policy.digest.short() });
@@ -127,7 +130,9 @@ impl Conversation {
         match self.diff(task, DIFF_BYTES).await {
             Ok((text, _)) if text.is_empty() => Part::Text("nothing has changed".into()),
             Ok((text, true)) => Part::Diff(text),
-            Ok((text, false)) => Part::Diff(format!("{text}\n… cut; `borg-host task diff {}` shows all of it", task.id())),
+            Ok((text, false)) => {
+                Part::Diff(format!("{text}\n… cut; `borg-host task diff {}` shows all of it", task.id()))
+            }
             Err(reason) => Part::Text(reason),
         }
     }
@@ -141,7 +146,10 @@ impl Conversation {
             return Ok((String::new(), true));
         }
         let mirror = self.workspace.mirror(&task.spec.repository);
-        self.workspace.patch(&mirror, &base.commit, head, limit).await.map_err(|error| crate::engine::doers::chain(&error))
+        self.workspace
+            .patch(&mirror, &base.commit, head, limit)
+            .await
+            .map_err(|error| crate::engine::doers::chain(&error))
     }
 
     pub async fn tasks(&self, limit: u32) -> Vec<TaskRow> {
@@ -172,5 +180,10 @@ fn list(rows: &[TaskRow]) -> Vec<Part> {
     if rows.is_empty() {
         return vec![Part::Text("no tasks yet; /task TITLE starts one".into())];
     }
-    rows.iter().map(|row| Part::Field { label: format!("#{} {}", row.id, row.status), value: format!("{} ({})", row.title, row.repository) }).collect()
+    rows.iter()
+        .map(|row| Part::Field {
+            label: format!("#{} {}", row.id, row.status),
+            value: format!("{} ({})", row.title, row.repository),
+        })
+        .collect()
 }

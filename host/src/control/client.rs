@@ -7,7 +7,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 use tokio::net::UnixStream;
 
 /// A host to talk to.
@@ -40,15 +43,14 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<hyper::Response<hyper::body::Incoming>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                NoHost(self.socket.clone()).into()
-            }
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => NoHost(self.socket.clone()).into(),
             io::ErrorKind::PermissionDenied => {
                 anyhow!("you may not talk to this host ({}): it belongs to another user", self.socket.display())
             }
             _ => anyhow::Error::new(error).context(format!("connecting to {}", self.socket.display())),
         })?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("the host does not speak HTTP")?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.context("the host does not speak HTTP")?;
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)

@@ -17,11 +17,7 @@ use axum::{
     routing::{get, post},
     serve::IncomingStream,
 };
-use borg_core::{
-    id::TaskId,
-    intent::Intent,
-    policy::PersonId,
-};
+use borg_core::{id::TaskId, intent::Intent, policy::PersonId};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -131,7 +127,9 @@ async fn allowed(served: &Served, peer: Peer, intent: Intent) -> Result<Reply, B
     match served.handle.intend(PersonId(format!("console:{uid}")), intent, None).await {
         Ok(Reply::Refused { reason, remedy, .. }) => Err(Box::new(no(StatusCode::FORBIDDEN, reason, remedy))),
         Ok(reply) => Ok(reply),
-        Err(error) => Err(Box::new(no(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), "start it again with `borg-host run`"))),
+        Err(error) => {
+            Err(Box::new(no(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), "start it again with `borg-host run`")))
+        }
     }
 }
 
@@ -165,7 +163,11 @@ fn ten() -> u32 {
     10
 }
 
-async fn tasks(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Query(page): Query<Page>) -> Response {
+async fn tasks(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Query(page): Query<Page>,
+) -> Response {
     match allowed(&served, peer, Intent::Tasks).await {
         Ok(_) => Json(served.conversation.tasks(page.limit.min(10_000)).await).into_response(),
         Err(no) => *no,
@@ -203,11 +205,17 @@ async fn ledger(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Pee
     }
     match served.store.run(move |journal| journal.ledger(TaskId(id))).await {
         Ok(rows) => Json(rows).into_response(),
-        Err(error) => no(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "`borg-host doctor` looks at the journal"),
+        Err(error) => {
+            no(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "`borg-host doctor` looks at the journal")
+        }
     }
 }
 
-async fn events(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Query(query): Query<EventsQuery>) -> Response {
+async fn events(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Query(query): Query<EventsQuery>,
+) -> Response {
     match allowed(&served, peer, Intent::Status { task: query.task }).await {
         Ok(_) => follow::stream(served.store, served.handle.committed(), query),
         Err(no) => *no,

@@ -13,7 +13,9 @@ use std::{
 pub enum LockError {
     #[error("another borg-host (pid {pid}) runs on {path}; talk to it with the other commands, or stop it first")]
     Taken { path: PathBuf, pid: String },
-    #[error("{path} is a copy of another data directory ({original}); two hosts would fight over the same containers. To make the copy one of its own, remove {path}/installation.json")]
+    #[error(
+        "{path} is a copy of another data directory ({original}); two hosts would fight over the same containers. To make the copy one of its own, remove {path}/installation.json"
+    )]
     Copied { path: PathBuf, original: PathBuf },
     #[error("the data directory {path} cannot be used: {source}. Check that it exists and that you may write there")]
     Io { path: PathBuf, source: io::Error },
@@ -46,8 +48,14 @@ impl DataLock {
         }
         let path = path.canonicalize().map_err(io)?;
         let io = |source| LockError::Io { path: path.clone(), source };
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join("lock")).map_err(io)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -57,7 +65,10 @@ impl DataLock {
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(io)?;
         let installation = identify(&path)?;
         Ok(DataLock { _file: file, path, installation })
     }
@@ -86,7 +97,8 @@ fn identify(path: &Path) -> Result<String, LockError> {
                 return Err(LockError::Copied { path: path.to_owned(), original: found.path });
             }
             if found.inode != inode || found.path != path {
-                write_identity(&file, &Installation { id: found.id.clone(), path: path.to_owned(), inode }).map_err(io)?;
+                write_identity(&file, &Installation { id: found.id.clone(), path: path.to_owned(), inode })
+                    .map_err(io)?;
             }
             Ok(found.id)
         }

@@ -132,8 +132,7 @@ pub(super) fn ledger(db: &Connection, task: TaskId) -> Result<Vec<LedgerRow>, St
 }
 
 pub(super) fn tasks(db: &Connection, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
-    let mut query =
-        db.prepare("SELECT task FROM tasks ORDER BY id DESC LIMIT ?1").map_err(StoreError::Read)?;
+    let mut query = db.prepare("SELECT task FROM tasks ORDER BY id DESC LIMIT ?1").map_err(StoreError::Read)?;
     let rows = query.query_map([limit], |row| row.get::<_, String>(0)).map_err(StoreError::Read)?;
     rows.map(|row| {
         let task: Task = parse(&row.map_err(StoreError::Read)?)?;
@@ -165,7 +164,9 @@ pub(super) fn events(
     limit: u32,
 ) -> Result<Vec<Recorded>, StoreError> {
     let mut query = db
-        .prepare_cached("SELECT seq, event FROM events WHERE seq > ?1 AND (?2 IS NULL OR task = ?2) ORDER BY seq LIMIT ?3")
+        .prepare_cached(
+            "SELECT seq, event FROM events WHERE seq > ?1 AND (?2 IS NULL OR task = ?2) ORDER BY seq LIMIT ?3",
+        )
         .map_err(StoreError::Read)?;
     let rows = query
         .query_map(params![after, task.map(|task| task.0), limit], |row| {

@@ -47,7 +47,8 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError
     }
     if found > 0 {
         let copy = path.with_extension(format!("v{found}.backup.db"));
-        db.backup("main", &copy, None::<fn(rusqlite::backup::Progress)>).map_err(|error| StoreError::Backup(error.to_string()))?;
+        db.backup("main", &copy, None::<fn(rusqlite::backup::Progress)>)
+            .map_err(|error| StoreError::Backup(error.to_string()))?;
     }
     let write = db.transaction().map_err(StoreError::Write)?;
     for migration in &MIGRATIONS[found as usize..] {
