@@ -52,7 +52,7 @@ impl Ask {
             true => of_running(client, intent).await?,
             false => {
                 let host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
-                inline::perform(host, intent, |_| Ok(())).await?.task
+                inline::perform(host, intent, None, |_| Ok(())).await?.task
             }
         };
         show(&task, &settings, self.json)

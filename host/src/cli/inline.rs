@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use borg_core::{
-    event::Event,
-    id::TaskId,
+    event::{Body, Event},
+    id::{RunKey, TaskId},
     intent::Intent,
     policy::PersonId,
     task::{Phase, Task},
@@ -15,10 +15,16 @@ use borg_host::{
     host::Host,
     store::Store,
 };
-use tokio::sync::oneshot;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 /// Events read from the journal at a time.
 const PAGE: u32 = 256;
+/// Time for what a run left to be removed, after the last event.
+const CLEARING: Duration = Duration::from_secs(10);
 /// Longest diff, in bytes.
 const DIFF: usize = 1 << 20;
 
@@ -34,14 +40,15 @@ pub fn me() -> PersonId {
     PersonId(format!("console:{}", rustix::process::getuid().as_raw()))
 }
 
-/// Runs the host until the task that comes of an intent has ended or waits for a person. Ctrl-C cancels the task; a second one ends this
-/// process at once.
+/// Runs the host until the task that comes of an intent has ended or waits for a person. Ctrl-C cancels the task, and so does the end
+/// of patience; a second Ctrl-C ends this process at once.
 pub async fn perform(
     host: Host,
     intent: Intent,
+    patience: Option<Duration>,
     event: impl FnMut(&Event) -> Result<()> + Send + 'static,
 ) -> Result<Finished> {
-    let work = Work { conversation: host.conversation(), handle: host.handle(), store: host.store() };
+    let work = Work { conversation: host.conversation(), handle: host.handle(), store: host.store(), patience };
     let (done, finished) = oneshot::channel::<()>();
     let work = tokio::spawn(async move {
         let result = work.perform(intent, event).await;
@@ -67,6 +74,7 @@ struct Work {
     conversation: Conversation,
     handle: Handle,
     store: Store,
+    patience: Option<Duration>,
 }
 
 impl Work {
@@ -74,7 +82,16 @@ impl Work {
         let id = created(self.handle.intend(me(), intent, None).await?)?;
         let mut committed = self.handle.committed();
         let mut after = 0;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+        let mut left = Left::default();
         let mut cancelled = false;
+        let patience = async {
+            match self.patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(patience);
         loop {
             // Marked before looking, so that what is committed meanwhile wakes the wait below.
             committed.mark_unchanged();
@@ -83,24 +100,53 @@ impl Work {
                 let page = self.store.run(move |journal| journal.events(after, Some(id), PAGE)).await?;
                 let Some(last) = page.last() else { break };
                 after = last.seq;
-                page.iter().try_for_each(|entry| event(&entry.event))?;
+                for entry in &page {
+                    left.follow(&entry.event.body);
+                    event(&entry.event)?;
+                }
+            }
+            if rests(&task) && !left.0.is_empty() {
+                // No later host will come here to clear up.
+                match tokio::time::timeout(CLEARING, committed.changed()).await {
+                    Ok(changed) => {
+                        changed?;
+                        continue;
+                    }
+                    Err(_) => eprintln!("a sandbox is still there; `borg-host run` on this data removes it"),
+                }
             }
             if rests(&task) {
                 let diff = self.conversation.diff(&task, DIFF).await.map_or_else(|_| String::new(), |(text, _)| text);
                 return Ok(Finished { task, diff });
             }
-            tokio::select! {
-                changed = committed.changed() => changed?,
-                heard = tokio::signal::ctrl_c() => {
-                    heard?;
-                    if cancelled {
-                        std::process::exit(130);
-                    }
-                    cancelled = true;
-                    eprintln!("cancelling (Ctrl-C again ends at once)");
-                    self.handle.intend(me(), Intent::Cancel { task: id }, None).await?;
+            let why = tokio::select! {
+                changed = committed.changed() => {
+                    changed?;
+                    continue;
                 }
+                _ = interrupt.recv() => "cancelling (Ctrl-C again ends at once)",
+                () = &mut patience, if !cancelled => "this takes too long: cancelling",
+            };
+            if cancelled {
+                std::process::exit(130);
             }
+            cancelled = true;
+            eprintln!("{why}");
+            self.handle.intend(me(), Intent::Cancel { task: id }, None).await?;
+        }
+    }
+}
+
+/// Runs whose sandbox and directories are still to be removed.
+#[derive(Default)]
+struct Left(BTreeSet<RunKey>);
+
+impl Left {
+    fn follow(&mut self, body: &Body) {
+        if let Body::RunStarted { run, .. } | Body::Checked { run, .. } = body {
+            self.0.insert(*run);
+        } else if let Body::Forgotten { run } = body {
+            self.0.remove(run);
         }
     }
 }

@@ -59,17 +59,9 @@ impl Demo {
         let (show, missing) = shower();
         let request =
             TaskRequest { title: TITLE.to_owned(), pipeline: Some("feature".into()), ..TaskRequest::default() };
-        let work = inline::perform(host, Intent::Task(request), show);
-        let Ok(finished) = tokio::time::timeout(PATIENCE, work).await else {
-            let remedy = format!("{} tells how far it came", place.command("task log 1"));
-            return Err(problem(
-                Code::Failed,
-                format!("the demo took longer than {}", words::duration(PATIENCE.as_millis() as u64)),
-                remedy,
-            ));
-        };
+        let finished = inline::perform(host, Intent::Task(request), Some(PATIENCE), show).await?;
         let missing = std::mem::take(&mut *missing.lock().unwrap_or_else(PoisonError::into_inner));
-        close(&finished?, &missing, &place)
+        close(&finished, &missing, &place)
     }
 }
 
@@ -120,7 +112,8 @@ fn shower() -> (impl FnMut(&Event) -> Result<()> + Send + 'static, Missing) {
 /// The change, the findings, the evidence, the sandbox, and where to look next.
 fn close(finished: &Finished, missing: &[String], place: &Place) -> Result<ExitCode> {
     let Finished { task, diff } = finished;
-    out::line(format!("\n── the change ──\n{}", neutral::text(diff.trim_end())))?;
+    let diff = if diff.trim().is_empty() { "nothing has changed" } else { diff.trim_end() };
+    out::line(format!("\n── the change ──\n{}", neutral::text(diff)))?;
     out::line("\n── findings ──")?;
     findings(task)?;
     out::line("\n── evidence ──")?;
@@ -148,7 +141,10 @@ fn close(finished: &Finished, missing: &[String], place: &Place) -> Result<ExitC
         missing.iter().try_for_each(|missing| out::line(format!("- {}", neutral::text(missing))))?;
     }
     out::line("\n── where to look next ──")?;
-    out::line(format!("the branch:        git -C {} log --stat {}", place.repository().display(), task.spec.branch))?;
+    if task.has_changes() {
+        let repository = place.repository();
+        out::line(format!("the branch:        git -C {} log --stat {}", repository.display(), task.spec.branch))?;
+    }
     out::line(format!("all that happened: {}", place.command("task log 1")))?;
     let artefacts = task.records.iter().flat_map(|record| &record.artefacts);
     for artefact in artefacts.filter(|artefact| artefact.name == "spec.md") {
