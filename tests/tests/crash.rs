@@ -5,6 +5,7 @@
 mod chain;
 
 use anyhow::{Context, Result, ensure};
+use borg_host::store::Journal;
 use borg_tests::{
     crash::{
         self, Sandbox,
@@ -117,7 +118,7 @@ impl Room {
         let held = moment.wait(&self.host, self.task, &self.repo)?;
         self.host.kill()?;
         drop(held);
-        let owed = chain::owed(&self.host)?;
+        let owed = owed(&self.host)?;
         let (stage, kind) = moment.owes;
         let (begins, ends) = (format!("t1-s{stage}-a"), format!("-{kind}"));
         let hit = owed.iter().any(|key| key.starts_with(&begins) && key.ends_with(&ends));
@@ -154,6 +155,12 @@ impl Room {
         chain::holds(&self.host)?;
         refs::tree(&self.repo, branch)
     }
+}
+
+/// Keys of the effects that a dead host owes.
+fn owed(host: &Host) -> Result<Vec<String>> {
+    let owed = Journal::open_read_only(&host.data().join("journal.db"))?.owed()?;
+    Ok(owed.into_iter().map(|effect| effect.key.to_string()).collect())
 }
 
 /// What became of a task.

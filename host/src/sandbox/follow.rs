@@ -127,8 +127,7 @@ impl Reader {
             (None, Some(ended)) if ended.output_capped => EndCause::OutputCap,
             (None, Some(Ended { exit_code: Some(_), .. })) => EndCause::Exited,
             (None, Some(Ended { exit_code: None, .. })) => EndCause::KilledBySignal,
-            // Init itself was killed: without its last word nothing else is known.
-            (None, None) if status.is_some_and(|code| code > 128) => EndCause::KilledBySignal,
+            // Init itself was killed, which nothing inside can do: by the engine, an operator, or a machine that went down.
             (None, None) => EndCause::Lost,
         };
         let mut stderr = self.stderr;
@@ -250,7 +249,7 @@ mod tests {
             (ended(Some(0), false), oom(), EndCause::Exited, Some(0)),
             (None, oom(), EndCause::OutOfMemory, Some(137)),
             (None, cancelled(), EndCause::Cancelled, Some(137)),
-            (None, status(137), EndCause::KilledBySignal, Some(137)),
+            (None, status(137), EndCause::Lost, Some(137)),
             (None, status(0), EndCause::Lost, Some(0)),
             (None, Fate::default(), EndCause::Lost, None),
         ];

@@ -2,7 +2,9 @@
 //!
 //! The harness itself starts and kills ([`crate::harness`]); which moments, and what must hold afterwards, is the tests' to say.
 
+pub mod gate;
 pub mod moment;
+pub mod output;
 pub mod refs;
 pub mod traces;
 pub mod warm;

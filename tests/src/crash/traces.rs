@@ -112,7 +112,7 @@ fn sockets(folder: &Path, found: &mut Vec<String>) -> Result<()> {
 }
 
 /// Processes whose command line or directory lies below `dir`.
-fn processes(dir: &Path) -> Result<Vec<String>> {
+pub fn processes(dir: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let proc: PathBuf = entry?.path();

@@ -54,12 +54,17 @@ impl Host {
 
     /// The program with this installation's environment and data, and nothing of ours.
     pub fn command(&self, args: &[&str]) -> Command {
+        self.command_on(&self.data(), args)
+    }
+
+    /// The same on another data directory.
+    pub fn command_on(&self, data: &Path, args: &[&str]) -> Command {
         let mut command = process::command(&self.program);
         command
             .current_dir(self.dir())
             .env("HOME", self.dir().join("home"))
             .envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.arg("--data").arg(self.data()).args(args);
+        command.arg("--data").arg(data).args(args);
         command
     }
 

@@ -4,12 +4,6 @@ use anyhow::{Context, Result, ensure};
 use borg_host::store::Journal;
 use borg_tests::harness::Host;
 
-/// Keys of the effects that a dead host still owes.
-pub fn owed(host: &Host) -> Result<Vec<String>> {
-    let owed = Journal::open_read_only(&host.data().join("journal.db"))?.owed()?;
-    Ok(owed.into_iter().map(|effect| effect.key.to_string()).collect())
-}
-
 /// Fails unless the hash chain holds and nothing is owed any more.
 pub fn holds(host: &Host) -> Result<()> {
     let journal = Journal::open_read_only(&host.data().join("journal.db"))?;

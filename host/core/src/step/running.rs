@@ -85,6 +85,10 @@ impl Turn<'_> {
     pub(super) fn run_started(&mut self, run: &RunKey, digest: Option<Digest>) {
         if let Some(agent) = self.agent_mut(run) {
             agent.executor_digest = digest;
+            // A sandbox that is lost while nobody looks is started anew, and its output begins at the first line again.
+            agent.line = 0;
+            agent.state.clear();
+            agent.turns = 0;
         }
     }
 

@@ -115,6 +115,8 @@ impl Doers {
         if fresh {
             self.sandbox.remove(run).await?;
         }
+        // How far the output of a sandbox that is gone was read says nothing about a new one's.
+        let begun = begun.filter(|_| !fresh);
         let dirs = self.workspace.run_dir(run);
         let spec = if fresh { Some(self.spec(order, &executor, &settings, &job).await?) } else { None };
         if fresh {

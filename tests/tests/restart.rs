@@ -1,0 +1,193 @@
+//! Runs outlive the host, and what was lost while it was down starts again.
+
+mod chain;
+
+use anyhow::{Result, ensure};
+use borg_tests::{
+    crash::{self, Sandbox, gate, output, traces},
+    harness::Host,
+    repo::Repo,
+    require,
+};
+use std::{process::Command, time::Duration};
+
+const REPOSITORY: &str = "acme/shop";
+const CHECK: &str = "python3 -m unittest discover -v";
+const LIMIT: Duration = Duration::from_secs(60);
+const IMAGE: &str = "borg-base:latest";
+/// What the worker is seen doing from beginning to end, each once.
+const ALL: [&str; 11] = [
+    gate::BEFORE,
+    "a2 Bash",
+    "a2 true",
+    gate::AFTER,
+    "a4 Write",
+    "a4 true",
+    "a5 Edit",
+    "a5 true",
+    "a6 Bash",
+    "a6 true",
+    "`discounted` does what the specification asks for.",
+];
+
+/// A task whose worker waits at the gate.
+struct Room {
+    host: Host,
+    repo: Repo,
+    task: u64,
+    /// The worker's run.
+    run: String,
+}
+
+impl Room {
+    fn start(sandbox: Sandbox) -> Option<Self> {
+        let setup = crash::setup(sandbox)?;
+        let repo = gate::repo().unwrap();
+        let host = crash::start(setup.repository(REPOSITORY, &repo, Some(CHECK)).unwrap()).unwrap();
+        let task = host.task(REPOSITORY, "quick", "Add a discount", "").unwrap();
+        let mut room = Self { host, repo, task, run: String::new() };
+        room.run = room.wait_at_gate(1).unwrap();
+        Some(room)
+    }
+
+    /// Waits until the n-th run waits at the gate, and gives its key.
+    fn wait_at_gate(&self, nth: usize) -> Result<String> {
+        let mut journal = self.host.journal(self.task)?;
+        let mut started = 0;
+        let waits = journal.wait(LIMIT, |entry| {
+            started += usize::from(entry.kind() == "run-started");
+            started == nth && output::says(entry, gate::BEFORE)
+        })?;
+        Ok(output::run_of(&waits).expect("an output is a run's"))
+    }
+
+    fn container(&self) -> String {
+        let containers = traces::containers(&self.host).unwrap();
+        containers.iter().find(|found| found.run == self.run).expect("the run has a container").id.clone()
+    }
+
+    /// Waits for the end, in which nothing is lost, doubled or left behind; gives the runs that started.
+    fn finish(mut self) -> Vec<String> {
+        assert_eq!(self.host.settled(self.task, LIMIT).unwrap(), "completed");
+        let journal = self.host.entries(self.task).unwrap();
+        assert_eq!(output::of_last_run(&journal).unwrap(), ALL);
+        assert_eq!(self.repo.branches().unwrap(), ["borg/1/add-a-discount"]);
+        let shown = self.host.json(&["task", "show", &self.task.to_string()]).unwrap();
+        assert_eq!(shown["records"][0]["attempt"], 1, "an attempt was used up");
+        traces::until_nothing_of_runs(&self.host, LIMIT).unwrap();
+        self.host.stop().unwrap();
+        assert_eq!(traces::of_host(&self.host).unwrap(), [""; 0]);
+        chain::holds(&self.host).unwrap();
+        output::started(&journal)
+    }
+}
+
+#[test]
+fn a_run_is_adopted_with_all_its_output() {
+    if !require::image(IMAGE) {
+        return;
+    }
+    let Some(mut room) = Room::start(Sandbox::Docker) else { return };
+    let container = room.container();
+    room.host.kill().unwrap();
+    // The first time nothing happens while nobody looks, the second time all the rest of the run does.
+    room.host.start().unwrap();
+    assert_eq!(room.container(), container);
+    room.host.kill().unwrap();
+    gate::open(&room.host, &room.run).unwrap();
+    traces::until(LIMIT, "the agent ends", || {
+        Ok(traces::containers(&room.host)?.iter().all(|found| found.state == "exited"))
+    })
+    .unwrap();
+    assert_eq!(room.container(), container);
+    room.host.start().unwrap();
+    let run = room.run.clone();
+    assert_eq!(room.finish(), [run]);
+}
+
+#[test]
+fn an_orderly_stop_leaves_the_run_alone_too() {
+    if !require::image(IMAGE) {
+        return;
+    }
+    let Some(mut room) = Room::start(Sandbox::Docker) else { return };
+    let container = room.container();
+    assert_eq!(room.host.stop().unwrap(), Some(0));
+    assert_eq!(room.container(), container);
+    room.host.start().unwrap();
+    gate::open(&room.host, &room.run).unwrap();
+    let run = room.run.clone();
+    assert_eq!(room.finish(), [run]);
+}
+
+#[test]
+fn a_run_whose_container_vanished_starts_again() {
+    if !require::image(IMAGE) {
+        return;
+    }
+    let Some(mut room) = Room::start(Sandbox::Docker) else { return };
+    let container = room.container();
+    room.host.kill().unwrap();
+    traces::remove_container(&container).unwrap();
+    room.host.start().unwrap();
+    let again = room.wait_at_gate(2).unwrap();
+    // Killed once more: what was saved of the first container's output says nothing about the second's.
+    room.host.kill().unwrap();
+    gate::open(&room.host, &again).unwrap();
+    room.host.start().unwrap();
+    let run = room.run.clone();
+    assert_eq!(room.finish(), [run, again]);
+}
+
+#[test]
+fn a_run_whose_container_was_killed_starts_again() {
+    if !require::image(IMAGE) {
+        return;
+    }
+    let Some(mut room) = Room::start(Sandbox::Docker) else { return };
+    let container = room.container();
+    room.host.kill().unwrap();
+    traces::kill_container(&container).unwrap();
+    room.host.start().unwrap();
+    let again = room.wait_at_gate(2).unwrap();
+    gate::open(&room.host, &again).unwrap();
+    let run = room.run.clone();
+    assert_eq!(room.finish(), [run, again]);
+}
+
+#[test]
+fn in_the_local_sandbox_the_run_dies_with_the_host_and_starts_again() {
+    let Some(mut room) = Room::start(Sandbox::Local) else { return };
+    room.host.kill().unwrap();
+    traces::until(LIMIT, "the agent dies with its host", || Ok(traces::processes(room.host.dir())?.is_empty()))
+        .unwrap();
+    room.host.start().unwrap();
+    let again = room.wait_at_gate(2).unwrap();
+    gate::open(&room.host, &again).unwrap();
+    let run = room.run.clone();
+    assert_eq!(room.finish(), [run, again]);
+}
+
+#[test]
+fn a_data_directory_has_one_host_and_no_double() -> Result<()> {
+    let Some(setup) = crash::setup(Sandbox::Local) else { return Ok(()) };
+    let mut host = crash::start(setup)?;
+    let second = host.cli(&["run"])?;
+    let pid = host.pid().expect("it runs").to_string();
+    ensure!(second.code == Some(1) && second.stderr.contains(&format!("another borg-host (pid {pid})")), "{second:?}");
+    ensure!(host.cli(&["task", "list"])?.code == Some(0), "the second host harmed the first");
+    host.stop()?;
+    let copy = host.dir().join("copy");
+    let mut cp: Command = borg_tests::process::command("cp");
+    cp.arg("--archive").arg(host.data()).arg(&copy);
+    borg_tests::process::run(cp, "", LIMIT)?.success();
+    let double = borg_tests::process::run(host.command_on(&copy, &["run"]), "", LIMIT)?;
+    ensure!(double.code == Some(1) && double.stderr.contains("is a copy of another data directory"), "{double:?}");
+    ensure!(double.stderr.contains("installation.json"), "no remedy: {double:?}");
+    // A directory that was moved is the same one.
+    std::fs::rename(host.data(), host.dir().join("elsewhere"))?;
+    std::fs::rename(host.dir().join("elsewhere"), host.data())?;
+    host.start()?;
+    host.stop()?;
+    Ok(())
+}
