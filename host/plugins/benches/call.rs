@@ -4,16 +4,23 @@
 
 use anyhow::{Context, Result};
 use borg_plugins::{Compiler, Limits, Options, Permits, Plugins};
-use borg_tests::{
-    measure::{Row, compare},
-    require,
+use measure::{Row, compare};
+use std::{
+    fs,
+    hint::black_box,
+    path::{Path, PathBuf},
+    time::Instant,
 };
-use std::{fs, hint::black_box, path::Path, time::Instant};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     component::{Component, ComponentType, InstancePre, Lift, Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+// By its file: a dependency on the crate would bring the whole host along, which depends on this one.
+#[path = "../../../tests/src/measure.rs"]
+#[allow(dead_code, reason = "other benches use the rest")]
+mod measure;
 
 const ROUNDS: usize = 15;
 /// Calls of one round; a single one is too short to be timed.
@@ -24,7 +31,7 @@ const PERSONA: &str = "manager";
 #[tokio::main]
 async fn main() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let folder = require::plugins().join("personas");
+    let folder = plugins().join("personas");
     let options = Options {
         folders: vec![folder.clone()],
         cache: scratch.path().join("cache"),
@@ -57,6 +64,13 @@ async fn main() -> Result<()> {
     .await?;
     println!("{}", Row::times("plugin call: fresh instance and `describe`, over bare wasmtime", compared));
     Ok(())
+}
+
+/// The plugins as `cargo xtask build` left them.
+#[expect(clippy::disallowed_methods, reason = "the one setting of this bench")]
+fn plugins() -> PathBuf {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins");
+    std::env::var("BORG_PLUGINS").map_or_else(|_| built(), PathBuf::from)
 }
 
 /// The same component, in an engine without epochs, limits or meters.
