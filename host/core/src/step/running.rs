@@ -157,45 +157,49 @@ impl Turn<'_> {
                     AfterCollect::End { ending: Ending::Capped, reason: "the budget for wall time is used up".into() },
                 );
             }
+            // It was waiting for its provider when time was up: no fault of the attempt.
+            EndCause::TimedOut | EndCause::Silent if is_the_providers(outcome.status) => {
+                self.judge_outcome(run, at, outcome);
+            }
             EndCause::TimedOut => self.run_failed(run, at, "the run took longer than its wall limit"),
             EndCause::Silent => self.run_failed(run, at, "the agent was silent for longer than its idle limit"),
             EndCause::OutOfMemory => self.run_failed(run, at, "the run needed more memory than its limit"),
             EndCause::OutputCap => self.run_failed(run, at, "the run printed more than its output limit"),
             EndCause::DiskCap => self.run_failed(run, at, "the run wrote more than its disk limit"),
-            EndCause::Exited | EndCause::KilledBySignal => match outcome.status {
-                OutcomeStatus::Completed => {
-                    self.task.last_words = Some(Kept::new(outcome.message.clone()));
-                    self.collect(at, AfterCollect::Accept);
-                }
-                OutcomeStatus::Capped => self.collect(at, capped(outcome)),
-                OutcomeStatus::Auth => {
-                    self.forget(run);
-                    let remedy = format!(
-                        "check the secret of its [egress.*] entry (`borg-host doctor`, `borg-host secret set NAME`), then `borg-host task retry {}`",
-                        self.task.id()
-                    );
-                    self.block(&format!("the model provider refused the credentials: {}", outcome.message), &remedy);
-                }
-                OutcomeStatus::RateLimited | OutcomeStatus::Transient if self.cap().is_some() => {
-                    // There will be no other run: what this one did is all there is.
-                    let reason = format!("the budget is used up, and the run ended with: {}", outcome.message);
-                    self.collect(at, AfterCollect::End { ending: Ending::Capped, reason });
-                }
-                OutcomeStatus::RateLimited => {
-                    self.forget(run);
-                    self.park(at, outcome.retry_after_ms.unwrap_or(60_000), "the model provider asked to wait");
-                }
-                OutcomeStatus::Transient => {
-                    self.forget(run);
-                    self.retry_later(
-                        at,
-                        outcome.retry_after_ms,
-                        &outcome.message,
-                        "look at the provider's status page",
-                    );
-                }
-                OutcomeStatus::Failed => self.run_failed(run, at, &outcome.message),
-            },
+            EndCause::Exited | EndCause::KilledBySignal => self.judge_outcome(run, at, outcome),
+        }
+    }
+
+    /// Goes by what the executor made of a run.
+    fn judge_outcome(&mut self, run: RunKey, at: Position, outcome: &Outcome) {
+        match outcome.status {
+            OutcomeStatus::Completed => {
+                self.task.last_words = Some(Kept::new(outcome.message.clone()));
+                self.collect(at, AfterCollect::Accept);
+            }
+            OutcomeStatus::Capped => self.collect(at, capped(outcome)),
+            OutcomeStatus::Auth => {
+                self.forget(run);
+                let remedy = format!(
+                    "check the secret of its [egress.*] entry (`borg-host doctor`, `borg-host secret set NAME`), then `borg-host task retry {}`",
+                    self.task.id()
+                );
+                self.block(&format!("the model provider refused the credentials: {}", outcome.message), &remedy);
+            }
+            OutcomeStatus::RateLimited | OutcomeStatus::Transient if self.cap().is_some() => {
+                // There will be no other run: what this one did is all there is.
+                let reason = format!("the budget is used up, and the run ended with: {}", outcome.message);
+                self.collect(at, AfterCollect::End { ending: Ending::Capped, reason });
+            }
+            OutcomeStatus::RateLimited => {
+                self.forget(run);
+                self.park(at, outcome.retry_after_ms.unwrap_or(60_000), "the model provider asked to wait");
+            }
+            OutcomeStatus::Transient => {
+                self.forget(run);
+                self.retry_later(at, outcome.retry_after_ms, &outcome.message, "look at the provider's status page");
+            }
+            OutcomeStatus::Failed => self.run_failed(run, at, &outcome.message),
         }
     }
 
@@ -411,6 +415,14 @@ impl Turn<'_> {
             self.task.spec.title,
             self.task.id(),
         )
+    }
+}
+
+/// True for a status that speaks of the model's provider and not of the agent's work.
+fn is_the_providers(status: OutcomeStatus) -> bool {
+    match status {
+        OutcomeStatus::Transient | OutcomeStatus::Auth | OutcomeStatus::RateLimited => true,
+        OutcomeStatus::Completed | OutcomeStatus::Failed | OutcomeStatus::Capped => false,
     }
 }
 
