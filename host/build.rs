@@ -9,7 +9,7 @@ fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     // TARGET/PROFILE/build/PACKAGE-HASH/out
     let profile = Path::new(&out).ancestors().nth(3).expect("cargo's folder of build scripts lies three levels deep");
-    let file = profile.join("borg-init.sha256");
+    let file = profile.join("libexec/borg-init.sha256");
     println!("cargo::rerun-if-changed={}", file.display());
     if let Ok(digest) = fs::read_to_string(&file) {
         println!("cargo::rustc-env=BORG_INIT_SHA256={}", digest.trim());

@@ -71,7 +71,7 @@ pub struct Host {
 /// The init program that belongs to this build: beside the host, and of the digest it was built with.
 pub fn init_binary() -> Result<InitBinary> {
     let program = std::env::current_exe().context("finding the program's own folder")?.canonicalize()?;
-    let path = program.with_file_name("borg-init");
+    let path = program.with_file_name("libexec").join("borg-init");
     let Some(sha256) = option_env!("BORG_INIT_SHA256") else {
         bail!(
             "this build has no borg-init of its own, and no sandbox starts without it; build with `cargo xtask build`"

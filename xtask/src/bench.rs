@@ -15,7 +15,7 @@ const SCRATCH: &str = "/var/tmp";
 pub fn run() -> Result<()> {
     let built = build::all()?;
     let release = sh::target().join("release");
-    build::lay_init(&built.host.with_file_name("borg-init"), &release)?;
+    build::lay_init(&build::init_of(&built.host), &release)?;
 
     let mut benches = sh::cargo();
     benches.args([

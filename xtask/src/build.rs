@@ -1,4 +1,4 @@
-//! Builds every part for its target and lays them out: plugins as `target/plugins/<kind>s/<name>/`, `borg-init` beside `borg-host`.
+//! Builds every part for its target and lays them out: plugins as `target/plugins/<kind>s/<name>/`, `libexec/borg-init` beside `borg-host`.
 //!
 //! `borg-host` is compiled with the digest of the `borg-init` it will mount, so the two belong together. Examples are plugins that nobody
 //! gets unasked: they go to `target/plugins-examples/`.
@@ -42,15 +42,23 @@ pub fn all() -> Result<Built> {
 
 /// Puts an init where a host of this folder, which is yet to be built, will look for it.
 pub fn lay_init(init: &Path, folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    replace(init, &folder.join("borg-init"))?;
+    // A folder of its own: cargo puts a `borg-init` for this machine beside the host whenever the workspace is built.
+    let place = init_of(&folder.join("borg-host"));
+    let libexec = place.parent().context("init lies in a folder")?;
+    fs::create_dir_all(libexec)?;
+    replace(init, &place)?;
     // Read by the host's build script; written only when it changes, or the host would be compiled each time.
     let digest = hex(&Sha256::digest(fs::read(init)?));
-    let file = folder.join("borg-init.sha256");
+    let file = libexec.join("borg-init.sha256");
     if fs::read_to_string(&file).ok().as_deref() != Some(&digest) {
         fs::write(&file, &digest)?;
     }
     Ok(())
+}
+
+/// Where a host looks for its init.
+pub fn init_of(host: &Path) -> PathBuf {
+    host.with_file_name("libexec").join("borg-init")
 }
 
 /// The targets that something is built for: the machine itself, plugins, `borg-init`.

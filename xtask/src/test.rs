@@ -38,8 +38,8 @@ pub fn run(require_all: bool) -> Result<()> {
         .env("BORG_HOST_BIN", &built.host)
         .env("BORG_PLUGINS", &built.plugins)
         .env("BORG_PLUGIN_EXAMPLES", &built.examples);
-    tests.env("BORG_TEST_SKIPPED", &skipped).env("BORG_INIT_STATIC", built.host.with_file_name("borg-init"));
-    tests.env("BORG_INIT", built.host.with_file_name("borg-init"));
+    tests.env("BORG_TEST_SKIPPED", &skipped).env("BORG_INIT_STATIC", build::init_of(&built.host));
+    tests.env("BORG_INIT", build::init_of(&built.host));
     if let Some(claude) = &claude {
         tests.env("BORG_TEST_CLAUDE", claude);
     }

@@ -29,7 +29,7 @@ fn scratch() -> Result<TempDir> {
 
 /// A copy of the init beside the program, at a place of our own.
 fn init(to: &Path) -> Result<InitBinary> {
-    let built = require::host().context("run `cargo xtask build`")?.with_file_name("borg-init");
+    let built = require::host().context("run `cargo xtask build`")?.with_file_name("libexec").join("borg-init");
     let path = to.join("borg-init");
     fs::copy(&built, &path).with_context(|| format!("copying {}", built.display()))?;
     Ok(InitBinary { sha256: Digest::of_bytes(&fs::read(&path)?), path })

@@ -174,7 +174,7 @@ impl Room {
 
 /// The `borg-init` binary, when it was built: Git then runs confined in these tests too.
 pub fn launcher() -> Option<PathBuf> {
-    let built = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("borg-init");
+    let built = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("libexec/borg-init");
     built.is_file().then_some(built)
 }
 
