@@ -100,7 +100,8 @@ impl Engine {
         self.reap(&owed).await;
         let sandbox = self.doers.sandbox.describe().await.summary;
         let policy = self.policies.current().digest;
-        let mut turn = Turn { policy: Some((policy, sources)), ..Turn::default() };
+        let mut turn = Turn::default();
+        turn.batch.policies.push((policy, sources));
         self.apply(&mut turn, event(None, Body::HostStarted { version: version.to_owned(), sandbox }));
         self.apply(&mut turn, event(None, Body::PolicyLoaded { digest: policy }));
         self.finish(turn).await?;
@@ -175,7 +176,7 @@ impl Engine {
                 Ok((policy, sources)) => {
                     let digest = policy.digest;
                     self.policies.load(Arc::new(policy));
-                    turn.policy = Some((digest, sources));
+                    turn.batch.policies.push((digest, sources));
                     self.apply(turn, event(None, Body::PolicyLoaded { digest }));
                 }
                 Err(reason) => self.apply(turn, event(None, Body::PolicyRefused { reason })),
@@ -209,7 +210,6 @@ impl Engine {
             turn.batch.events.iter().filter_map(|event| event.settles.as_ref()).collect();
         turn.effects.retain(|effect| !settled.contains(&effect.key));
         turn.batch.owed = turn.effects.clone();
-        turn.batch.policy = turn.policy.take();
         let batch = Arc::new(std::mem::take(&mut turn.batch));
         if batch.events.is_empty() && batch.owed.is_empty() {
             turn.answer();
@@ -218,7 +218,7 @@ impl Engine {
         let seq = loop {
             match self.store.commit(batch.clone()).await {
                 Ok(seq) => break seq,
-                Err(error @ StoreError::Write(_)) => {
+                Err(error) if error.is_passing() => {
                     tracing::error!(%error, cause = ?std::error::Error::source(&error), "nothing more is taken in until there is room");
                     tokio::time::sleep(FULL_DISK_PAUSE).await;
                 }
@@ -322,7 +322,6 @@ struct Turn {
     batch: Batch,
     effects: Vec<Effect>,
     touched: BTreeSet<TaskId>,
-    policy: Option<(borg_core::id::Digest, Vec<SourceFile>)>,
     answers: Vec<Acknowledgement>,
 }
 

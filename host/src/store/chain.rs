@@ -3,12 +3,14 @@
 use super::StoreError;
 use borg_core::{event::Event, id::Digest};
 use rusqlite::{Connection, params};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An event as it stands in the chain, and the texts that stand beside it.
 #[derive(Debug)]
-pub struct Stripped {
+pub(super) struct Stripped {
     pub json: String,
+    /// `kind` of the body.
+    pub kind: String,
     pub texts: Vec<(Digest, String)>,
 }
 
@@ -29,41 +31,53 @@ pub(super) fn genesis() -> Digest {
 pub(super) fn strip(event: &Event) -> Result<Stripped, StoreError> {
     let mut value = serde_json::to_value(event).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let mut texts = Vec::new();
-    take_texts(&mut value, &mut texts);
-    Ok(Stripped { json: value.to_string(), texts })
+    take_texts(&mut value, &mut texts)?;
+    let kind = value["body"]["kind"].as_str().unwrap_or_default().to_owned();
+    Ok(Stripped { json: value.to_string(), kind, texts })
 }
 
-fn take_texts(value: &mut Value, texts: &mut Vec<(Digest, String)>) {
+fn take_texts(value: &mut Value, texts: &mut Vec<(Digest, String)>) -> Result<(), StoreError> {
     match value {
         Value::Object(fields) => {
-            let digest = fields.get("$kept").and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok());
-            if let (Some(digest), Some(Value::String(text))) = (digest, fields.get_mut("text").map(Value::take)) {
-                fields.remove("text");
-                if Digest::of_bytes(text.as_bytes()) == digest {
-                    texts.push((digest, text));
+            if let Some(digest) = kept(fields) {
+                let Some(Value::String(text)) = fields.remove("text") else { return Ok(()) };
+                // One that was deleted before stays so.
+                if text.is_empty() && Digest::of_bytes(b"") != digest {
+                    return Ok(());
                 }
-                return;
+                if Digest::of_bytes(text.as_bytes()) != digest {
+                    return Err(StoreError::Damaged(format!("a text does not have its digest {digest}")));
+                }
+                texts.push((digest, text));
+                return Ok(());
             }
-            fields.values_mut().for_each(|field| take_texts(field, texts));
+            fields.values_mut().try_for_each(|field| take_texts(field, texts))
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| take_texts(item, texts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter_mut().try_for_each(|item| take_texts(item, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 
+/// Digest of a kept text, where this is one ([`borg_core::event::Kept`]).
+fn kept(fields: &Map<String, Value>) -> Option<Digest> {
+    fields.get("$kept").and_then(Value::as_str)?.parse().ok()
+}
+
 /// Puts texts back where they still exist; deleted ones stay empty.
-pub(super) fn restore_texts(value: &mut Value, find: &impl Fn(&Digest) -> Option<String>) {
+pub(super) fn restore_texts(
+    value: &mut Value,
+    find: &impl Fn(&Digest) -> Result<Option<String>, StoreError>,
+) -> Result<(), StoreError> {
     match value {
         Value::Object(fields) => {
-            let digest = fields.get("$kept").and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok());
-            if let Some(digest) = digest {
-                fields.insert("text".into(), Value::String(find(&digest).unwrap_or_default()));
-                return;
+            if let Some(digest) = kept(fields) {
+                fields.insert("text".into(), Value::String(find(&digest)?.unwrap_or_default()));
+                return Ok(());
             }
-            fields.values_mut().for_each(|field| restore_texts(field, find));
+            fields.values_mut().try_for_each(|field| restore_texts(field, find))
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| restore_texts(item, find)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter_mut().try_for_each(|item| restore_texts(item, find)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 
@@ -74,15 +88,13 @@ pub(super) fn append(db: &Connection, head: Digest, event: &Event) -> Result<Dig
             .map_err(StoreError::Write)?;
     }
     let hash = next(&head, &stripped.json);
-    let kind = serde_json::from_str::<Value>(&stripped.json)
-        .ok()
-        .and_then(|value| value["body"]["kind"].as_str().map(str::to_owned))
-        .unwrap_or_default();
     let mut insert = db
         .prepare_cached("INSERT INTO events(at_ms, task, kind, event, hash) VALUES (?1, ?2, ?3, ?4, ?5)")
         .map_err(StoreError::Write)?;
     let task = event.task.map(|task| task.0);
-    insert.execute(params![event.at_ms, task, kind, stripped.json, hash.0.as_slice()]).map_err(StoreError::Write)?;
+    insert
+        .execute(params![event.at_ms, task, stripped.kind, stripped.json, hash.0.as_slice()])
+        .map_err(StoreError::Write)?;
     Ok(hash)
 }
 
@@ -117,7 +129,22 @@ pub(super) fn verify(db: &Connection) -> Result<Option<ChainBreak>, StoreError> 
         }
         head = found;
     }
+    verify_texts(db)?;
     Ok(None)
+}
+
+/// Texts may be missing, but what is there is what the chain speaks of.
+fn verify_texts(db: &Connection) -> Result<(), StoreError> {
+    let mut all = db.prepare("SELECT digest, text FROM texts").map_err(StoreError::Read)?;
+    let mut rows = all.query([]).map_err(StoreError::Read)?;
+    while let Some(row) = rows.next().map_err(StoreError::Read)? {
+        let digest = digest(row.get(0).map_err(StoreError::Read)?)?;
+        let text: String = row.get(1).map_err(StoreError::Read)?;
+        if Digest::of_bytes(text.as_bytes()) != digest {
+            return Err(StoreError::Damaged(format!("the text {digest} was changed")));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 /// Why the data directory cannot be ours.
@@ -19,16 +20,36 @@ pub enum LockError {
     Copied { path: PathBuf, original: PathBuf },
     #[error("the data directory {path} cannot be used: {source}. Check that it exists and that you may write there")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path} is damaged: {reason}")]
+    #[error(
+        "{path} is damaged: {reason}. Without it, the next start makes a new identity, and containers of the old one are left to you"
+    )]
     Damaged { path: PathBuf, reason: String },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Installation {
     id: String,
     /// Where the identity was made, to tell a copy from the original.
     path: PathBuf,
     inode: u64,
+    /// When the directory was made, in nanoseconds since 1970, where the file system keeps that: the root of every volume has the
+    /// same inode.
+    #[serde(default)]
+    born_ns: Option<u128>,
+}
+
+impl Installation {
+    fn of(id: String, path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        let born = found.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        Ok(Installation { id, path: path.to_owned(), inode: found.ino(), born_ns: born.map(|born| born.as_nanos()) })
+    }
+
+    /// True for the same directory, wherever it lies now.
+    fn is_moved_to(&self, now: &Installation) -> bool {
+        let differs = self.born_ns.zip(now.born_ns).is_some_and(|(then, now)| then != now);
+        self.inode == now.inode && !differs
+    }
 }
 
 /// A locked data directory; the lock goes with the value, or with the process.
@@ -40,13 +61,16 @@ pub struct DataLock {
 }
 
 impl DataLock {
-    /// Creates the directory (0700) where needed, and locks it.
+    /// Creates the directory where needed, and locks it. It is for this user only (0700): what agents said lies in it.
     pub fn take(path: &Path) -> Result<DataLock, LockError> {
         let io = |source| LockError::Io { path: path.to_owned(), source };
         if !path.exists() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         }
         let path = path.canonicalize().map_err(io)?;
+        if fs::metadata(&path).map_err(io)?.mode() & 0o077 != 0 {
+            fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(io)?;
+        }
         let io = |source| LockError::Io { path: path.clone(), source };
         let mut file = File::options()
             .read(true)
@@ -61,7 +85,9 @@ impl DataLock {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 file.read_to_string(&mut pid).map_err(io)?;
-                return Err(LockError::Taken { path, pid: pid.trim().to_owned() });
+                // Empty for the moment between its lock and its pid.
+                let pid = Some(pid.trim()).filter(|pid| !pid.is_empty()).unwrap_or("unknown");
+                return Err(LockError::Taken { path, pid: pid.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
@@ -86,19 +112,18 @@ impl DataLock {
 
 fn identify(path: &Path) -> Result<String, LockError> {
     let io = |source| LockError::Io { path: path.to_owned(), source };
-    let inode = fs::metadata(path).map_err(io)?.ino();
     let file = path.join("installation.json");
     match fs::read_to_string(&file) {
         Ok(text) => {
             let found: Installation = serde_json::from_str(&text)
                 .map_err(|error| LockError::Damaged { path: file.clone(), reason: error.to_string() })?;
+            let now = Installation::of(found.id.clone(), path).map_err(io)?;
             // A moved directory keeps its inode, a restored one its path; a copy has neither.
-            if found.inode != inode && found.path != path {
+            if !found.is_moved_to(&now) && found.path != path {
                 return Err(LockError::Copied { path: path.to_owned(), original: found.path });
             }
-            if found.inode != inode || found.path != path {
-                write_identity(&file, &Installation { id: found.id.clone(), path: path.to_owned(), inode })
-                    .map_err(io)?;
+            if found != now {
+                write_identity(&file, &now).map_err(io)?;
             }
             Ok(found.id)
         }
@@ -106,7 +131,7 @@ fn identify(path: &Path) -> Result<String, LockError> {
             let mut bytes = [0; 8];
             File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).map_err(io)?;
             let id = format!("{:016x}", u64::from_be_bytes(bytes));
-            write_identity(&file, &Installation { id: id.clone(), path: path.to_owned(), inode }).map_err(io)?;
+            Installation::of(id.clone(), path).and_then(|now| write_identity(&file, &now)).map_err(io)?;
             Ok(id)
         }
         Err(error) => Err(io(error)),
@@ -118,5 +143,7 @@ fn write_identity(file: &Path, installation: &Installation) -> io::Result<()> {
     let mut out = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     out.write_all(serde_json::to_string(installation).map_err(io::Error::other)?.as_bytes())?;
     out.sync_all()?;
-    fs::rename(temporary, file)
+    fs::rename(temporary, file)?;
+    // The name is durable with its directory only.
+    File::open(file.parent().unwrap_or(Path::new("/")))?.sync_all()
 }

@@ -8,7 +8,7 @@ mod lock;
 mod rows;
 mod schema;
 
-pub use chain::{ChainBreak, Stripped};
+pub use chain::ChainBreak;
 pub use lock::{DataLock, LockError};
 pub use rows::{LedgerRow, Recorded, TaskRow};
 
@@ -19,8 +19,12 @@ use borg_core::{
     policy::source::SourceFile,
     task::Task,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::{
+    collections::BTreeSet,
+    fs::{File, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::mpsc,
 };
@@ -31,18 +35,45 @@ use tokio::sync::oneshot;
 pub enum StoreError {
     #[error("the journal {path} could not be opened")]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("the journal {path} could not be made; check that you may write there")]
+    Make { path: PathBuf, source: io::Error },
     #[error("the journal was written by a newer borg-host (format {found}, this one knows {known}); run that version")]
     Newer { found: i64, known: i64 },
     #[error("the backup before the migration failed: {0}")]
     Backup(String),
-    #[error("the journal could not be written: is the disk full?")]
+    #[error(
+        "the journal could not be written; `df` tells whether the disk is full, `borg-host doctor` whether the journal is whole"
+    )]
     Write(#[source] rusqlite::Error),
     #[error("the journal could not be read")]
     Read(#[source] rusqlite::Error),
     #[error("a row of the journal is damaged: {0}")]
     Damaged(String),
+    #[error("the journal's thread could not be started")]
+    Thread(#[source] io::Error),
     #[error("the journal's thread has stopped")]
     Stopped,
+}
+
+impl StoreError {
+    /// True where the same write may succeed later: the disk is full, or fails for now.
+    pub fn is_passing(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        match self {
+            StoreError::Write(error) => matches!(
+                error.sqlite_error_code(),
+                Some(DiskFull | SystemIoFailure | DatabaseBusy | DatabaseLocked | CannotOpen)
+            ),
+            StoreError::Open { .. }
+            | StoreError::Make { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Backup(_)
+            | StoreError::Read(_)
+            | StoreError::Damaged(_)
+            | StoreError::Thread(_)
+            | StoreError::Stopped => false,
+        }
+    }
 }
 
 /// Everything that one turn of the engine makes durable together.
@@ -53,8 +84,8 @@ pub struct Batch {
     pub tasks: Vec<Task>,
     pub owed: Vec<Effect>,
     pub paused: Option<bool>,
-    /// Policy sources to keep under their digest.
-    pub policy: Option<(Digest, Vec<SourceFile>)>,
+    /// Policy sources to keep, each under its digest.
+    pub policies: Vec<(Digest, Vec<SourceFile>)>,
 }
 
 /// What a new process finds.
@@ -64,6 +95,7 @@ pub struct Loaded {
     pub owed: Vec<Effect>,
     pub paused: bool,
     pub next_task: u64,
+    /// Sources of the policies that live tasks name.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
 }
 
@@ -88,7 +120,7 @@ impl Store {
                     job(&mut journal);
                 }
             })
-            .map_err(|error| StoreError::Backup(error.to_string()))?;
+            .map_err(StoreError::Thread)?;
         Ok((Store { jobs }, loaded))
     }
 
@@ -122,6 +154,7 @@ impl Journal {
     /// Opens for writing.
     pub fn open(path: &Path) -> Result<Journal, StoreError> {
         let open = |source| StoreError::Open { path: path.to_owned(), source };
+        make_private(path).map_err(|source| StoreError::Make { path: path.to_owned(), source })?;
         let mut db = Connection::open(path).map_err(open)?;
         db.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(open)?;
@@ -142,13 +175,24 @@ impl Journal {
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
+        let tasks = self.live_tasks()?;
+        let named: BTreeSet<Digest> = tasks.iter().map(|task| task.spec.policy).collect();
+        let mut policies = Vec::new();
+        for digest in named {
+            policies.extend(rows::policy(&self.db, &digest)?.map(|sources| (digest, sources)));
+        }
         Ok(Loaded {
-            tasks: self.live_tasks()?,
+            tasks,
             owed: self.owed()?,
-            paused: self.meta("paused")?.as_deref() == Some("true"),
+            paused: self.is_paused()?,
             next_task: rows::last_task(&self.db)? + 1,
-            policies: rows::policies(&self.db)?,
+            policies,
         })
+    }
+
+    /// True while nothing new is to start.
+    pub fn is_paused(&self) -> Result<bool, StoreError> {
+        Ok(self.meta("paused")?.as_deref() == Some("true"))
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
@@ -178,7 +222,7 @@ impl Journal {
                 .execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('paused', ?1)", [paused.to_string()])
                 .map_err(StoreError::Write)?;
         }
-        if let Some((digest, sources)) = &batch.policy {
+        for (digest, sources) in &batch.policies {
             rows::put_policy(&write, digest, sources)?;
         }
         let last = chain::last_seq(&write)?;
@@ -230,10 +274,7 @@ impl Journal {
 
     /// A text kept beside the chain.
     pub fn text(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
-        self.db
-            .query_row("SELECT text FROM texts WHERE digest = ?1", params![digest.0.as_slice()], |row| row.get(0))
-            .optional()
-            .map_err(StoreError::Read)
+        rows::text(&self.db, digest)
     }
 
     /// Walks the whole chain.
@@ -245,6 +286,12 @@ impl Journal {
     pub fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
         rows::ledger(&self.db, task)
     }
+}
+
+/// Makes the file, so that prompts and agent text in it (and in SQLite's files beside it, which take after it) are this user's only.
+fn make_private(path: &Path) -> io::Result<()> {
+    let file = File::options().create(true).append(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 #[cfg(test)]

@@ -78,11 +78,12 @@ pub(super) fn put_task(db: &Connection, task: &Task) -> Result<(), StoreError> {
 }
 
 pub(super) fn put_effect(db: &Connection, effect: &Effect) -> Result<(), StoreError> {
+    let order = json(effect)?;
     db.prepare_cached(
         "INSERT OR REPLACE INTO effects(key, task, ordinal, effect)
          VALUES (?1, ?2, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM effects), ?3)",
     )
-    .and_then(|mut put| put.execute(params![effect.key.0, effect.task.0, json(effect).unwrap_or_default()]))
+    .and_then(|mut put| put.execute(params![effect.key.0, effect.task.0, order]))
     .map_err(StoreError::Write)?;
     Ok(())
 }
@@ -97,18 +98,15 @@ pub(super) fn put_policy(db: &Connection, digest: &Digest, sources: &[SourceFile
     Ok(())
 }
 
-pub(super) fn policies(db: &Connection) -> Result<Vec<(Digest, Vec<SourceFile>)>, StoreError> {
-    let mut query = db.prepare("SELECT digest, sources FROM policies").map_err(StoreError::Read)?;
-    let rows = query
-        .query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?)))
+/// Sources of a policy that was in force once.
+pub(super) fn policy(db: &Connection, digest: &Digest) -> Result<Option<Vec<SourceFile>>, StoreError> {
+    let sources: Option<String> = db
+        .query_row("SELECT sources FROM policies WHERE digest = ?1", params![digest.0.as_slice()], |row| row.get(0))
+        .optional()
         .map_err(StoreError::Read)?;
-    rows.map(|row| {
-        let (digest, sources) = row.map_err(StoreError::Read)?;
-        let pairs: Vec<(String, String)> = parse(&sources)?;
-        let files = pairs.into_iter().map(|(name, text)| SourceFile { name, text }).collect();
-        Ok((chain::digest(digest)?, files))
-    })
-    .collect()
+    let Some(sources) = sources else { return Ok(None) };
+    let pairs: Vec<(String, String)> = parse(&sources)?;
+    Ok(Some(pairs.into_iter().map(|(name, text)| SourceFile { name, text }).collect()))
 }
 
 pub(super) fn put_ledger(db: &Connection, row: &LedgerRow) -> Result<(), StoreError> {
@@ -157,6 +155,13 @@ pub(super) fn task(db: &Connection, id: TaskId) -> Result<Option<Task>, StoreErr
     text.map(|text| parse(&text)).transpose()
 }
 
+/// A text kept beside the chain; none once it is deleted.
+pub(super) fn text(db: &Connection, digest: &Digest) -> Result<Option<String>, StoreError> {
+    db.prepare_cached("SELECT text FROM texts WHERE digest = ?1")
+        .and_then(|mut find| find.query_row(params![digest.0.as_slice()], |row| row.get(0)).optional())
+        .map_err(StoreError::Read)
+}
+
 pub(super) fn events(
     db: &Connection,
     after: u64,
@@ -173,13 +178,11 @@ pub(super) fn events(
             Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?))
         })
         .map_err(StoreError::Read)?;
-    let find = |digest: &Digest| {
-        db.query_row("SELECT text FROM texts WHERE digest = ?1", params![digest.0.as_slice()], |row| row.get(0)).ok()
-    };
+    let find = |digest: &Digest| text(db, digest);
     rows.map(|row| {
         let (seq, event) = row.map_err(StoreError::Read)?;
         let mut value: serde_json::Value = parse(&event)?;
-        chain::restore_texts(&mut value, &find);
+        chain::restore_texts(&mut value, &find)?;
         let event = serde_json::from_value(value).map_err(|error| StoreError::Damaged(error.to_string()))?;
         Ok(Recorded { seq, event })
     })

@@ -37,12 +37,13 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_by_task ON ledger (task, id);
 "];
 
-/// Format this program writes.
-pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
-
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let found = check_version(db)?;
-    if found == FORMAT {
+    migrate_by(&MIGRATIONS, db, path)
+}
+
+fn migrate_by(migrations: &[&str], db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let found = check_version_of(migrations, db)?;
+    if found == migrations.len() {
         return Ok(());
     }
     if found > 0 {
@@ -51,15 +52,66 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError
             .map_err(|error| StoreError::Backup(error.to_string()))?;
     }
     let write = db.transaction().map_err(StoreError::Write)?;
-    for migration in &MIGRATIONS[found as usize..] {
+    for migration in &migrations[found..] {
         write.execute_batch(migration).map_err(StoreError::Write)?;
     }
-    write.pragma_update(None, "user_version", FORMAT).map_err(StoreError::Write)?;
+    write.pragma_update(None, "user_version", migrations.len() as i64).map_err(StoreError::Write)?;
     write.commit().map_err(StoreError::Write)
 }
 
 /// Format of the file; a newer one than ours is an error.
-pub(super) fn check_version(db: &Connection) -> Result<i64, StoreError> {
-    let found = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(StoreError::Read)?;
-    if found > FORMAT { Err(StoreError::Newer { found, known: FORMAT }) } else { Ok(found) }
+pub(super) fn check_version(db: &Connection) -> Result<usize, StoreError> {
+    check_version_of(&MIGRATIONS, db)
+}
+
+fn check_version_of(migrations: &[&str], db: &Connection) -> Result<usize, StoreError> {
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(StoreError::Read)?;
+    let known = migrations.len();
+    match usize::try_from(found) {
+        Ok(format) if format <= known => Ok(format),
+        Ok(_) => Err(StoreError::Newer { found, known: known as i64 }),
+        Err(_) => Err(StoreError::Damaged(format!("its format is {found}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_keeps_what_was_there_and_a_backup_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let mut db = Connection::open(&path).unwrap();
+        let (first, second) = ("CREATE TABLE a (x INTEGER) STRICT", "ALTER TABLE a ADD COLUMN y INTEGER");
+        migrate_by(&[first], &mut db, &path).unwrap();
+        db.execute("INSERT INTO a(x) VALUES (7)", []).unwrap();
+        migrate_by(&[first, second], &mut db, &path).unwrap();
+        let row: (i64, Option<i64>) =
+            db.query_row("SELECT x, y FROM a", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (7, None));
+        let backup = Connection::open(dir.path().join("journal.v1.backup.db")).unwrap();
+        assert_eq!(check_version_of(&[first, second], &backup).unwrap(), 1);
+        assert_eq!(backup.query_row("SELECT * FROM a", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let mut db = Connection::open(&path).unwrap();
+        let first = "CREATE TABLE a (x INTEGER) STRICT";
+        migrate_by(&[first], &mut db, &path).unwrap();
+        let broken = [first, "CREATE TABLE b (x INTEGER) STRICT", "CREATE NONSENSE"];
+        migrate_by(&broken, &mut db, &path).unwrap_err();
+        assert_eq!(check_version_of(&broken, &db).unwrap(), 1);
+        db.query_row("SELECT * FROM b", [], |_| Ok(())).unwrap_err();
+    }
+
+    #[test]
+    fn a_format_that_makes_no_sense_is_no_panic() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.pragma_update(None, "user_version", -3).unwrap();
+        assert!(matches!(migrate(&mut db, Path::new("journal.db")), Err(StoreError::Damaged(_))));
+    }
 }

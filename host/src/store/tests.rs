@@ -1,5 +1,9 @@
 use super::*;
-use borg_core::event::{Body, Kept};
+use borg_core::{
+    chat::{Document, Notice, NoticeKind, Part},
+    effect::Order,
+    event::{Body, Kept},
+};
 
 fn event(body: Body) -> Event {
     Event { at_ms: 1, task: None, settles: None, body }
@@ -68,4 +72,193 @@ fn one_host_per_data_directory_and_none_on_a_copy() {
     let moved = dir.path().join("moved");
     std::fs::rename(&data, &moved).unwrap();
     assert_eq!(DataLock::take(&moved).unwrap().installation(), id);
+}
+
+/// A notice with every kind of part; some have fields of their own called `text`.
+fn notice() -> Notice {
+    Notice {
+        chat: "console:terminal".into(),
+        kind: NoticeKind::Final,
+        topic: "t1".into(),
+        parts: vec![
+            Part::Text("words".into()),
+            Part::Code { language: "sh".into(), text: "true".into() },
+            Part::Field { label: "a".into(), value: "b".into() },
+        ],
+        buttons: Vec::new(),
+        document: Some(Document { name: "answer.md".into(), text: "forty-two".into() }),
+        replaces: None,
+        reply_to: None,
+        silent: false,
+        width: 0,
+    }
+}
+
+#[test]
+fn what_is_merely_called_text_stays_in_the_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let body = Body::Told { notice: Box::new(notice()) };
+    journal.commit(&Batch { events: vec![event(body.clone())], ..Batch::default() }).unwrap();
+    assert_eq!(journal.events(0, None, 10).unwrap()[0].event.body, body);
+}
+
+#[test]
+fn a_text_that_does_not_fit_its_digest_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let run = "t1-s0-a1-agent".parse().unwrap();
+    let progressed = |events| event(Body::Progressed { run, line: 1, state: String::new(), events, turns: 1 });
+    let lie = Kept { text: "another".into(), ..Kept::new("one") };
+    let batch = Batch { events: vec![refused("before"), progressed(lie)], ..Batch::default() };
+    assert!(matches!(journal.commit(&batch), Err(StoreError::Damaged(_))));
+    assert_eq!(journal.last_seq().unwrap(), 0);
+    // One that is gone already is none.
+    let batch = Batch { events: vec![progressed(Kept::new("gone").without_text())], ..Batch::default() };
+    journal.commit(&batch).unwrap();
+    journal.commit(&Batch { events: vec![progressed(Kept::new("kept"))], ..Batch::default() }).unwrap();
+    assert_eq!(journal.verify().unwrap(), None);
+    journal.db.execute("UPDATE texts SET text = 'swapped'", []).unwrap();
+    assert!(matches!(journal.verify(), Err(StoreError::Damaged(_))));
+}
+
+fn owed(key: &str) -> Effect {
+    Effect { key: EffectKey(key.into()), task: TaskId(1), order: Order::Tell { notice: Box::new(notice()) } }
+}
+
+#[test]
+fn a_full_disk_takes_all_of_a_batch_or_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.commit(&Batch { events: vec![refused("before")], owed: vec![owed("a")], ..Batch::default() }).unwrap();
+    let pages: i64 = journal.db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let limit = |journal: &Journal, pages: i64| {
+        journal.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    };
+    limit(&journal, pages);
+    let settled = Event { settles: Some(EffectKey("a".into())), ..refused(&"x".repeat(200_000)) };
+    let batch = Batch {
+        events: vec![refused("small"), settled],
+        owed: vec![owed("b")],
+        paused: Some(true),
+        policies: vec![(Digest::of_bytes(b"p"), Vec::new())],
+        ..Batch::default()
+    };
+    for _ in 0..3 {
+        let error = journal.commit(&batch).unwrap_err();
+        assert!(error.is_passing(), "{error:?}");
+        assert_eq!(journal.last_seq().unwrap(), 1);
+        assert_eq!(journal.owed().unwrap(), [owed("a")]);
+        assert!(!journal.is_paused().unwrap());
+        assert_eq!(rows::policy(&journal.db, &Digest::of_bytes(b"p")).unwrap(), None);
+        assert_eq!(journal.verify().unwrap(), None);
+    }
+    limit(&journal, 1 << 20);
+    assert_eq!(journal.commit(&batch).unwrap(), 3);
+    assert_eq!(journal.owed().unwrap(), [owed("b")]);
+    assert!(journal.is_paused().unwrap());
+    assert_eq!(journal.verify().unwrap(), None);
+    drop(journal);
+    assert_eq!(Journal::open(&path).unwrap().verify().unwrap(), None);
+}
+
+#[test]
+fn what_cannot_get_better_by_waiting_is_no_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    journal.db.execute("DROP TABLE events", []).unwrap();
+    let error = journal.commit(&Batch { events: vec![refused("x")], ..Batch::default() }).unwrap_err();
+    assert!(matches!(error, StoreError::Write(_)) && !error.is_passing(), "{error:?}");
+}
+
+#[test]
+fn a_reader_beside_the_writer_sees_whole_batches_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    let batch = Batch { events: vec![refused("one"), refused("two")], ..Batch::default() };
+    journal.commit(&batch).unwrap();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..50 {
+            journal.commit(&batch).unwrap();
+        }
+        journal
+    });
+    let reader = Journal::open_read_only(&path).unwrap();
+    let mut last = 0;
+    while last < 102 {
+        let seen = reader.last_seq().unwrap();
+        assert!(seen >= last && seen.is_multiple_of(2), "{seen} after {last}");
+        last = seen;
+        std::thread::yield_now();
+    }
+    assert_eq!(reader.verify().unwrap(), None);
+    reader.db.execute("DELETE FROM events", []).unwrap_err();
+    drop(writer.join().unwrap());
+    assert_eq!(Journal::open_read_only(&path).unwrap().last_seq().unwrap(), 102);
+}
+
+#[test]
+fn nobody_else_may_read_what_was_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(data.join("journal.db"), "").unwrap();
+    std::fs::set_permissions(data.join("journal.db"), Permissions::from_mode(0o644)).unwrap();
+    let _lock = DataLock::take(&data).unwrap();
+    let mut journal = Journal::open(&data.join("journal.db")).unwrap();
+    journal.commit(&Batch { events: vec![refused("x")], ..Batch::default() }).unwrap();
+    for (name, mode) in [("", 0o700), ("journal.db", 0o600), ("journal.db-wal", 0o600), ("journal.db-shm", 0o600)] {
+        let found = std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{name}: {found:o}");
+    }
+}
+
+#[test]
+fn the_root_of_another_volume_is_a_copy_although_its_inode_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    drop(DataLock::take(&data).unwrap());
+    let file = data.join("installation.json");
+    let mut identity: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    if identity["born_ns"].is_null() {
+        // This file system does not say when a directory was made.
+        return;
+    }
+    identity["path"] = "/elsewhere".into();
+    std::fs::write(&file, identity.to_string()).unwrap();
+    drop(DataLock::take(&data).unwrap());
+    identity["born_ns"] = 1.into();
+    std::fs::write(&file, identity.to_string()).unwrap();
+    assert!(matches!(DataLock::take(&data), Err(LockError::Copied { .. })));
+}
+
+#[test]
+fn a_restored_directory_keeps_its_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let id = DataLock::take(&data).unwrap().installation().to_owned();
+    let identity = std::fs::read(data.join("installation.json")).unwrap();
+    std::fs::rename(&data, dir.path().join("old")).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("installation.json"), identity).unwrap();
+    assert_eq!(DataLock::take(&data).unwrap().installation(), id);
+}
+
+#[tokio::test]
+async fn requests_are_kept_by_task_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    for n in 0..3_u64 {
+        let row = serde_json::json!({ "status": 200 + n });
+        let row = LedgerRow { at_ms: n, task: TaskId(1 + n % 2), run: "t1-s0-a1-agent".into(), row };
+        store.run(move |journal| journal.record_request(&row)).await.unwrap();
+    }
+    let rows = store.run(|journal| journal.ledger(TaskId(1))).await.unwrap();
+    let found: Vec<_> = rows.iter().map(|row| (row.at_ms, row.row["status"].as_u64())).collect();
+    assert_eq!(found, [(0, Some(200)), (2, Some(202))]);
+    assert!(store.run(|journal| journal.ledger(TaskId(9))).await.unwrap().is_empty());
 }
