@@ -46,19 +46,8 @@ impl Room {
         let host = crash::start(setup.repository(REPOSITORY, &repo, Some(CHECK)).unwrap()).unwrap();
         let task = host.task(REPOSITORY, "quick", "Add a discount", "").unwrap();
         let mut room = Self { host, repo, task, run: String::new() };
-        room.run = room.wait_at_gate(1).unwrap();
+        room.run = gate::reached(&room.host, task, 1).unwrap();
         Some(room)
-    }
-
-    /// Waits until the n-th run waits at the gate, and gives its key.
-    fn wait_at_gate(&self, nth: usize) -> Result<String> {
-        let mut journal = self.host.journal(self.task)?;
-        let mut started = 0;
-        let waits = journal.wait(LIMIT, |entry| {
-            started += usize::from(entry.kind() == "run-started");
-            started == nth && output::says(entry, gate::BEFORE)
-        })?;
-        Ok(output::run_of(&waits).expect("an output is a run's"))
     }
 
     fn container(&self) -> String {
@@ -130,7 +119,7 @@ fn a_run_whose_container_vanished_starts_again() {
     room.host.kill().unwrap();
     traces::remove_container(&container).unwrap();
     room.host.start().unwrap();
-    let again = room.wait_at_gate(2).unwrap();
+    let again = gate::reached(&room.host, room.task, 2).unwrap();
     // Killed once more: what was saved of the first container's output says nothing about the second's.
     room.host.kill().unwrap();
     gate::open(&room.host, &again).unwrap();
@@ -149,7 +138,7 @@ fn a_run_whose_container_was_killed_starts_again() {
     room.host.kill().unwrap();
     traces::kill_container(&container).unwrap();
     room.host.start().unwrap();
-    let again = room.wait_at_gate(2).unwrap();
+    let again = gate::reached(&room.host, room.task, 2).unwrap();
     gate::open(&room.host, &again).unwrap();
     let run = room.run.clone();
     assert_eq!(room.finish(), [run, again]);
@@ -162,7 +151,7 @@ fn in_the_local_sandbox_the_run_dies_with_the_host_and_starts_again() {
     traces::until(LIMIT, "the agent dies with its host", || Ok(traces::processes(room.host.dir())?.is_empty()))
         .unwrap();
     room.host.start().unwrap();
-    let again = room.wait_at_gate(2).unwrap();
+    let again = gate::reached(&room.host, room.task, 2).unwrap();
     gate::open(&room.host, &again).unwrap();
     let run = room.run.clone();
     assert_eq!(room.finish(), [run, again]);

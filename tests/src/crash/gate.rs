@@ -1,9 +1,14 @@
 //! Agents that wait in the middle of their work until the test lets them go on: no test has to guess how long something takes.
 
-use crate::{harness::Host, repo::Repo};
+use super::output;
+use crate::{
+    harness::{Entry, Host},
+    repo::Repo,
+};
 use anyhow::{Context, Result};
-use std::fs::File;
+use std::{fs::File, time::Duration};
 
+const LIMIT: Duration = Duration::from_secs(60);
 /// What the agent waits for, in its home.
 const GATE: &str = "go";
 /// What it says before and after.
@@ -14,12 +19,31 @@ pub const AFTER: &str = "through the gate";
 pub fn repo() -> Result<Repo> {
     super::repo("quick", |script| {
         let step = "[[step]]\npersona = \"worker\"\n";
-        let wait = format!("until [ -e \\\"$HOME/{GATE}\\\" ]; do sleep 0.02; done");
-        let gate = format!(
-            "{step}\n[[step.do]]\nsay = \"{BEFORE}\"\n\n[[step.do]]\nrun = \"{wait}\"\nmust = true\n\n[[step.do]]\nsay = \"{AFTER}\"\n"
-        );
-        script.replacen(step, &gate, 1)
+        script.replacen(step, &format!("{step}{}", actions()), 1)
     })
+}
+
+/// The same, but it waits when all its work is done.
+pub fn repo_waiting_last() -> Result<Repo> {
+    super::repo("quick", |script| format!("{script}{}", actions()))
+}
+
+fn actions() -> String {
+    let wait = format!("until [ -e \\\"$HOME/{GATE}\\\" ]; do sleep 0.02; done");
+    format!(
+        "\n[[step.do]]\nsay = \"{BEFORE}\"\n\n[[step.do]]\nrun = \"{wait}\"\nmust = true\n\n[[step.do]]\nsay = \"{AFTER}\"\n"
+    )
+}
+
+/// Waits until the n-th run of a task, counted from 1, waits at the gate, and gives its key.
+pub fn reached(host: &Host, task: u64, nth: usize) -> Result<String> {
+    let mut started = 0;
+    let is_there = |entry: &Entry| {
+        started += usize::from(entry.kind() == "run-started");
+        started == nth && output::says(entry, BEFORE)
+    };
+    let entry = host.journal(task)?.wait(LIMIT, is_there).context("nobody came to the gate")?;
+    output::run_of(&entry).context("an output is a run's")
 }
 
 /// Lets the agent of a run go on, whether or not the host runs.
