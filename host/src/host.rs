@@ -7,7 +7,7 @@ use crate::{
     compiler,
     control::{self, About, Served},
     engine::{
-        self, Engine, Handle,
+        self, Desk, Engine, Handle,
         doers::{Doers, LiveRuns, RepositoryLocks},
     },
     git::{self, Git},
@@ -120,9 +120,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let conversation = Conversation {
         plugins: plugins.clone(),
         chats: chats.clone(),
-        handle: handle.clone(),
-        store: store.clone(),
-        workspace: workspace.clone(),
+        desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
     };
     let strength = sandbox.describe().await;
     let about = About {
@@ -235,9 +233,7 @@ impl Host {
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<()> {
         let listener = control::bind(self.lock.path()).context("opening the control socket")?;
         let served = Served {
-            handle: self.handle.clone(),
-            store: self.store.clone(),
-            conversation: self.conversation.clone(),
+            desk: self.conversation.desk.clone(),
             about: self.about.clone(),
         };
         let watch =

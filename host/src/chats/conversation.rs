@@ -1,10 +1,9 @@
 //! One exchange with a person: what they said, what it means, what they are told.
 
 use super::Chats;
-use crate::{
-    engine::{Handle, Reply},
-    store::{Store, TaskRow},
-    workspace::Workspace,
+use crate::engine::{
+    Desk, Reply,
+    desk::{StoreError, TaskRow},
 };
 use borg_core::{
     chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, Update},
@@ -24,9 +23,7 @@ const DIFF_BYTES: usize = 64 << 10;
 pub struct Conversation {
     pub plugins: Plugins,
     pub chats: Chats,
-    pub handle: Handle,
-    pub store: Store,
-    pub workspace: Workspace,
+    pub desk: Desk,
 }
 
 impl Conversation {
@@ -64,7 +61,7 @@ impl Conversation {
                 return Some(notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())]));
             }
         };
-        let reply = self.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await.ok()?;
+        let reply = self.desk.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await.ok()?;
         let (kind, parts, document) = match reply {
             Reply::Created { task, title, repository, pipeline } => {
                 let text = format!("#{task} {title} ({repository}, pipeline {pipeline})");
@@ -76,7 +73,10 @@ impl Conversation {
                 let remedy = Part::Field { label: "what to do".into(), value: remedy };
                 (NoticeKind::Hint, vec![Part::Text(reason), remedy], None)
             }
-            Reply::Granted => self.look(&person, &intent).await,
+            Reply::Granted => self.look(&person, &intent).await.unwrap_or_else(|error| {
+                let mend = Part::Field { label: "what to do".into(), value: "`borg-host doctor` looks at the journal".into() };
+                (NoticeKind::Warning, vec![Part::Text(error.to_string()), mend], None)
+            }),
         };
         let mut notice = notice(&chat, kind, parts);
         notice.document = document;
@@ -84,21 +84,21 @@ impl Conversation {
     }
 
     /// What somebody who may look gets to see.
-    async fn look(&self, person: &PersonId, intent: &Intent) -> (NoticeKind, Vec<Part>, Option<Document>) {
+    async fn look(&self, person: &PersonId, intent: &Intent) -> Result<(NoticeKind, Vec<Part>, Option<Document>), StoreError> {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
-        match intent {
-            Intent::Tasks => (NoticeKind::Answer, list(&self.tasks(10).await), None),
-            Intent::Status { task: None } => (NoticeKind::Answer, self.host_status().await, None),
-            Intent::Status { task: Some(id) } => match self.task(*id).await {
+        Ok(match intent {
+            Intent::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
+            Intent::Status { task: None } => (NoticeKind::Answer, self.host_status().await?, None),
+            Intent::Status { task: Some(id) } => match self.desk.task(*id).await? {
                 Some(task) => (NoticeKind::Answer, words::status(&task), None),
                 None => (NoticeKind::Hint, missing(*id), None),
             },
-            Intent::Diff { task } => match self.task(*task).await {
+            Intent::Diff { task } => match self.desk.task(*task).await? {
                 Some(found) => (NoticeKind::Answer, vec![self.diff_part(&found).await], None),
                 None => (NoticeKind::Hint, missing(*task), None),
             },
             Intent::Help { command } => {
-                let role = self.handle.policy().await.ok().and_then(|policy| policy.role(person));
+                let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));
                 (NoticeKind::Answer, words::help(command.as_deref(), role.unwrap_or(Role::Guest)), None)
             }
             Intent::Task(_)
@@ -109,25 +109,25 @@ impl Conversation {
             | Intent::Retry { .. }
             | Intent::Pause
             | Intent::Resume => (NoticeKind::Answer, Vec::new(), None),
-        }
+        })
     }
 
-    async fn host_status(&self) -> Vec<Part> {
-        let rows = self.tasks(1000).await;
+    async fn host_status(&self) -> Result<Vec<Part>, StoreError> {
+        let rows = self.desk.tasks(1000).await?;
         let live = rows.iter().filter(|row| !row.status.is_terminal());
         let mut parts =
             vec![Part::Field { label: "tasks in progress".into(), value: live.clone().count().to_string() }];
         parts.extend(live.take(10).map(|row| Part::Item(format!("#{} {}: {}", row.id, row.title, row.status))));
-        if let Ok(policy) = self.handle.policy().await {
+        if let Ok(policy) = self.desk.handle.policy().await {
             parts.push(Part::Field { label: "policy".into(), value: policy.digest.short() });
             let repositories: Vec<&str> = policy.repos.keys().map(String::as_str).collect();
             parts.push(Part::Field { label: "repositories".into(), value: repositories.join(", ") });
         }
-        parts
+        Ok(parts)
     }
 
     async fn diff_part(&self, task: &Task) -> Part {
-        match self.diff(task, DIFF_BYTES).await {
+        match self.desk.diff(task, DIFF_BYTES).await {
             Ok((text, _)) if text.is_empty() => Part::Text("nothing has changed".into()),
             Ok((text, true)) => Part::Diff(text),
             Ok((text, false)) => {
@@ -135,29 +135,6 @@ impl Conversation {
             }
             Err(reason) => Part::Text(reason),
         }
-    }
-
-    /// What a task changed so far, cut at `limit` bytes; true when that is all.
-    pub async fn diff(&self, task: &Task, limit: usize) -> Result<(String, bool), String> {
-        let (Some(base), Some(head)) = (&task.base, &task.head) else {
-            return Err("the task has not begun yet".into());
-        };
-        if base.commit == *head {
-            return Ok((String::new(), true));
-        }
-        let mirror = self.workspace.mirror(&task.spec.repository);
-        self.workspace
-            .patch(&mirror, &base.commit, head, limit)
-            .await
-            .map_err(|error| crate::engine::doers::chain(&error))
-    }
-
-    pub async fn tasks(&self, limit: u32) -> Vec<TaskRow> {
-        self.store.run(move |journal| journal.tasks(limit)).await.unwrap_or_default()
-    }
-
-    pub async fn task(&self, id: TaskId) -> Option<Task> {
-        self.store.run(move |journal| journal.task(id)).await.unwrap_or_default()
     }
 }
 

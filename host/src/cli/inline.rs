@@ -9,11 +9,9 @@ use borg_core::{
     task::{Phase, Task},
 };
 use borg_host::{
-    chats::Conversation,
     control::client::Refusal,
-    engine::{Handle, Reply},
+    engine::{Desk, Reply},
     host::Host,
-    store::Store,
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::{
@@ -48,7 +46,7 @@ pub async fn perform(
     patience: Option<Duration>,
     event: impl FnMut(&Event) -> Result<()> + Send + 'static,
 ) -> Result<Finished> {
-    let work = Work { conversation: host.conversation(), handle: host.handle(), store: host.store(), patience };
+    let work = Work { desk: host.conversation().desk, patience };
     let (done, finished) = oneshot::channel::<()>();
     let work = tokio::spawn(async move {
         let result = work.perform(intent, event).await;
@@ -71,16 +69,14 @@ pub async fn perform(
 }
 
 struct Work {
-    conversation: Conversation,
-    handle: Handle,
-    store: Store,
+    desk: Desk,
     patience: Option<Duration>,
 }
 
 impl Work {
     async fn perform(&self, intent: Intent, mut event: impl FnMut(&Event) -> Result<()>) -> Result<Finished> {
-        let id = created(self.handle.intend(me(), intent, None).await?)?;
-        let mut committed = self.handle.committed();
+        let id = created(self.desk.handle.intend(me(), intent, None).await?)?;
+        let mut committed = self.desk.committed();
         let mut after = 0;
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
         let mut left = Left::default();
@@ -95,9 +91,9 @@ impl Work {
         loop {
             // Marked before looking, so that what is committed meanwhile wakes the wait below.
             committed.mark_unchanged();
-            let task = self.conversation.task(id).await.context("the task is in the journal")?;
+            let task = self.desk.task(id).await?.context("the task is in the journal")?;
             loop {
-                let page = self.store.run(move |journal| journal.events(after, Some(id), PAGE)).await?;
+                let page = self.desk.events(after, Some(id), PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.seq;
                 for entry in &page {
@@ -116,7 +112,7 @@ impl Work {
                 }
             }
             if rests(&task) {
-                let diff = self.conversation.diff(&task, DIFF).await.map_or_else(|_| String::new(), |(text, _)| text);
+                let diff = self.desk.diff(&task, DIFF).await.map_or_else(|_| String::new(), |(text, _)| text);
                 return Ok(Finished { task, diff });
             }
             let why = tokio::select! {
@@ -132,7 +128,7 @@ impl Work {
             }
             cancelled = true;
             eprintln!("{why}");
-            self.handle.intend(me(), Intent::Cancel { task: id }, None).await?;
+            self.desk.handle.intend(me(), Intent::Cancel { task: id }, None).await?;
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The journal as a stream: what is there, then what comes, one JSON entry per line.
 
 use super::EventsQuery;
-use crate::store::{Recorded, Store};
+use crate::engine::{
+    Desk,
+    desk::{Recorded, StoreError},
+};
 use axum::{body::Body, http::header, response::Response};
 use borg_core::id::TaskId;
 use futures_util::stream;
@@ -12,7 +15,7 @@ use tokio::sync::watch;
 const PAGE: u32 = 256;
 
 struct Cursor {
-    store: Store,
+    desk: Desk,
     committed: watch::Receiver<u64>,
     query: EventsQuery,
     ready: VecDeque<Recorded>,
@@ -21,8 +24,9 @@ struct Cursor {
 }
 
 /// Streams entries; ends at the newest one, or where `follow` is asked for, when the task rests.
-pub(super) fn stream(store: Store, committed: watch::Receiver<u64>, query: EventsQuery) -> Response {
-    let cursor = Cursor { store, committed, query, ready: VecDeque::new(), last: false };
+pub(super) fn stream(desk: Desk, query: EventsQuery) -> Response {
+    let committed = desk.committed();
+    let cursor = Cursor { desk, committed, query, ready: VecDeque::new(), last: false };
     let lines = stream::try_unfold(cursor, |mut cursor| async move {
         match cursor.next().await.map_err(std::io::Error::other)? {
             Some(entry) => {
@@ -39,7 +43,7 @@ pub(super) fn stream(store: Store, committed: watch::Receiver<u64>, query: Event
 }
 
 impl Cursor {
-    async fn next(&mut self) -> Result<Option<Recorded>, crate::store::StoreError> {
+    async fn next(&mut self) -> Result<Option<Recorded>, StoreError> {
         loop {
             if let Some(entry) = self.ready.pop_front() {
                 self.query.after = entry.seq;
@@ -48,7 +52,7 @@ impl Cursor {
             // Marked before looking, so that an entry committed meanwhile wakes the wait below.
             self.committed.mark_unchanged();
             let (after, task) = (self.query.after, self.query.task);
-            self.ready = self.store.run(move |journal| journal.events(after, task, PAGE)).await?.into();
+            self.ready = self.desk.events(after, task, PAGE).await?.into();
             if !self.ready.is_empty() {
                 continue;
             }
@@ -67,9 +71,9 @@ impl Cursor {
         }
     }
 
-    async fn rests(&self, task: TaskId) -> Result<bool, crate::store::StoreError> {
+    async fn rests(&self, task: TaskId) -> Result<bool, StoreError> {
         use borg_core::task::Status;
-        let task = self.store.run(move |journal| journal.task(task)).await?;
+        let task = self.desk.task(task).await?;
         Ok(task.is_none_or(|task| match task.status() {
             Status::Blocked | Status::NeedsReview => true,
             status @ (Status::Queued

@@ -4,11 +4,7 @@
 pub mod client;
 mod follow;
 
-use crate::{
-    chats::Conversation,
-    engine::{Handle, Reply},
-    store::Store,
-};
+use crate::engine::{Desk, Reply, desk::StoreError};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State, connect_info::Connected},
@@ -34,9 +30,7 @@ const BODY_BYTES: usize = 1 << 20;
 /// What the socket serves from.
 #[derive(Clone)]
 pub struct Served {
-    pub handle: Handle,
-    pub store: Store,
-    pub conversation: Conversation,
+    pub desk: Desk,
     pub about: About,
 }
 
@@ -124,7 +118,7 @@ async fn allowed(served: &Served, peer: Peer, intent: Intent) -> Result<Reply, B
     let Some(uid) = peer.uid else {
         return Err(Box::new(no(StatusCode::FORBIDDEN, "the kernel does not say who you are", "")));
     };
-    match served.handle.intend(PersonId(format!("console:{uid}")), intent, None).await {
+    match served.desk.handle.intend(PersonId(format!("console:{uid}")), intent, None).await {
         Ok(Reply::Refused { reason, remedy, .. }) => Err(Box::new(no(StatusCode::FORBIDDEN, reason, remedy))),
         Ok(reply) => Ok(reply),
         Err(error) => {
@@ -146,7 +140,7 @@ async fn intend(
     Json(request): Json<IntentRequest>,
 ) -> Response {
     let Some(uid) = peer.uid else { return no(StatusCode::FORBIDDEN, "the kernel does not say who you are", "") };
-    match served.handle.intend(PersonId(format!("console:{uid}")), request.intent, request.chat).await {
+    match served.desk.handle.intend(PersonId(format!("console:{uid}")), request.intent, request.chat).await {
         Ok(reply @ Reply::Refused { .. }) => (StatusCode::FORBIDDEN, Json(reply)).into_response(),
         Ok(reply) => Json(reply).into_response(),
         Err(error) => no(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), "start it again with `borg-host run`"),
@@ -169,7 +163,10 @@ async fn tasks(
     Query(page): Query<Page>,
 ) -> Response {
     match allowed(&served, peer, Intent::Tasks).await {
-        Ok(_) => Json(served.conversation.tasks(page.limit.min(10_000)).await).into_response(),
+        Ok(_) => match served.desk.tasks(page.limit.min(10_000)).await {
+            Ok(rows) => Json(rows).into_response(),
+            Err(error) => broken(&error),
+        },
         Err(no) => *no,
     }
 }
@@ -179,9 +176,10 @@ async fn task(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>
     if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(id) }).await {
         return *no;
     }
-    match served.conversation.task(id).await {
-        Some(task) => Json(task).into_response(),
-        None => unknown(id),
+    match served.desk.task(id).await {
+        Ok(Some(task)) => Json(task).into_response(),
+        Ok(None) => unknown(id),
+        Err(error) => broken(&error),
     }
 }
 
@@ -190,12 +188,13 @@ async fn diff(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>
     if let Err(no) = allowed(&served, peer, Intent::Diff { task: id }).await {
         return *no;
     }
-    match served.conversation.task(id).await {
-        Some(task) => match served.conversation.diff(&task, DIFF_BYTES).await {
+    match served.desk.task(id).await {
+        Ok(Some(task)) => match served.desk.diff(&task, DIFF_BYTES).await {
             Ok((text, _)) => text.into_response(),
             Err(reason) => no(StatusCode::CONFLICT, reason, "ask again when it has begun"),
         },
-        None => unknown(id),
+        Ok(None) => unknown(id),
+        Err(error) => broken(&error),
     }
 }
 
@@ -203,11 +202,9 @@ async fn ledger(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Pee
     if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(TaskId(id)) }).await {
         return *no;
     }
-    match served.store.run(move |journal| journal.ledger(TaskId(id))).await {
+    match served.desk.ledger(TaskId(id)).await {
         Ok(rows) => Json(rows).into_response(),
-        Err(error) => {
-            no(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "`borg-host doctor` looks at the journal")
-        }
+        Err(error) => broken(&error),
     }
 }
 
@@ -217,9 +214,14 @@ async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Response {
     match allowed(&served, peer, Intent::Status { task: query.task }).await {
-        Ok(_) => follow::stream(served.store, served.handle.committed(), query),
+        Ok(_) => follow::stream(served.desk, query),
         Err(no) => *no,
     }
+}
+
+/// The journal cannot be read.
+fn broken(error: &StoreError) -> Response {
+    no(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "`borg-host doctor` looks at the journal")
 }
 
 fn unknown(id: TaskId) -> Response {

@@ -5,9 +5,11 @@
 //! spending) is an event too. A full disk stops the loop loudly until there is room: nothing is performed that is not durable.
 
 mod commands;
+pub mod desk;
 pub mod doers;
 mod handle;
 
+pub use desk::Desk;
 pub use handle::{Handle, Reply, Stopped};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The journal and the lock, tried by those who would bend them.
+
 use super::*;
 use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},

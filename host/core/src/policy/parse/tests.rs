@@ -1,3 +1,5 @@
+//! Policy as shipped, and everything that can be wrong with one.
+
 use super::*;
 use std::{fs, path::Path};
 
