@@ -10,3 +10,4 @@ pub mod process;
 pub mod repo;
 pub mod require;
 pub mod scenario;
+pub mod trial;
