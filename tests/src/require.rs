@@ -43,7 +43,8 @@ pub fn host() -> Option<PathBuf> {
     let built = target().join("debug/borg-host");
     let program = setting("BORG_HOST_BIN").map_or(built, PathBuf::from);
     // `libexec/borg-init` beside it and the plugins tell that it was built whole.
-    let whole = program.is_file() && program.with_file_name("libexec").join("borg-init").is_file() && plugins().is_dir();
+    let whole =
+        program.is_file() && program.with_file_name("libexec").join("borg-init").is_file() && plugins().is_dir();
     if !whole {
         skip("borg-host is not built as a whole (`cargo xtask build`)");
     }
