@@ -44,6 +44,7 @@ fn change() -> Change {
         protected: vec![],
         paths: vec!["src/lib.rs".into()],
         left_behind: vec![],
+        refused: vec!["README.md".into()],
     };
     let evidence = TestEvidence {
         stage: "baseline".into(),

@@ -29,7 +29,7 @@ impl Doers {
         };
         let settings = match self.settings(Kind::Persona, persona, &granted.settings) {
             Ok(settings) => settings,
-            Err(body) => return body,
+            Err(reason) => return failed(persona, reason),
         };
         let plugin = match self.plugins.persona(persona, None) {
             Ok(plugin) => plugin,
@@ -62,7 +62,7 @@ impl Doers {
         let given = policy.personas.get(persona).map(|granted| granted.settings.clone()).unwrap_or_default();
         let settings = match self.settings(Kind::Persona, persona, &given) {
             Ok(settings) => settings,
-            Err(body) => return body,
+            Err(reason) => return failed(persona, reason),
         };
         match (self.handoffs(artefacts).await, self.handoffs(produced).await) {
             (Ok(handoffs), Ok(made)) => {

@@ -46,8 +46,7 @@ impl Doers {
                     Ok(rule) => rule.judge(&settings, &change).await.map_err(|error| chain(&error)),
                     Err(error) => Err(chain(&error)),
                 },
-                Err(Body::PluginFailed { reason, .. }) => Err(reason),
-                Err(_) => Err("its settings cannot be read".into()),
+                Err(reason) => Err(reason),
             };
             match judged {
                 Ok(Ok(found)) => findings.extend(found),

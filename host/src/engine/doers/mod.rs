@@ -143,6 +143,11 @@ impl Doers {
         Body::Stopped { run, cause }
     }
 
+    /// True for a run that is to end, whether or not it has begun.
+    pub(super) fn is_called_off(&self, run: RunKey) -> bool {
+        self.live.stopped(run).is_some()
+    }
+
     /// Removes what is left of a run: its sandbox, then its directories.
     pub async fn forget(&self, run: RunKey) {
         if let Err(error) = self.sandbox.remove(run).await {
@@ -195,16 +200,12 @@ impl Doers {
         Ok(handoffs)
     }
 
-    /// Settings of a plugin as policy gives them, held against its manifest's schema.
-    fn settings(&self, kind: Kind, name: &str, given: &serde_json::Value) -> Result<serde_json::Value, Body> {
-        let failed = |reason: String| Body::PluginFailed { plugin: name.to_owned(), reason };
+    /// Settings of a plugin as policy gives them, held against its manifest's schema; the error says what is wrong with them.
+    fn settings(&self, kind: Kind, name: &str, given: &serde_json::Value) -> Result<serde_json::Value, String> {
         let manifest = self.plugins.manifest(kind, name).ok_or_else(|| {
-            failed(format!(
-                "there is no {} of this name; put its folder with plugin.toml into the plugin folder",
-                kind.as_str()
-            ))
+            format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str())
         })?;
-        borg_plugins::validate_settings(&manifest, given).map_err(|errors| failed(errors.join("; ")))
+        borg_plugins::validate_settings(&manifest, given).map_err(|errors| errors.join("; "))
     }
 
     fn agent_bundle(&self, name: &str) -> Option<agents::Bundle> {

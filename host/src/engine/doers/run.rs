@@ -105,7 +105,9 @@ impl Doers {
             self.plugins.executor(&order.executor, digest).map_err(|error| Failure::Body(plugin_failed(&error)))?;
         let granted = policy.executors.get(&order.executor);
         let given = granted.map(|granted| granted.settings.clone()).unwrap_or_default();
-        let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(Failure::Body)?;
+        let settings = self
+            .settings(Kind::Executor, &order.executor, &given)
+            .map_err(|reason| Failure::Body(Body::PluginFailed { plugin: order.executor.clone(), reason }))?;
         let job = self.job(order, &executor).await?;
 
         // Adopted is only what the journal knows to have started; a sandbox it does not know of began and was lost in between.
