@@ -1,5 +1,7 @@
 //! Puts the program together, once: who gets what, and in which order things start and stop.
 
+mod watch;
+
 use crate::{
     agents,
     chats::{Chats, Conversation},
@@ -15,7 +17,7 @@ use crate::{
     policies,
     sandbox::{Allowed, Docker, DockerSettings, InitBinary, Local, LocalSettings, Sandbox},
     secrets::SecretStore,
-    settings::{Defaults, Settings},
+    settings::Settings,
     spawn::Spawner,
     store::{DataLock, Store},
     workspace::{self, Workspace},
@@ -23,21 +25,13 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use borg_core::{
     effect::Effect,
-    id::Digest,
     policy::{Policy, SandboxChoice, source::SourceFile},
-    task::Task,
 };
 use borg_gateway::{Config, Gateway};
 use borg_plugins::{LoadError, Options, Permits, Plugins};
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
+use watch::Watch;
 
-/// How often policy files are looked at for changes.
-const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -60,10 +54,7 @@ pub struct Host {
     owed: Vec<Effect>,
     sources: Vec<SourceFile>,
     conversation: Conversation,
-    secrets: Arc<SecretStore>,
-    plugins: Plugins,
-    policy_dir: PathBuf,
-    defaults: Defaults,
+    watch: Watch,
     handle: Handle,
     store: Store,
 }
@@ -86,6 +77,8 @@ pub fn init_binary() -> Result<InitBinary> {
 /// Starts everything but the engine's loop. The data directory is ours when this returns.
 pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let defaults = settings.defaults()?;
+    // Before the files are read: an edit in between is seen by the watch.
+    let seen = policies::fingerprint(&settings.policies());
     let (mut policy, sources) = policies::load(&settings.policies(), &defaults)?;
     let lock = DataLock::take(&settings.data_dir())?;
     let data = lock.path().to_owned();
@@ -101,7 +94,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         limits: borg_plugins::Limits::default(),
         now_ms,
     };
-    let permits = Permits { policy: policy.plugins.clone(), keep: executors_of(&loaded.tasks) };
+    let permits = Permits { policy: policy.plugins.clone(), keep: watch::executors_of(&loaded.tasks) };
     let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
     let (queue, committed) = engine::queue(store.clone());
@@ -142,29 +135,18 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         live: LiveRuns::default(),
     };
     let shared = Arc::new(policy.clone());
-    let older = |sources: &[SourceFile]| policies::parse(sources, &defaults);
-    let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, older);
-    Ok(Host {
-        lock,
-        policy: shared,
-        plugin_errors,
-        about,
-        engine,
-        owed,
-        sources,
-        conversation,
+    let watch = Watch {
+        folder: settings.policies(),
+        defaults,
+        handle: handle.clone(),
         secrets,
         plugins,
-        policy_dir: settings.policies(),
-        defaults,
-        handle,
-        store,
-    })
-}
-
-/// Components that runs in progress began with.
-fn executors_of(tasks: &[Task]) -> BTreeSet<Digest> {
-    tasks.iter().filter_map(|task| task.agent_run()?.executor_digest).collect()
+        store: store.clone(),
+        seen,
+        arranged: policy.host.clone(),
+    };
+    let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
+    Ok(Host { lock, policy: shared, plugin_errors, about, engine, owed, sources, conversation, watch, handle, store })
 }
 
 async fn sandbox(
@@ -232,12 +214,8 @@ impl Host {
     /// Runs until `until` resolves: the engine, the control socket, the watch over policy files.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<()> {
         let listener = control::bind(self.lock.path()).context("opening the control socket")?;
-        let served = Served {
-            desk: self.conversation.desk.clone(),
-            about: self.about.clone(),
-        };
-        let watch =
-            watch(self.policy_dir, self.defaults, self.handle.clone(), self.secrets, self.plugins, self.store.clone());
+        let served = Served { desk: self.conversation.desk.clone(), about: self.about.clone() };
+        let watch = self.watch.run();
         let engine = self.engine.run(self.owed, self.sources, VERSION);
         tokio::pin!(engine);
         let ended = tokio::select! {
@@ -255,47 +233,6 @@ impl Host {
         // A socket nobody serves would make the next command wait.
         let _ = std::fs::remove_file(control::socket_path(self.lock.path()));
         ended.context("the journal")
-    }
-}
-
-/// Looks at the policy files every second; a bad edit is refused aloud and the last good policy stays.
-async fn watch(
-    folder: PathBuf,
-    defaults: Defaults,
-    handle: Handle,
-    secrets: Arc<SecretStore>,
-    plugins: Plugins,
-    store: Store,
-) {
-    let mut last = policies::fingerprint(&folder);
-    let mut ticks = tokio::time::interval(POLICY_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let now = policies::fingerprint(&folder);
-        if now == last {
-            continue;
-        }
-        last = now;
-        let loaded = match policies::load(&folder, &defaults) {
-            Ok((policy, sources)) => {
-                secrets.follow(&policy);
-                let live = store.run(|journal| journal.live_tasks()).await.unwrap_or_default();
-                let permits = Permits { policy: policy.plugins.clone(), keep: executors_of(&live) };
-                for error in plugins.reload(&permits).await {
-                    tracing::warn!(%error, "a plugin could not be loaded");
-                }
-                tracing::info!(policy = %policy.digest, "policy loaded");
-                Ok((policy, sources))
-            }
-            Err(error) => {
-                tracing::error!("the policy edit does not take effect: {error}");
-                Err(error.to_string())
-            }
-        };
-        if handle.policy_changed(loaded).await.is_err() {
-            return;
-        }
     }
 }
 

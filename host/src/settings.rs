@@ -3,6 +3,7 @@
 //! A command-line flag beats the environment, the environment beats `.env`, `.env` beats `borg.toml`, that beats the default.
 
 use crate::environment::Environment;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -39,10 +40,15 @@ const KNOWN: [Known; 10] = [
     Known {
         variable: "CONTAINER_IMAGE",
         key: "container-image",
-        summary: "image of agents whose executor names none",
+        summary: "image of agents, instead of those policy names",
         secret: false,
     },
-    Known { variable: "CLAUDE_MODEL", key: "claude-model", summary: "model agents ask for", secret: false },
+    Known {
+        variable: "CLAUDE_MODEL",
+        key: "claude-model",
+        summary: "model agents ask for where policy names none",
+        secret: false,
+    },
     Known {
         variable: "CLAUDE_CODE_OAUTH_TOKEN",
         key: "claude-code-oauth-token",
@@ -81,7 +87,7 @@ const NOT_YET: [&str; 11] = [
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error("{path} cannot be read")]
+    #[error("{path} cannot be read: check that it exists and that you may read it")]
     Read { path: PathBuf, source: io::Error },
     #[error("{path}: {message}")]
     Form { path: PathBuf, message: String },
@@ -89,16 +95,15 @@ pub enum SettingsError {
     Value { name: String, value: String, message: String },
 }
 
-/// A value and where it came from.
-#[derive(Clone, Debug)]
-pub struct Set {
+/// A value and where it came from. No `Debug`: it may be a secret.
+struct Set {
     value: Zeroizing<String>,
     /// `the environment`, `.env`, `borg.toml`, `--data`.
-    pub source: String,
+    source: &'static str,
 }
 
 /// One line of `borg-host config`.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Shown {
     pub name: String,
     pub value: String,
@@ -138,8 +143,16 @@ impl Settings {
         settings.read_dotenv(&root.join(".env"))?;
         settings.read_variables(&variables, "the environment");
         if let Some(data) = data {
-            let value = Zeroizing::new(data.display().to_string());
-            settings.values.insert("DATA_DIR", Set { value, source: "--data".into() });
+            // What is typed counts from where it is typed, not from where `borg.toml` lies.
+            let data =
+                std::path::absolute(data).map_err(|source| SettingsError::Read { path: data.to_owned(), source })?;
+            let value = data.into_os_string().into_string().map_err(|path| SettingsError::Value {
+                name: "--data".into(),
+                value: path.to_string_lossy().into_owned(),
+                message: "the path must be UTF-8".into(),
+            });
+            let value = Zeroizing::new(value?);
+            settings.values.insert("DATA_DIR", Set { value, source: "--data" });
         }
         Ok(settings)
     }
@@ -147,7 +160,13 @@ impl Settings {
     fn read_toml(&mut self, path: &Path) -> Result<(), SettingsError> {
         let form = |message: String| SettingsError::Form { path: path.to_owned(), message };
         let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| form(error.to_string()))?;
+        let text = Zeroizing::new(text);
+        // The parser's own words show the line, and a line may hold a secret.
+        let wrong = |error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| line_of(&text, span.start));
+            form(format!("line {line}: {}", error.message().lines().next().unwrap_or("it is no TOML")))
+        };
+        let table: toml::Table = text.parse().map_err(wrong)?;
         for (key, value) in table {
             let later = NOT_YET.iter().find(|name| name.to_lowercase().replace('_', "-") == key);
             if let Some(name) = later {
@@ -163,7 +182,10 @@ impl Settings {
                 toml::Value::Integer(number) => number.to_string(),
                 other => return Err(form(format!("`{key}` must be a string, not {}", other.type_str()))),
             };
-            self.values.insert(known.variable, Set { value: Zeroizing::new(value), source: "borg.toml".into() });
+            if value.is_empty() {
+                continue;
+            }
+            self.values.insert(known.variable, Set { value: Zeroizing::new(value), source: "borg.toml" });
         }
         Ok(())
     }
@@ -172,10 +194,22 @@ impl Settings {
         if !path.exists() {
             return Ok(());
         }
-        let form = |error: dotenvy::Error| SettingsError::Form { path: path.to_owned(), message: error.to_string() };
-        let mut variables = BTreeMap::new();
-        for pair in dotenvy::from_path_iter(path).map_err(form)? {
-            let (name, value) = pair.map_err(form)?;
+        let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        let text = Zeroizing::new(text);
+        let mut variables = Environment::new();
+        for pair in dotenvy::from_read_iter(text.as_bytes()) {
+            // The parser's own words show the line, and a line may hold a secret.
+            let (name, value) = pair.map_err(|error| SettingsError::Form {
+                path: path.to_owned(),
+                message: match &error {
+                    dotenvy::Error::LineParse(line, _) => format!(
+                        "{} is not NAME=value (quote a value with spaces, `#` or `$` in single quotes)",
+                        text.find(line.trim_end())
+                            .map_or_else(|| "a line".to_owned(), |start| format!("line {}", line_of(&text, start)))
+                    ),
+                    _ => "it cannot be read as lines of NAME=value".to_owned(),
+                },
+            })?;
             variables.insert(name, Zeroizing::new(value));
         }
         self.read_variables(&variables, ".env");
@@ -185,10 +219,10 @@ impl Settings {
         Ok(())
     }
 
-    fn read_variables(&mut self, variables: &BTreeMap<String, Zeroizing<String>>, source: &str) {
+    fn read_variables(&mut self, variables: &Environment, source: &'static str) {
         for known in &KNOWN {
             if let Some(value) = variables.get(known.variable).filter(|value| !value.is_empty()) {
-                self.values.insert(known.variable, Set { value: value.clone(), source: source.into() });
+                self.values.insert(known.variable, Set { value: value.clone(), source });
             }
         }
         for name in NOT_YET {
@@ -279,7 +313,7 @@ impl Settings {
             Shown {
                 name: known.variable.to_owned(),
                 value,
-                source: set.map_or_else(|| "default".to_owned(), |set| set.source.clone()),
+                source: set.map_or_else(|| "default".to_owned(), |set| set.source.to_owned()),
                 summary: known.summary.to_owned(),
             }
         };
@@ -288,7 +322,8 @@ impl Settings {
 }
 
 /// Settings that stand in where policy is silent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Defaults {
     pub repository: Option<String>,
     pub check: Option<String>,
@@ -310,6 +345,11 @@ fn default(variable: &str) -> &'static str {
     }
 }
 
+/// Number of the line an offset is in, from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
 /// Plugins installed beside the program: `plugins/` in its folder or the one above.
 fn shipped_plugins() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
@@ -318,3 +358,6 @@ fn shipped_plugins() -> Option<PathBuf> {
         .into_iter()
         .find(|path| path.is_dir())
 }
+
+#[cfg(test)]
+mod tests;

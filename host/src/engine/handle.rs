@@ -44,7 +44,7 @@ pub enum Input {
         answer: Answer<Reply>,
     },
     /// Policy files changed: the new policy and its sources, or why it is refused.
-    Policy(Result<(Policy, Vec<SourceFile>), String>),
+    Policy(Box<Result<(Policy, Vec<SourceFile>), String>>),
     CurrentPolicy(Answer<Arc<Policy>>),
     Stop,
 }
@@ -84,7 +84,7 @@ impl Handle {
 
     /// Tells that policy files changed.
     pub async fn policy_changed(&self, loaded: Result<(Policy, Vec<SourceFile>), String>) -> Result<(), Stopped> {
-        self.inputs.send(Input::Policy(loaded)).await.map_err(|_| Stopped)
+        self.inputs.send(Input::Policy(Box::new(loaded))).await.map_err(|_| Stopped)
     }
 
     pub async fn policy(&self) -> Result<Arc<Policy>, Stopped> {

@@ -1,0 +1,211 @@
+//! Looks at the policy files every second; a bad edit is refused aloud and the last good policy stays.
+
+use crate::{
+    engine::Handle,
+    policies::{fingerprint, load},
+    secrets::SecretStore,
+    settings::Defaults,
+    store::Store,
+};
+use borg_core::{
+    id::Digest,
+    policy::{HostPolicy, Policy},
+    task::Task,
+};
+use borg_plugins::{Permits, Plugins};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+/// How often policy files are looked at for changes.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What follows policy, and what it began with.
+pub struct Watch {
+    pub folder: PathBuf,
+    pub defaults: Defaults,
+    pub handle: Handle,
+    pub secrets: Arc<SecretStore>,
+    pub plugins: Plugins,
+    pub store: Store,
+    /// [`fingerprint`] of the folder, taken *before* the policy in force was read.
+    pub seen: Digest,
+    /// What was arranged by the policy at the start, and stays so.
+    pub arranged: HostPolicy,
+}
+
+impl Watch {
+    /// Runs until the engine has stopped. An edit is taken when nothing has changed for one interval: a file that is half written may
+    /// well be a policy, and a laxer one.
+    pub async fn run(mut self) {
+        let mut last = self.seen;
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = fingerprint(&self.folder);
+            let is_settled = std::mem::replace(&mut last, now) == now;
+            if now == self.seen || !is_settled {
+                continue;
+            }
+            self.seen = now;
+            let loaded = match load(&self.folder, &self.defaults) {
+                Ok((policy, sources)) => {
+                    self.follow(&policy).await;
+                    Ok((policy, sources))
+                }
+                Err(error) => {
+                    tracing::error!("the policy edit does not take effect: {error}");
+                    Err(error.to_string())
+                }
+            };
+            if self.handle.policy_changed(loaded).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn follow(&self, policy: &Policy) {
+        self.secrets.follow(policy);
+        match self.store.run(|journal| journal.live_tasks()).await {
+            Ok(live) => {
+                let permits = Permits { policy: policy.plugins.clone(), keep: executors_of(&live) };
+                for error in self.plugins.reload(&permits).await {
+                    tracing::warn!(%error, "a plugin could not be loaded");
+                }
+            }
+            // Without knowing what runs, a component that a run needs could be dropped.
+            Err(error) => tracing::error!(%error, "plugins stay as they are: the journal could not be asked what runs"),
+        }
+        for key in later(&self.arranged, &policy.host) {
+            tracing::warn!("[host] {key} was edited: that takes effect with the next start of the host");
+        }
+        tracing::info!(policy = %policy.digest, "policy loaded");
+    }
+}
+
+/// Keys of `[host]` that were arranged at the start and read differently now.
+fn later(then: &HostPolicy, now: &HostPolicy) -> Vec<&'static str> {
+    let rows =
+        [("sandbox", then.sandbox != now.sandbox), ("free-space-floor", then.free_space_floor != now.free_space_floor)];
+    rows.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+/// Components that runs in progress began with.
+pub fn executors_of(tasks: &[Task]) -> BTreeSet<Digest> {
+    tasks.iter().filter_map(|task| task.agent_run()?.executor_digest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{self, Input},
+        policies,
+    };
+    use borg_plugins::{Compiler, Limits, Options};
+    use std::{fs, path::Path};
+    use tokio::sync::mpsc;
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        secrets: Arc<SecretStore>,
+        inputs: mpsc::Receiver<Input>,
+        watch: Option<Watch>,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("policies");
+            fs::create_dir_all(folder.join("pipelines")).unwrap();
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+            for file in policies::sources(&shipped).unwrap() {
+                fs::write(dir.path().join(&file.name), file.text).unwrap();
+            }
+            let seen = fingerprint(&folder);
+            let policy = load(&folder, &Defaults::default()).unwrap().0;
+            let options = Options {
+                folders: Vec::new(),
+                cache: dir.path().join("cache"),
+                compiler: Compiler::InProcess,
+                limits: Limits::default(),
+                now_ms: crate::clock::now_ms,
+            };
+            let permits = Permits { policy: policy.plugins.clone(), keep: BTreeSet::new() };
+            let (plugins, _) = Plugins::load(options, &permits).await.unwrap();
+            let (store, _) = Store::open(dir.path()).unwrap();
+            let ((handle, inputs), _) = engine::queue(store.clone());
+            let secrets = Arc::new(SecretStore::new(dir.path(), None, [].into(), &policy));
+            let watch = Watch {
+                folder,
+                defaults: Defaults::default(),
+                handle,
+                secrets: secrets.clone(),
+                plugins,
+                store,
+                seen,
+                arranged: policy.host,
+            };
+            Fixture { dir, secrets, inputs, watch: Some(watch) }
+        }
+
+        fn edit(&self, file: &str, from: &str, to: &str) {
+            let path = self.dir.path().join("policies").join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from));
+            fs::write(path, text.replace(from, to)).unwrap();
+        }
+
+        fn start(&mut self) -> tokio::task::JoinHandle<()> {
+            tokio::spawn(self.watch.take().unwrap().run())
+        }
+
+        async fn next(&mut self) -> Result<Policy, String> {
+            match self.inputs.recv().await.unwrap() {
+                Input::Policy(loaded) => (*loaded).map(|(policy, _)| policy),
+                _ => panic!("that is no policy"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_good_edit_takes_effect_a_bad_one_is_told_and_mending_it_is_told_too() {
+        let mut fixture = Fixture::new().await;
+        let watch = fixture.start();
+        fixture.edit("host.toml", "parallel = 2", "parallel = 7");
+        assert_eq!(fixture.next().await.unwrap().host.parallel, 7);
+        fixture.edit("executors.toml", "stored:claude", "stored:other");
+        fixture.next().await.unwrap();
+        let borg_gateway::SecretError::Unreadable { why, .. } =
+            borg_gateway::Secrets::get(&*fixture.secrets, "claude").await.unwrap_err()
+        else {
+            panic!()
+        };
+        assert!(why.contains("other"), "secrets follow the policy in force: {why}");
+        fixture.edit("host.toml", "parallel = 7", "parallel = many");
+        let told = fixture.next().await.unwrap_err();
+        assert!(told.contains("host.toml"), "{told}");
+        fixture.edit("host.toml", "parallel = many", "parallel = 4");
+        assert_eq!(fixture.next().await.unwrap().host.parallel, 4);
+        drop(fixture.inputs);
+        let path = fixture.dir.path().join("policies/host.toml");
+        fs::write(path, "").unwrap();
+        watch.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edit_while_the_host_starts_is_not_lost() {
+        let mut fixture = Fixture::new().await;
+        fixture.edit("host.toml", "parallel = 2", "parallel = 9");
+        let _watch = fixture.start();
+        assert_eq!(fixture.next().await.unwrap().host.parallel, 9);
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let then = load(&shipped, &Defaults::default()).unwrap().0.host;
+        let now = HostPolicy { sandbox: borg_core::policy::SandboxChoice::Local, parallel: 9, ..then.clone() };
+        assert_eq!(later(&then, &now), ["sandbox"]);
+        assert_eq!(later(&then, &HostPolicy { free_space_floor: 1, ..then.clone() }), ["free-space-floor"]);
+    }
+}

@@ -1,0 +1,189 @@
+use super::*;
+use crate::policies;
+use borg_core::policy::SecretSource;
+
+/// A folder with `borg.toml` and `.env`.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(toml: &str, dotenv: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("borg.toml"), toml).unwrap();
+        if !dotenv.is_empty() {
+            fs::write(dir.path().join(".env"), dotenv).unwrap();
+        }
+        Folder(dir)
+    }
+
+    fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        self.load_with(variables, None)
+    }
+
+    fn load_with(&self, variables: &[(&str, &str)], data: Option<&Path>) -> Result<Settings, SettingsError> {
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect();
+        Settings::load(Some(&self.0.path().join("borg.toml")), data, environment)
+    }
+}
+
+/// An error with everything that is ever shown of it.
+fn whole(error: Result<Settings, SettingsError>) -> String {
+    let Err(error) = error else { panic!("it was taken") };
+    format!("{error} {error:?} {:?}", std::error::Error::source(&error))
+}
+
+#[test]
+fn the_nearer_source_wins() {
+    let all = Folder::new("data-dir = 'toml'", "DATA_DIR=dotenv\n");
+    let toml = Folder::new("data-dir = 'toml'", "OTHER=1\n");
+    let none = Folder::new("", "");
+    let rows: [(&Folder, &[(&str, &str)], Option<&str>, &str, &str); 6] = [
+        (&all, &[("DATA_DIR", "env")], Some("/flag"), "/flag", "--data"),
+        (&all, &[("DATA_DIR", "env")], None, "env", "the environment"),
+        (&all, &[("DATA_DIR", "")], None, "dotenv", ".env"),
+        (&all, &[], None, "dotenv", ".env"),
+        (&toml, &[], None, "toml", "borg.toml"),
+        (&none, &[], None, "data", "default"),
+    ];
+    for (folder, variables, flag, value, source) in rows {
+        let settings = folder.load_with(variables, flag.map(Path::new)).unwrap();
+        let shown = settings.show().into_iter().find(|shown| shown.name == "DATA_DIR").unwrap();
+        assert_eq!((shown.value.as_str(), shown.source.as_str()), (value, source));
+        assert_eq!(settings.data_dir(), folder.0.path().canonicalize().unwrap().join(value));
+    }
+}
+
+#[test]
+fn every_name_changes_something() {
+    fn seen(settings: &Settings) -> String {
+        let defaults = settings.defaults().unwrap();
+        let (data, policies, plugins) = (settings.data_dir(), settings.policies(), settings.plugin_folders());
+        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {}", settings.anthropic_base())
+    }
+    let plain = Folder::new("", "");
+    fs::create_dir_all(plain.0.path().join("more/rules")).unwrap();
+    let before = seen(&plain.load(&[]).unwrap());
+    for known in &KNOWN {
+        let value = match known.variable {
+            "DATA_DIR" | "BORG_POLICIES" | "BORG_PLUGINS" => "more",
+            "PIPELINE_REPO" => "acme/shop",
+            "PIPELINE_TEST_CMD" => "make test",
+            "CONTAINER_IMAGE" => "acme/dev:1",
+            "CLAUDE_MODEL" => "claude-opus-4",
+            "CLAUDE_CODE_OAUTH_TOKEN" => "sk-ant-oat01-x",
+            "TASK_TIMEOUT" => "300000",
+            "ANTHROPIC_BASE_URL" => "http://127.0.0.1:1",
+            other => panic!("what does {other} change?"),
+        };
+        assert_ne!(seen(&plain.load(&[(known.variable, value)]).unwrap()), before, "{} (environment)", known.variable);
+        fs::write(plain.0.path().join("borg.toml"), format!("{} = '{value}'", known.key)).unwrap();
+        let settings = plain.load(&[]).unwrap();
+        assert_ne!(seen(&settings), before, "{} (borg.toml)", known.key);
+        let shown = settings.show().into_iter().find(|shown| shown.name == known.variable).unwrap();
+        assert_eq!(shown.value == value, !known.secret, "{}", known.variable);
+        fs::write(plain.0.path().join("borg.toml"), "").unwrap();
+    }
+}
+
+#[test]
+fn defaults_reach_the_policy() {
+    let folder = Folder::new("", "");
+    let variables = [
+        ("PIPELINE_REPO", "acme/shop"),
+        ("PIPELINE_TEST_CMD", "make test"),
+        ("CONTAINER_IMAGE", "acme/dev:1"),
+        ("CLAUDE_MODEL", "claude-opus-4"),
+        ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-x"),
+        ("TASK_TIMEOUT", "1500"),
+    ];
+    let defaults = folder.load(&variables).unwrap().defaults().unwrap();
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let plain = policies::load(&policies, &Defaults::default()).unwrap().0;
+    let with = policies::load(&policies, &defaults).unwrap().0;
+    assert_ne!(with.digest, plain.digest);
+    assert_eq!(with.host.repository.as_deref(), Some("acme/shop"));
+    assert_eq!(with.secrets["claude"], SecretSource::Env("CLAUDE_CODE_OAUTH_TOKEN".into()));
+    for executor in with.executors.values() {
+        assert_eq!((executor.image.as_str(), executor.wall_ms), ("acme/dev:1", 1500));
+        assert_eq!(executor.model.as_deref(), Some("claude-opus-4"));
+    }
+}
+
+#[test]
+fn names_of_later_say_that_they_do_nothing_yet() {
+    for name in NOT_YET {
+        let key = name.to_lowercase().replace('_', "-");
+        for (folder, variables) in [
+            (Folder::new("", ""), vec![(name, "x")]),
+            (Folder::new("", &format!("{name}=x\n")), Vec::new()),
+            (Folder::new(&format!("{key} = 'x'"), ""), Vec::new()),
+        ] {
+            let warnings = folder.load(&variables).unwrap().warnings;
+            assert!(
+                matches!(&warnings[..], [one] if one.contains(name) && one.contains("nothing yet")),
+                "{warnings:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_an_error_with_the_nearest_right_one() {
+    let error = whole(Folder::new("data-dri = 'x'", "").load(&[]));
+    assert!(error.contains("data-dri") && error.contains("`data-dir`"), "{error}");
+    assert!(whole(Folder::new("data-dir = true", "").load(&[])).contains("must be a string"));
+}
+
+#[test]
+fn a_broken_file_names_the_line_and_never_what_is_in_it() {
+    let secret = "sk-ant-oat01-hush";
+    for (toml, dotenv, line) in [
+        (format!("data-dir = 'x'\nclaude-code-oauth-token = \"{secret}\n"), String::new(), "line 2"),
+        (format!("claude-code-oauth-token = {secret}\n"), String::new(), "line 1"),
+        (format!("claude-code-oauth-token = ['{secret}']\n"), String::new(), "must be a string"),
+        (String::new(), format!("A=1\nCLAUDE_CODE_OAUTH_TOKEN={secret} and more\n"), "line 2"),
+        (String::new(), format!("CLAUDE_CODE_OAUTH_TOKEN=\"{secret}\n"), "line 1"),
+        (String::new(), format!("export {secret}\n"), "line 1"),
+    ] {
+        let error = whole(Folder::new(&toml, &dotenv).load(&[]));
+        assert!(!error.contains("hush"), "{error}");
+        assert!(error.contains(line), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_is_masked_where_settings_are_shown() {
+    let settings = Folder::new("", "CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-hush\n").load(&[]).unwrap();
+    let shown = serde_json::to_string(&settings.show()).unwrap();
+    assert!(!shown.contains("hush") && shown.contains("•"), "{shown}");
+    // It is there for `from = "env:NAME"` all the same.
+    assert_eq!(settings.environment["CLAUDE_CODE_OAUTH_TOKEN"].as_str(), "sk-ant-oat01-hush");
+}
+
+#[test]
+fn values_that_cannot_be_are_refused_with_what_could() {
+    for wrong in ["0", "-1", "5min", ""] {
+        let settings = Folder::new(&format!("task-timeout = '{wrong}'"), "").load(&[]).unwrap();
+        match (settings.defaults(), wrong) {
+            (Ok(defaults), "") => assert_eq!(defaults.wall_ms, None),
+            (Ok(defaults), _) => panic!("{wrong}: {defaults:?}"),
+            (Err(error), _) => assert!(error.to_string().contains("300000"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn paths_count_from_where_they_are_written() {
+    let folder = Folder::new("policies = 'rules/here'", "");
+    let root = folder.0.path().canonicalize().unwrap();
+    let settings = folder.load_with(&[], Some(Path::new("typed"))).unwrap();
+    assert_eq!(settings.policies(), root.join("rules/here"));
+    assert_eq!(settings.data_dir(), std::env::current_dir().unwrap().join("typed"));
+}
+
+#[test]
+fn a_named_file_must_exist_and_the_usual_one_need_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = Settings::load(Some(&dir.path().join("borg.toml")), None, Environment::new());
+    assert!(matches!(missing, Err(SettingsError::Read { .. })));
+}
