@@ -102,7 +102,7 @@ fn a_queued_task_ends_without_having_begun() {
 }
 
 fn a_running_agent_is_stopped_and_its_work_kept(sandbox: Sandbox) {
-    let Some(room) = Room::start(sandbox, gate::repo_waiting_last().unwrap(), CHECK) else { return };
+    let Some(room) = Room::start(sandbox, gate::repo_waiting_last(0).unwrap(), CHECK) else { return };
     gate::reached(&room.host, room.task, 1).unwrap();
     room.cancel();
     assert_eq!(room.kept(), ["1/s0-a2"]);
@@ -128,7 +128,7 @@ fn a_running_agent_is_stopped_and_its_work_kept_in_the_local_sandbox() {
 
 #[test]
 fn a_cancel_outlives_the_host() {
-    let Some(mut room) = Room::start(Sandbox::strongest(), gate::repo_waiting_last().unwrap(), CHECK) else { return };
+    let Some(mut room) = Room::start(Sandbox::strongest(), gate::repo_waiting_last(0).unwrap(), CHECK) else { return };
     gate::reached(&room.host, room.task, 1).unwrap();
     // What was acknowledged is durable; whoever comes next brings it to its end.
     room.host.cli(&["task", "cancel", &room.id()]).unwrap().success();

@@ -32,6 +32,11 @@ impl Engine {
                 return (vec![event(None, denied)], reply);
             }
         };
+        if matches!(intent, Intent::Task(_) | Intent::Ask { .. } | Intent::Retry { .. })
+            && let Some(full) = self.no_room()
+        {
+            return (Vec::new(), full);
+        }
         match &intent {
             Intent::Task(_) | Intent::Ask { .. } => self.create(&permit, chat),
             Intent::Retry { task } => self.retry(*task, &permit, chat, ended),

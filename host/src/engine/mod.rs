@@ -2,12 +2,13 @@
 //! transaction → perform → acknowledge.
 //!
 //! Doers perform effects in tasks of their own and come back with one event each; anything they learn on the way (progress,
-//! spending) is an event too. A full disk stops the loop loudly until there is room: nothing is performed that is not durable.
+//! spending) is an event too. A full disk stops the loop loudly until there is room (`room.rs`): nothing is performed that is not durable.
 
 mod commands;
 pub mod desk;
 pub mod doers;
 mod handle;
+mod room;
 
 pub use desk::Desk;
 pub use handle::{Handle, Reply, Stopped};
@@ -26,7 +27,8 @@ use borg_core::{
 use doers::Doers;
 use handle::Input;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
+    ops::ControlFlow,
     sync::Arc,
     time::Duration,
 };
@@ -37,8 +39,6 @@ use tokio::{
 
 /// Inputs taken in one turn, and so committed together.
 const BATCH: usize = 256;
-/// Pause between tries to write a journal that cannot be written.
-const FULL_DISK_PAUSE: Duration = Duration::from_secs(2);
 
 /// Owns the state; everything else asks it through a [`Handle`].
 pub struct Engine {
@@ -49,6 +49,8 @@ pub struct Engine {
     doers: Arc<Doers>,
     handle: Handle,
     inputs: mpsc::Receiver<Input>,
+    /// Inputs that came while the journal could not be written.
+    waiting: VecDeque<Input>,
     performing: JoinSet<()>,
     /// Effects that are being performed, by the task that does so.
     busy: HashMap<tokio::task::Id, Effect>,
@@ -86,6 +88,7 @@ impl Engine {
             doers: Arc::new(doers),
             handle,
             inputs,
+            waiting: VecDeque::new(),
             performing: JoinSet::new(),
             busy: HashMap::new(),
             committed,
@@ -106,7 +109,9 @@ impl Engine {
         turn.batch.policies.push((policy, sources));
         self.apply(&mut turn, event(None, Body::HostStarted { version: version.to_owned(), sandbox }));
         self.apply(&mut turn, event(None, Body::PolicyLoaded { digest: policy }));
-        self.finish(turn).await?;
+        if self.finish(turn).await?.is_break() {
+            return Ok(());
+        }
         let (due, void): (Vec<Effect>, Vec<Effect>) = owed.into_iter().partition(|effect| self.is_due(effect));
         let void: Vec<EffectKey> = void.into_iter().map(|effect| effect.key).collect();
         self.store.run(move |journal| journal.strike(&void)).await?;
@@ -117,7 +122,7 @@ impl Engine {
             let deadline = next_deadline(&self.state);
             let mut turn = Turn::default();
             tokio::select! {
-                input = self.inputs.recv() => match input {
+                input = next(&mut self.waiting, &mut self.inputs) => match input {
                     None | Some(Input::Stop) => break,
                     Some(input) => self.take(&mut turn, input),
                 },
@@ -136,17 +141,16 @@ impl Engine {
             }
             let mut stop = false;
             while turn.batch.events.len() < BATCH {
-                match self.inputs.try_recv() {
-                    Ok(Input::Stop) => {
+                match self.waiting.pop_front().or_else(|| self.inputs.try_recv().ok()) {
+                    Some(Input::Stop) => {
                         stop = true;
                         break;
                     }
-                    Ok(input) => self.take(&mut turn, input),
-                    Err(_) => break,
+                    Some(input) => self.take(&mut turn, input),
+                    None => break,
                 }
             }
-            self.finish(turn).await?;
-            if stop {
+            if self.finish(turn).await?.is_break() || stop {
                 break;
             }
         }
@@ -203,8 +207,8 @@ impl Engine {
         turn.effects.extend(effects);
     }
 
-    /// Makes a turn durable, then performs and answers.
-    async fn finish(&mut self, mut turn: Turn) -> Result<(), StoreError> {
+    /// Makes a turn durable, then performs and answers; breaks off when the host is to stop before that.
+    async fn finish(&mut self, mut turn: Turn) -> Result<ControlFlow<()>, StoreError> {
         let tasks = turn.touched.iter().filter_map(|id| self.state.tasks.get(id));
         turn.batch.tasks = tasks.cloned().collect();
         // What an event of this very batch settled already is owed no more.
@@ -215,17 +219,11 @@ impl Engine {
         let batch = Arc::new(std::mem::take(&mut turn.batch));
         if batch.events.is_empty() && batch.owed.is_empty() {
             turn.answer();
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
-        let seq = loop {
-            match self.store.commit(batch.clone()).await {
-                Ok(seq) => break seq,
-                Err(error) if error.is_passing() => {
-                    tracing::error!(%error, cause = ?std::error::Error::source(&error), "nothing more is taken in until there is room");
-                    tokio::time::sleep(FULL_DISK_PAUSE).await;
-                }
-                Err(error) => return Err(error),
-            }
+        let Some(seq) = self.save(batch).await? else {
+            // Nobody was told that any of it happened; what was owed before is owed still.
+            return Ok(ControlFlow::Break(()));
         };
         self.committed.send_replace(seq);
         for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {
@@ -236,7 +234,7 @@ impl Engine {
             self.perform(effect);
         }
         turn.answer();
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -250,6 +248,7 @@ impl Engine {
         let task = task.cloned();
         let doing = self.performing.spawn(async move {
             let (key, id) = (effect.key.clone(), effect.task);
+            doers.wait_for_room(&effect, task.as_ref(), &policy).await;
             let body = doers.perform(effect, policy, task, &handle).await;
             let event = Event { at_ms: now_ms(), task: Some(id), settles: Some(key.clone()), body };
             if handle.post(event).await.is_err() {
@@ -341,6 +340,14 @@ impl Turn {
 
 fn event(task: Option<TaskId>, body: Body) -> Event {
     Event { at_ms: now_ms(), task, settles: None, body }
+}
+
+/// What waits first, then what comes.
+async fn next(waiting: &mut VecDeque<Input>, inputs: &mut mpsc::Receiver<Input>) -> Option<Input> {
+    match waiting.pop_front() {
+        Some(input) => Some(input),
+        None => inputs.recv().await,
+    }
 }
 
 async fn until(deadline: Option<(u64, TaskId)>) {

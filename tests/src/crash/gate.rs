@@ -13,6 +13,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const GATE: &str = "go";
 /// What it says before and after.
 pub const BEFORE: &str = "waiting at the gate";
+/// One line of no meaning.
+pub const NOISE: &str =
+    "The quick brown fox jumps over the lazy dog, again and again and again, until the disk is full of it.";
 pub const AFTER: &str = "through the gate";
 
 /// A repository whose worker waits at the gate in every attempt, then does what the scenario `quick` asks for.
@@ -23,9 +26,10 @@ pub fn repo() -> Result<Repo> {
     })
 }
 
-/// The same, but it waits when all its work is done.
-pub fn repo_waiting_last() -> Result<Repo> {
-    super::repo("quick", |script| format!("{script}{}", actions()))
+/// The same, but it waits when all its work is done; then it prints lines of no meaning, many if need be.
+pub fn repo_waiting_last(noise: u32) -> Result<Repo> {
+    let spam = format!("\n[[step.do]]\nspam = {noise}\ntext = \"{NOISE}\"\n");
+    super::repo("quick", |script| format!("{script}{}{}", actions(), if noise > 0 { &spam } else { "" }))
 }
 
 fn actions() -> String {

@@ -6,6 +6,7 @@ pub mod gate;
 pub mod moment;
 pub mod output;
 pub mod refs;
+pub mod small_disk;
 pub mod traces;
 pub mod warm;
 

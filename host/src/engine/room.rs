@@ -1,0 +1,175 @@
+//! Room on the disk. Below a reserve nothing new is taken in or begun; when the journal itself cannot be written, everything waits, people are
+//! told, and it goes on where it stopped as soon as there is room.
+//!
+//! How much a run may write is the sandbox's to hold.
+
+use super::{Engine, Reply, doers::Doers, handle::Input};
+use crate::store::{Batch, StoreError};
+use borg_core::{
+    effect::{Effect, Order},
+    id::RunKey,
+    intent::Intent,
+    policy::Policy,
+    task::Task,
+};
+use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Bytes that must be free before a wish is taken in, or before what an agent made is moved: enough for the events of what runs already.
+const RESERVE: u64 = 16 << 20;
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Makes a batch durable, however long that takes; none when the host is to stop before.
+    pub(super) async fn save(&mut self, batch: Arc<Batch>) -> Result<Option<u64>, StoreError> {
+        loop {
+            match self.store.commit(batch.clone()).await {
+                Ok(seq) => return Ok(Some(seq)),
+                Err(error) if error.is_passing() => {
+                    let cause = std::error::Error::source(&error);
+                    tracing::error!(%error, ?cause, "nothing more is taken in until there is room");
+                }
+                Err(error) => return Err(error),
+            }
+            if self.hold().await.is_break() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Lets some time pass. What doers bring waits for its turn, what people want is refused; a wish to stop ends it.
+    async fn hold(&mut self) -> ControlFlow<()> {
+        let over = Instant::now() + PAUSE;
+        loop {
+            let input = tokio::select! {
+                () = sleep_until(over) => return ControlFlow::Continue(()),
+                input = self.inputs.recv() => input,
+            };
+            match input {
+                None | Some(Input::Stop) => return ControlFlow::Break(()),
+                Some(Input::Intent { person, intent, chat, ended, answer }) => {
+                    let reply = match changes(&intent) {
+                        false => self.command(&person, *intent, chat, ended.as_deref()).1,
+                        true => full(&self.doers.data_dir),
+                    };
+                    // Nobody waiting any more is no reason to fail.
+                    let _ = answer.send(reply);
+                }
+                Some(Input::CurrentPolicy(answer)) => {
+                    let _ = answer.send(self.policies.current().clone());
+                }
+                Some(input @ (Input::Event(..) | Input::Policy(_))) => self.waiting.push_back(input),
+            }
+        }
+    }
+
+    /// The refusal of something new, where the disk is almost full.
+    pub(super) fn no_room(&self) -> Option<Reply> {
+        (free(&self.doers.data_dir) < RESERVE).then(|| full(&self.doers.data_dir))
+    }
+}
+
+impl Doers {
+    /// Waits until there is room for an effect, or until it is called off.
+    pub(super) async fn wait_for_room(&self, effect: &Effect, task: Option<&Task>, policy: &Policy) {
+        let needed = needed(&effect.order, task, policy.host.free_space_floor);
+        let mut said = false;
+        while free(&self.data_dir) < needed && !run_of(&effect.order).is_some_and(|run| self.is_called_off(run)) {
+            if !said {
+                let (free_mib, needed_mib) = (free(&self.data_dir) >> 20, needed >> 20);
+                tracing::error!(key = %effect.key, free_mib, needed_mib, "waiting for room on the disk; make some");
+                said = true;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Bytes an effect needs free before it is begun.
+fn needed(order: &Order, task: Option<&Task>, floor: u64) -> u64 {
+    match order {
+        // One that has begun is adopted: nobody but its doer holds it to its limits.
+        Order::Run(_) if task.and_then(Task::agent_run).is_some_and(|agent| agent.executor_digest.is_some()) => 0,
+        Order::Prepare { .. } | Order::Run(_) | Order::Check(_) => floor.max(RESERVE),
+        Order::Collect(_) | Order::Deliver { .. } => RESERVE,
+        Order::Brief { .. }
+        | Order::Accept { .. }
+        | Order::Judge(_)
+        | Order::Stop { .. }
+        | Order::Forget { .. }
+        | Order::Tell { .. } => 0,
+    }
+}
+
+/// The run that an order starts.
+fn run_of(order: &Order) -> Option<RunKey> {
+    match order {
+        Order::Run(order) => Some(order.run),
+        Order::Check(order) => Some(order.run),
+        Order::Prepare { .. }
+        | Order::Brief { .. }
+        | Order::Stop { .. }
+        | Order::Collect(_)
+        | Order::Accept { .. }
+        | Order::Judge(_)
+        | Order::Deliver { .. }
+        | Order::Forget { .. }
+        | Order::Tell { .. } => None,
+    }
+}
+
+/// True for what needs an event to be saved.
+fn changes(intent: &Intent) -> bool {
+    match intent {
+        Intent::Tasks | Intent::Status { .. } | Intent::Diff { .. } | Intent::Help { .. } => false,
+        Intent::Task(_)
+        | Intent::Ask { .. }
+        | Intent::Approve { .. }
+        | Intent::Reject { .. }
+        | Intent::Cancel { .. }
+        | Intent::Retry { .. }
+        | Intent::Pause
+        | Intent::Resume => true,
+    }
+}
+
+/// Bytes free where the data lies; what cannot be measured does not hinder.
+fn free(data: &Path) -> u64 {
+    rustix::fs::statvfs(data).map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+fn full(data: &Path) -> Reply {
+    let (free, place) = (free(data) >> 20, data.display());
+    Reply::Refused {
+        reason: format!(
+            "the disk is full: {free} MiB are free at {place}, and {} MiB must be; nothing was taken in",
+            RESERVE >> 20
+        ),
+        remedy: "make room (`docker system df`, old files), then ask again; what runs goes on by itself".into(),
+        stranger: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::executor::EndCause;
+
+    #[test]
+    fn what_frees_space_or_ends_a_run_waits_for_no_room() {
+        let run = "t1-s0-a1-agent".parse().expect("a run's key");
+        for order in [Order::Forget { run }, Order::Stop { run, cause: EndCause::Cancelled }] {
+            assert_eq!(needed(&order, None, u64::MAX), 0);
+        }
+        let prepare = Order::Prepare { repository: "a/b".into(), needs_check: true, executors: Vec::new() };
+        assert_eq!((needed(&prepare, None, 0), needed(&prepare, None, 1 << 30)), (RESERVE, 1 << 30));
+    }
+
+    #[test]
+    fn looking_is_no_change() {
+        assert!(!changes(&Intent::Tasks) && changes(&Intent::Pause));
+        assert!(free(Path::new("/")) > 0);
+        assert_eq!(free(Path::new("/nowhere/at/all")), u64::MAX);
+    }
+}
