@@ -4,6 +4,7 @@
 
 pub mod crash;
 pub mod harness;
+pub mod hunt;
 pub mod measure;
 pub mod messages_api;
 pub mod process;
