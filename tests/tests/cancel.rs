@@ -1,4 +1,5 @@
 //! Cancelling at every stage of a task's life, and trying again afterwards. Cancelled is not failed, and no work is lost.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod chain;
 

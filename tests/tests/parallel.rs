@@ -1,4 +1,5 @@
 //! Several tasks at once: never more than policy allows, never two on one repository, also over a pause and the host's death.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod chain;
 
@@ -17,6 +18,11 @@ const PARALLEL: usize = 2;
 
 fn statuses(host: &Host, tasks: &[u64]) -> Vec<String> {
     tasks.iter().map(|task| host.status(*task).unwrap()).collect()
+}
+
+/// True for a task that nothing has happened to but that it was made.
+fn is_untouched(host: &Host, task: u64) -> bool {
+    host.entries(task).unwrap().len() == 1
 }
 
 fn let_through(host: &Host, task: u64) {
@@ -68,31 +74,25 @@ fn four_tasks_share_two_repositories() {
     host.kill().unwrap();
     host.start().unwrap();
     assert_eq!(statuses(&host, &tasks), ["queued"; 4]);
-    let untouched = |task| host.entries(task).unwrap().len() == 1;
-    assert!(tasks.iter().all(|task| untouched(*task)));
+    assert!(tasks.iter().all(|task| is_untouched(&host, *task)));
 
     // One per repository.
     host.cli(&["resume"]).unwrap().success();
     let runs = [gate::reached(&host, tasks[0], 1).unwrap(), gate::reached(&host, tasks[2], 1).unwrap()];
     assert_eq!(statuses(&host, &tasks), ["running", "queued", "running", "queued"]);
 
-    // The host's death gives nobody another place.
-    host.kill().unwrap();
-    host.start().unwrap();
-    if sandbox == Sandbox::Local {
-        // There the runs begin again.
-        for task in [tasks[0], tasks[2]] {
-            gate::reached(&host, task, 2).unwrap();
-        }
+    // The host's death gives nobody another place. In the local sandbox the runs end with it, and who waits may go first.
+    if sandbox == Sandbox::Docker {
+        host.kill().unwrap();
+        host.start().unwrap();
+        assert_eq!(statuses(&host, &tasks), ["running", "queued", "running", "queued"]);
+        assert!(is_untouched(&host, tasks[1]) && is_untouched(&host, tasks[3]));
     }
-    assert_eq!(statuses(&host, &tasks), ["running", "queued", "running", "queued"]);
-    assert!([tasks[1], tasks[3]].iter().all(|task| host.entries(*task).unwrap().len() == 1));
 
     // What runs goes on in a pause, and what waits waits.
     host.cli(&["pause"]).unwrap().success();
     for (task, run) in [(tasks[0], &runs[0]), (tasks[2], &runs[1])] {
-        let run = if sandbox == Sandbox::Local { gate::reached(&host, task, 2).unwrap() } else { run.clone() };
-        gate::open(&host, &run).unwrap();
+        gate::open(&host, run).unwrap();
         assert_eq!(host.settled(task, LIMIT).unwrap(), "completed");
     }
     assert_eq!(statuses(&host, &tasks), ["completed", "queued", "completed", "queued"]);
