@@ -95,20 +95,27 @@ impl Trial {
     /// Starts one on another repository, its installation changed before it starts.
     #[track_caller]
     pub fn with(script: Script, repo: Repo, change: impl FnOnce(Setup) -> Setup) -> Option<Self> {
+        Self::keyed(KEY, script, repo, change)
+    }
+
+    /// Starts one with a key of its own. Policy takes it from a file, unless `change` says otherwise.
+    #[track_caller]
+    pub fn keyed(key: &str, script: Script, repo: Repo, change: impl FnOnce(Setup) -> Setup) -> Option<Self> {
         let setup = Setup::new()?;
         let claude = require::image(IMAGE).then(require::claude_bundle)??;
-        Some(Self::on(setup, &claude, script, repo, change).expect("an installation can be set up and started"))
+        Some(Self::on(key, setup, &claude, script, repo, change).expect("an installation can be set up and started"))
     }
 
     fn on(
+        key: &str,
         setup: Setup,
         claude: &Path,
         script: Script,
         repo: Repo,
         change: impl FnOnce(Setup) -> Setup,
     ) -> Result<Self> {
-        let api = MessagesApi::start(Options::new(KEY, script))?;
-        let setup = setup.executor("claude-code").agent(claude)?.model_api(&api, KEY)?;
+        let api = MessagesApi::start(Options::new(key, script))?;
+        let setup = setup.executor("claude-code").agent(claude)?.model_api(&api, key)?;
         let setup = setup.policy(POLICY)?.pipeline("once", ONCE).repository(REPOSITORY, &repo, Some(CHECK))?;
         Ok(Self { host: crash::start(change(setup))?, repo, api })
     }

@@ -26,20 +26,20 @@ fn a_key_from_the_environment_is_nowhere() {
     let key = "sk-ant-api03-e4Vb7/NqX2+zK9m=Rt5~Jw3hLc8Ds1Gf";
     let change =
         |setup: Setup| setup.env("MODEL_KEY", key).policy("[secret.claude]\nfrom = \"env:MODEL_KEY\"").unwrap();
-    hunted(key, change, |_| None);
+    hunted(key, Memory::Too, change, |_| None);
 }
 
 #[test]
 fn a_key_in_a_file_is_nowhere_else() {
     let key = "sk-ant-api03-f7Mw2/PkT5+xH8n=Gv6~Qb1zRd9Ls4Jc";
-    hunted(key, |setup| setup, |host| Some(host.dir().join("model-key")));
+    hunted(key, Memory::No, |setup| setup, |host| Some(host.dir().join("model-key")));
 }
 
 #[test]
 fn a_stored_key_is_nowhere_else() {
     let key = "sk-ant-api03-s3Cd6/WyB9+vF1q=Nh8~Tx5kZp2Rm7Lg";
     let change = |setup: Setup| setup.policy("[secret.claude]\nfrom = \"stored:claude\"").unwrap();
-    hunted(key, change, |host| {
+    hunted(key, Memory::No, change, |host| {
         let stored = host.cli_with(&["secret", "set", "claude"], key).unwrap().success();
         assert!(!format!("{stored:?}").contains(key));
         Some(host.data().join("secrets/claude"))
@@ -50,14 +50,14 @@ fn a_stored_key_is_nowhere_else() {
 fn a_token_in_dotenv_is_nowhere_else() {
     let key = "sk-ant-oat01-d8Hs4/QnV7-yB2w_Kf9-Xm6tJc1Zr3Pg";
     let change = |setup: Setup| setup.file(".env", &format!("CLAUDE_CODE_OAUTH_TOKEN={key}\n")).unwrap();
-    hunted(key, change, |host| Some(host.dir().join(".env")));
+    hunted(key, Memory::No, change, |host| Some(host.dir().join(".env")));
 }
 
 #[test]
 fn a_token_of_claudes_own_credentials_is_nowhere_else() {
     let key = "sk-ant-oat01-c5Rt9/GzL3-nW6v_Hd1-Yq8sKb4Mx7Fj";
     let change = |setup: Setup| setup.policy("[secret.claude]\nfrom = \"claude-credentials\"").unwrap();
-    hunted(key, change, |host| {
+    hunted(key, Memory::No, change, |host| {
         let file = host.dir().join("home/.claude/.credentials.json");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(
@@ -69,9 +69,21 @@ fn a_token_of_claudes_own_credentials_is_nowhere_else() {
     });
 }
 
+/// Whether the memory of the container's processes is looked at: it takes long, and is the same wherever the host has its key from.
+#[derive(Clone, Copy, PartialEq)]
+enum Memory {
+    Too,
+    No,
+}
+
 /// Takes a task through the host with this key, hunting it; `place` puts it where the operator would and says where that is.
 #[track_caller]
-fn hunted(key: &str, change: impl FnOnce(Setup) -> Setup, place: impl FnOnce(&Host) -> Option<PathBuf>) {
+fn hunted(
+    key: &str,
+    memory: Memory,
+    change: impl FnOnce(Setup) -> Setup,
+    place: impl FnOnce(&Host) -> Option<PathBuf>,
+) {
     let curious = worker()
         .turn(Turn::call("Bash", json!({ "command": LOOK })).expect(Expect::ok().containing("ANTHROPIC_API_KEY")))
         .turn(bash(STOP))
@@ -83,42 +95,45 @@ fn hunted(key: &str, change: impl FnOnce(Setup) -> Setup, place: impl FnOnce(&Ho
     if own.as_ref() != Some(&given) {
         fs::remove_file(&given).unwrap();
     }
-    // The agent's program is hundreds of megabytes, and older than the key.
-    let but: Vec<PathBuf> = own.into_iter().chain([trial.host.data().join("agents")]).collect();
+    // The programs of agents and plugins are large, and older than the key.
+    let programs = ["agents", "plugins"].map(|folder| trial.host.data().join(folder));
+    let but: Vec<PathBuf> = own.into_iter().chain(programs).collect();
 
     let task = trial.task();
     let ready = trial.host.file_of_run("out/ready", LIMIT).unwrap();
     let mut hunt = Hunt::new(key);
-    containers(&mut hunt, &trial.host);
-    everywhere(&mut hunt, &trial.host, &but, task);
+    containers(&mut hunt, &trial.host, memory);
+    everywhere(&mut hunt, &trial.host, &but);
     assert_eq!(hunt.found, [""; 0], "while the agent works");
     fs::write(ready.with_file_name("go"), "").unwrap();
     trial.ends(task, "completed");
 
-    everywhere(&mut hunt, &trial.host, &but, task);
+    everywhere(&mut hunt, &trial.host, &but);
+    said(&mut hunt, &trial.host, task);
     assert_eq!(hunt.found, [""; 0], "after the task");
     for seen in trial.api.asked() {
-        let bearer = format!("Bearer {key}");
-        let given = seen
-            .header("x-api-key")
-            .or(seen.header("authorization").map(|value| value.strip_prefix("Bearer ").unwrap_or(value)));
-        assert_eq!(given, Some(key), "{bearer}");
         let headers: Vec<_> = seen.headers.iter().filter(|(_, value)| value.contains(key)).collect();
-        assert!(headers.len() == 1 && !seen.raw.contains(key), "it came in one header and nowhere else: {headers:?}");
+        let [(name, _)] = &headers[..] else { panic!("it came in {headers:?}") };
+        assert!(matches!(name.as_str(), "x-api-key" | "authorization") && !seen.raw.contains(key), "{name}");
         assert!(seen.headers.iter().all(|(_, value)| !value.contains(PLACEHOLDER)), "{:?}", seen.headers);
     }
     assert_eq!(trial.api.problems(), Vec::<String>::new());
 
     trial.host.stop().unwrap();
-    everywhere(&mut hunt, &trial.host, &but, task);
+    everywhere(&mut hunt, &trial.host, &but);
+    said(&mut hunt, &trial.host, task);
     assert_eq!(hunt.found, [""; 0], "after the host stopped");
-    assert!(hunt.seen > 1000, "only {} things were looked at", hunt.seen);
+    assert!(hunt.seen > 500, "only {} things were looked at", hunt.seen);
 }
 
-/// Processes, files, and everything that is printed.
-fn everywhere(hunt: &mut Hunt, host: &Host, but: &[PathBuf], task: u64) {
+/// What the kernel tells of processes, and every file of the installation.
+fn everywhere(hunt: &mut Hunt, host: &Host, but: &[PathBuf]) {
     hunt.processes();
     hunt.folder(host.dir(), but).unwrap();
+}
+
+/// Everything that is printed.
+fn said(hunt: &mut Hunt, host: &Host, task: u64) {
     let task = task.to_string();
     for command in [
         &["config"][..],
@@ -146,21 +161,21 @@ fn everywhere(hunt: &mut Hunt, host: &Host, but: &[PathBuf], task: u64) {
 }
 
 /// What the engine tells of our containers, the memory of what runs in them, and the folders only they see.
-fn containers(hunt: &mut Hunt, host: &Host) {
+fn containers(hunt: &mut Hunt, host: &Host, memory: Memory) {
     let ids = host.containers();
     assert_eq!(ids.len(), 1, "the agent's container runs, and no other");
     hunt.container(&ids[0]).unwrap();
     let inside = inside(&ids[0]);
     assert!(inside.len() >= 3, "init, the agent and its shell: {inside:?}");
-    let mut memories = 0;
-    for pid in inside {
-        memories += u32::from(hunt.memory(pid));
-        for folder in ["in", "out", "run", "tmp", "home", "root", "etc", "var", "workspace"] {
-            hunt.folder(Path::new(&format!("/proc/{pid}/root/{folder}")), &[]).unwrap();
-        }
+    let first = Path::new("/proc").join(inside.first().unwrap().to_string()).join("root");
+    for folder in ["in", "out", "run", "tmp", "home", "root", "etc", "var", "workspace"] {
+        hunt.folder(&first.join(folder), &[]).unwrap();
     }
-    // The kernel shows memory to root only, since init cannot be traced; a `sleep` may be gone already.
-    assert!(memories >= 3 || !nix::unistd::geteuid().is_root(), "only {memories} memories could be read");
+    if memory == Memory::Too {
+        // The kernel shows memory to root only, since init cannot be traced; a `sleep` may be gone already.
+        let read = inside.iter().filter(|pid| hunt.memory(**pid)).count();
+        assert!(read >= 3 || !nix::unistd::geteuid().is_root(), "only {read} memories could be read");
+    }
     // The host itself was started again without what it was given, and kept no copy in a descriptor that children could inherit.
     let fds = fs::read_dir(format!("/proc/{}/fd", host.pid().unwrap())).into_iter().flatten().flatten();
     let open: Vec<_> = fds.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();

@@ -1,4 +1,4 @@
-//! Removes containers that a killed host left behind: those that mount something of its directory, and no other.
+//! The containers of an installation: those that mount something of its directory, and no other. What a killed host left is removed.
 
 use crate::process;
 use std::{path::Path, time::Duration};
@@ -8,18 +8,21 @@ const FORMAT: &str = "{{.Id}}{{range .Mounts}} {{.Source}}{{end}}";
 
 /// Best effort: without an engine there is nothing to remove.
 pub fn remove(dir: &Path) {
-    let Some(all) = docker(&["ps", "--all", "--quiet", "--no-trunc"]) else { return };
+    for id in containers(dir) {
+        docker(&["rm", "--force", "--volumes", &id]);
+    }
+}
+
+/// Ids of the containers, running or not, that mount something of this directory; none without an engine.
+pub fn containers(dir: &Path) -> Vec<String> {
+    let all = docker(&["ps", "--all", "--quiet", "--no-trunc"]).unwrap_or_default();
     let ids: Vec<&str> = all.lines().collect();
     if ids.is_empty() {
-        return;
+        return Vec::new();
     }
     // One of them may vanish in between: what is told of the others counts.
-    let Some(mounts) = docker(&[&["inspect", "--format", FORMAT], &ids[..]].concat()) else { return };
-    for line in mounts.lines() {
-        if let Some(id) = owner(line, dir) {
-            docker(&["rm", "--force", "--volumes", id]);
-        }
-    }
+    let mounts = docker(&[&["inspect", "--format", FORMAT], &ids[..]].concat()).unwrap_or_default();
+    mounts.lines().filter_map(|line| owner(line, dir)).map(str::to_owned).collect()
 }
 
 /// The container's id, if one of its mounts lies below `dir`.

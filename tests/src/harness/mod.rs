@@ -201,6 +201,27 @@ impl Host {
         }
     }
 
+    /// Ids of this installation's containers, running or not.
+    pub fn containers(&self) -> Vec<String> {
+        leftovers::containers(self.dir())
+    }
+
+    /// Waits until a file turns up that a run made in one of its folders, such as `out/ready`; gives its path.
+    ///
+    /// # Errors
+    /// After `limit`.
+    pub fn file_of_run(&self, file: &str, limit: Duration) -> Result<PathBuf> {
+        let deadline = Instant::now() + limit;
+        let mut pauses = Backoff::default();
+        loop {
+            let runs = fs::read_dir(self.data().join("runs")).into_iter().flatten().flatten();
+            if let Some(path) = runs.map(|run| run.path().join(file)).find(|path| path.exists()) {
+                return Ok(path);
+            }
+            anyhow::ensure!(pauses.pause_until(deadline), "no run made {file} within {limit:?}:\n{}", self.log());
+        }
+    }
+
     /// Follows the journal of a task from its beginning.
     pub fn journal(&self, task: u64) -> Result<Journal> {
         Journal::follow(self.command(&["task", "log", &task.to_string(), "--follow", "--json"]))

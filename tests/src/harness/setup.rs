@@ -77,6 +77,14 @@ impl Setup {
         Ok(self)
     }
 
+    /// Writes a file beside `borg.toml`.
+    pub fn file(self, path: &str, text: &str) -> Result<Self> {
+        let to = self.dir.path().join(path);
+        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+        fs::write(to, text)?;
+        Ok(self)
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
         self

@@ -20,8 +20,9 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// Memory is read in pieces of this size, in bytes.
 const PIECE: usize = 4 << 20;
-/// Mappings above this are address space, not memory.
-const MAPPING: u64 = 1 << 32;
+/// Longer than any form of a secret, in bytes.
+const OVERLAP: usize = 512;
+const PAGE: u64 = 4096;
 
 /// One secret being looked for.
 pub struct Hunt {
@@ -94,26 +95,20 @@ impl Hunt {
 
     /// Looks at the memory of a process, as far as the kernel shows it; true when it showed any.
     pub fn memory(&mut self, pid: u32) -> bool {
+        let of = |file: &str| File::open(format!("/proc/{pid}/{file}"));
         let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return false };
-        let Ok(memory) = File::open(format!("/proc/{pid}/mem")) else { return false };
-        let mut piece = vec![0; PIECE];
+        let (Ok(memory), Ok(pages)) = (of("mem"), of("pagemap")) else { return false };
         let mut any = false;
-        for (from, to) in maps.lines().filter_map(writable) {
-            let mut at = from;
-            while at < to {
-                let want = usize::try_from(to - at).map_or(PIECE, |left| left.min(PIECE));
-                // What is not there any more, or never was written to, cannot be read.
-                let Ok(got) = memory.read_at(&mut piece[..want], at) else { break };
-                if got == 0 {
-                    break;
-                }
-                any = true;
+        for (from, to) in maps.lines().filter_map(writable).flat_map(|(from, to)| present(&pages, from, to)) {
+            // Pieces overlap, so that nothing hides on a border.
+            for at in (from..to).step_by(PIECE - OVERLAP) {
+                let mut piece = vec![0; PIECE.min(usize::try_from(to - at).unwrap_or(PIECE))];
+                // What is not there any more cannot be read.
+                let Ok(got) = memory.read_at(&mut piece, at) else { break };
+                any |= got > 0;
                 if let Some(form) = self.forms.find(&piece[..got]) {
                     self.found.push(format!("memory of process {pid}: {form}"));
                 }
-                // Pieces overlap, so that nothing hides on a border.
-                let step = if got == want && at + got as u64 != to { got - 256.min(got - 1) } else { got };
-                at += step as u64;
             }
         }
         self.seen += usize::from(any);
@@ -134,12 +129,34 @@ impl Hunt {
     }
 }
 
-/// Start and end of a mapping that may hold what a process wrote.
+/// Start and end of a mapping that may hold what a process wrote. (proc_pid_maps(5))
 fn writable(line: &str) -> Option<(u64, u64)> {
     let mut words = line.split_whitespace();
     let (from, to) = words.next()?.split_once('-')?;
     let (from, to) = (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
-    (words.next()?.starts_with("rw") && to - from < MAPPING).then_some((from, to))
+    words.next()?.starts_with("rw").then_some((from, to))
+}
+
+/// The stretches of a mapping that are in memory or swapped out; the rest is mere address space. (proc_pid_pagemap(5))
+fn present(pages: &File, from: u64, to: u64) -> Vec<(u64, u64)> {
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for at in (from..to).step_by(PIECE * 512) {
+        let count = (to - at).div_ceil(PAGE).min(PIECE as u64 / 8);
+        let mut bits = vec![0; usize::try_from(count * 8).expect("a piece fits into memory")];
+        let Ok(got) = pages.read_at(&mut bits, at / PAGE * 8) else { return found };
+        for (n, entry) in bits[..got].chunks_exact(8).enumerate() {
+            // Bits 62 and 63 of a little-endian word.
+            if entry[7] & 0xc0 == 0 {
+                continue;
+            }
+            let page = at + n as u64 * PAGE;
+            match found.last_mut() {
+                Some((_, end)) if *end == page => *end += PAGE,
+                _ => found.push((page, page + PAGE)),
+            }
+        }
+    }
+    found
 }
 
 /// Ids of all processes.
