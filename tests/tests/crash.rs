@@ -222,6 +222,14 @@ fn killed_at_every_moment_a_task_ends_the_same() {
 }
 
 #[test]
+fn killed_in_the_local_sandbox_a_task_ends_the_same() {
+    let moments = MOMENTS.into_iter().filter(|moment| !moment.needs_engine());
+    let some: Vec<Moment> = moments.step_by(4).collect();
+    let (one, other) = some.split_at(some.len() / 2);
+    all_end_the_same(Sandbox::Local, vec![one.to_vec(), other.to_vec(), Vec::new()]);
+}
+
+#[test]
 fn killed_at_random_instants_a_task_ends_the_same() {
     let random = RandomState::new();
     let instants =

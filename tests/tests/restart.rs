@@ -64,6 +64,7 @@ impl Room {
         assert_eq!(self.repo.branches().unwrap(), ["borg/1/add-a-discount"]);
         let shown = self.host.json(&["task", "show", &self.task.to_string()]).unwrap();
         assert_eq!(shown["records"][0]["attempt"], 1, "an attempt was used up");
+        assert!(journal.iter().all(|entry| entry.kind() != "deadline-passed"), "the task was parked");
         traces::until_nothing_of_runs(&self.host, LIMIT).unwrap();
         self.host.stop().unwrap();
         assert_eq!(traces::of_host(&self.host).unwrap(), [""; 0]);

@@ -1,7 +1,8 @@
 //! One agent run: launched by its executor, sealed by the sandbox, let out by the gateway, read line by line.
 //!
 //! A run that an earlier process of this host started is adopted: its container is found by its key, its output is read on from
-//! the last line that was saved, with the executor component and the state it had then.
+//! the last line that was saved, with the executor component and the state it had then. One that did not survive that process is
+//! started again in its place: that is nobody's failure.
 
 use super::{
     Doers, chain, plugin_failed,
@@ -78,27 +79,34 @@ struct Reader<'a> {
 impl Doers {
     pub(super) async fn run(&self, order: RunOrder, task: Option<Task>, policy: &Policy, handle: &Handle) -> Body {
         let run = order.run;
-        let begun = task.as_ref().and_then(Task::agent_run).filter(|agent| agent.run == run).cloned();
-        match self.try_run(&order, task, begun, policy, handle).await {
-            Ok(body) | Err(Failure::Body(body)) => body,
-            Err(Failure::Start(failure)) => Body::RunEnded {
-                run,
-                end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
-                outcome: outcome(OutcomeStatus::Failed, failure.reason.clone()),
-                wall_ms: 0,
-                start_error: Some(failure),
-            },
+        let mut begun = task.as_ref().and_then(Task::agent_run).filter(|agent| agent.run == run).cloned();
+        loop {
+            match self.try_run(&order, task.as_ref(), begun.take(), policy, handle).await {
+                Ok(Some(body)) | Err(Failure::Body(body)) => return body,
+                // What had begun is lost: this time nothing has.
+                Ok(None) => {}
+                Err(Failure::Start(failure)) => {
+                    return Body::RunEnded {
+                        run,
+                        end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
+                        outcome: outcome(OutcomeStatus::Failed, failure.reason.clone()),
+                        wall_ms: 0,
+                        start_error: Some(failure),
+                    };
+                }
+            }
         }
     }
 
+    /// Starts a run and follows it to its end, or follows one that has `begun`; none when that one was lost before it was adopted.
     async fn try_run(
         &self,
         order: &RunOrder,
-        task: Option<Task>,
+        task: Option<&Task>,
         begun: Option<AgentRun>,
         policy: &Policy,
         handle: &Handle,
-    ) -> Result<Body, Failure> {
+    ) -> Result<Option<Body>, Failure> {
         let run = order.run;
         let digest = begun.as_ref().and_then(|agent| agent.executor_digest);
         let executor =
@@ -124,12 +132,12 @@ impl Doers {
         if fresh {
             self.lay_out(order, &dirs).await?;
         }
-        let door = Arc::new(self.open_door(order, task.as_ref(), &dirs, policy).await?);
+        let door = Arc::new(self.open_door(order, task, &dirs, policy).await?);
         let mut notices = door.subscribe();
         self.live.enter(run, door.clone());
         if self.live.stopped(run).is_some() {
             door.close().await;
-            return Ok(cancelled_before_start(run));
+            return Ok(Some(cancelled_before_start(run)));
         }
         let bundle = self.agent_bundle(&executor.info().bundle);
         let base_repo = if fresh { Some(self.lend(order).await?) } else { None };
@@ -173,6 +181,10 @@ impl Doers {
         let begun_ms = begun.as_ref().map_or_else(now_ms, |agent| agent.started_ms);
         let (end, state) = self.follow(&reader, begun, &door, handle).await?;
         door.close().await;
+        if end.cause == EndCause::Lost && !fresh && self.live.stopped(run).is_none() {
+            tracing::info!(%run, "what an earlier process had started is lost; it starts again");
+            return Ok(None);
+        }
         let spent = door.settled().await;
         let outcome = executor
             .finish(&settings, &job, &state, &end)
@@ -180,7 +192,7 @@ impl Doers {
             .map_err(|error| Failure::Body(plugin_failed(&error)))?;
         let outcome = hold_against_gateway(outcome, &door, &mut notices);
         let wall_ms = spent.wall_ms.max(if started > 0 { 0 } else { now_ms().saturating_sub(begun_ms) });
-        Ok(Body::RunEnded { run, end, outcome, wall_ms, start_error: None })
+        Ok(Some(Body::RunEnded { run, end, outcome, wall_ms, start_error: None }))
     }
 
     /// Reads the output to its end, saving how far it got with every batch that said something.
