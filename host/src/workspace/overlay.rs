@@ -51,7 +51,7 @@ impl Workspace {
         let tree = String::from_utf8_lossy(&tree.stdout).trim().to_owned();
         let commit = git("commit-tree").args([&tree, "-p", &head.0, "-m", "tree of a check"]);
         let dates =
-            ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"].into_iter().fold(commit, |call, name| call.env(name, "0 +0000"));
+            ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"].into_iter().fold(commit, |call, name| call.env(name, "@0 +0000"));
         let commit = self.git().run(dates).await?;
         Ok(CommitId(String::from_utf8_lossy(&commit.stdout).trim().to_owned()))
     }
