@@ -11,6 +11,7 @@ pub mod forge;
 pub mod git;
 pub mod host;
 pub mod ledger;
+pub mod neutral;
 pub mod policies;
 pub mod sandbox;
 pub mod secrets;

@@ -6,14 +6,14 @@ use crate::engine::{
     desk::{StoreError, TaskRow},
 };
 use borg_core::{
-    chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, Update},
+    chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, TextPost, Update},
     id::TaskId,
     intent::{self, Intent},
     policy::{PersonId, Role},
     task::Task,
     words,
 };
-use borg_plugins::Plugins;
+use borg_plugins::{CallError, Plugins};
 
 /// Largest diff shown in a chat, in bytes; the rest is in `borg-host task diff`.
 const DIFF_BYTES: usize = 64 << 10;
@@ -29,24 +29,33 @@ pub struct Conversation {
 impl Conversation {
     /// Posts that answer an update of a transport.
     pub async fn answer(&self, transport: &str, update: &Update, width: u32) -> Vec<Post> {
-        let heard = match self.plugins.chat(transport, None) {
-            Ok(plugin) => plugin.hear(update).await,
-            Err(error) => Err(error),
-        };
-        let said = match heard {
-            Ok(said) => said,
+        match self.try_answer(transport, update, width).await {
+            Ok(posts) => posts,
             Err(error) => {
-                tracing::error!(%error, "an update could not be understood");
-                return Vec::new();
-            }
-        };
-        let mut posts = Vec::new();
-        for said in said {
-            if let Some(notice) = self.reply(transport, &said).await {
-                posts.extend(self.chats.show(&notice, width).await);
+                tracing::error!(%error, "an update could not be answered");
+                let person = PersonId(format!("{transport}:{}", update.sender));
+                if !self.may_hear(transport, &person).await {
+                    return Vec::new();
+                }
+                let text = format!("{error}. `borg-host doctor` shows the plugins; the other commands work without it");
+                vec![plain(&update.chat, text)]
             }
         }
-        posts
+    }
+
+    async fn try_answer(&self, transport: &str, update: &Update, width: u32) -> Result<Vec<Post>, CallError> {
+        let mut posts = Vec::new();
+        for said in self.plugins.chat(transport, None)?.hear(update).await? {
+            if let Some(notice) = self.reply(transport, &said).await {
+                posts.extend(self.chats.show(&notice, width).await?);
+            }
+        }
+        Ok(posts)
+    }
+
+    /// Strangers get silence, except at the terminal this host was started in: whoever sits there must learn what is missing.
+    async fn may_hear(&self, transport: &str, person: &PersonId) -> bool {
+        transport == "console" || self.desk.handle.policy().await.is_ok_and(|policy| policy.role(person).is_some())
     }
 
     async fn reply(&self, transport: &str, said: &Said) -> Option<Notice> {
@@ -58,23 +67,31 @@ impl Conversation {
         let intent = match intent::parse(&said.text) {
             Ok(intent) => intent,
             Err(misunderstood) => {
-                return Some(notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())]));
+                let hint = notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())]);
+                return self.may_hear(transport, &person).await.then_some(hint);
             }
         };
-        let reply = self.desk.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await.ok()?;
+        let Ok(reply) = self.desk.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await else {
+            let text = "the host is stopping; nothing was done".to_owned();
+            return self
+                .may_hear(transport, &person)
+                .await
+                .then(|| notice(&chat, NoticeKind::Warning, vec![Part::Text(text)]));
+        };
         let (kind, parts, document) = match reply {
             Reply::Created { task, title, repository, pipeline } => {
                 let text = format!("#{task} {title} ({repository}, pipeline {pipeline})");
                 (NoticeKind::Answer, vec![Part::Text(text)], None)
             }
             Reply::Done { text } => (NoticeKind::Answer, vec![Part::Text(text)], None),
-            Reply::Refused { stranger: true, .. } => return None,
+            Reply::Refused { stranger: true, .. } if !self.may_hear(transport, &person).await => return None,
             Reply::Refused { reason, remedy, .. } => {
                 let remedy = Part::Field { label: "what to do".into(), value: remedy };
                 (NoticeKind::Hint, vec![Part::Text(reason), remedy], None)
             }
             Reply::Granted => self.look(&person, &intent).await.unwrap_or_else(|error| {
-                let mend = Part::Field { label: "what to do".into(), value: "`borg-host doctor` looks at the journal".into() };
+                let mend =
+                    Part::Field { label: "what to do".into(), value: "`borg-host doctor` looks at the journal".into() };
                 (NoticeKind::Warning, vec![Part::Text(error.to_string()), mend], None)
             }),
         };
@@ -84,7 +101,11 @@ impl Conversation {
     }
 
     /// What somebody who may look gets to see.
-    async fn look(&self, person: &PersonId, intent: &Intent) -> Result<(NoticeKind, Vec<Part>, Option<Document>), StoreError> {
+    async fn look(
+        &self,
+        person: &PersonId,
+        intent: &Intent,
+    ) -> Result<(NoticeKind, Vec<Part>, Option<Document>), StoreError> {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
         Ok(match intent {
             Intent::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
@@ -113,11 +134,14 @@ impl Conversation {
     }
 
     async fn host_status(&self) -> Result<Vec<Part>, StoreError> {
-        let rows = self.desk.tasks(1000).await?;
-        let live = rows.iter().filter(|row| !row.status.is_terminal());
-        let mut parts =
-            vec![Part::Field { label: "tasks in progress".into(), value: live.clone().count().to_string() }];
-        parts.extend(live.take(10).map(|row| Part::Item(format!("#{} {}: {}", row.id, row.title, row.status))));
+        let live = self.desk.live_tasks().await?;
+        let mut parts = vec![Part::Field { label: "tasks in progress".into(), value: live.len().to_string() }];
+        if self.desk.is_paused().await? {
+            let value = "nothing new starts; /resume ends that".into();
+            parts.push(Part::Field { label: "paused".into(), value });
+        }
+        let newest = live.iter().rev().take(10);
+        parts.extend(newest.map(|task| Part::Item(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))));
         if let Ok(policy) = self.desk.handle.policy().await {
             parts.push(Part::Field { label: "policy".into(), value: policy.digest.short() });
             let repositories: Vec<&str> = policy.repos.keys().map(String::as_str).collect();
@@ -136,6 +160,18 @@ impl Conversation {
             Err(reason) => Part::Text(reason),
         }
     }
+}
+
+/// A post without a plugin to lay it out.
+fn plain(chat: &str, text: String) -> Post {
+    Post::Send(TextPost {
+        chat: chat.to_owned(),
+        text,
+        entities: String::new(),
+        buttons: Vec::new(),
+        reply_to: None,
+        silent: false,
+    })
 }
 
 fn notice(chat: &str, kind: NoticeKind, parts: Vec<Part>) -> Notice {

@@ -9,7 +9,7 @@ mod conversation;
 pub use conversation::Conversation;
 
 use borg_core::chat::{Notice, Post};
-use borg_plugins::Plugins;
+use borg_plugins::{CallError, Plugins};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -29,7 +29,8 @@ pub struct Chats {
 #[derive(Clone)]
 struct Listener {
     posts: mpsc::Sender<Post>,
-    width: u32,
+    /// Columns there are now; a window may be made larger or smaller at any time.
+    width: fn() -> u32,
 }
 
 impl Chats {
@@ -38,38 +39,38 @@ impl Chats {
     }
 
     /// Listens in a chat, `transport:name`; a later listener takes the place of an earlier one.
-    pub fn listen(&self, chat: &str, width: u32) -> mpsc::Receiver<Post> {
+    pub fn listen(&self, chat: &str, width: fn() -> u32) -> mpsc::Receiver<Post> {
         let (posts, queue) = mpsc::channel(256);
         let listener = Listener { posts, width };
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(chat.to_owned(), listener);
         queue
     }
 
-    /// Shows a notice to whoever is there.
-    pub async fn tell(&self, notice: &Notice) {
+    /// Shows a notice to whoever is there; nobody is no error.
+    ///
+    /// # Errors
+    /// When the frontend's plugin fails, in words.
+    pub async fn tell(&self, notice: &Notice) -> Result<(), String> {
         let listener = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.chat).cloned();
-        let Some(listener) = listener else { return };
-        for post in self.show(notice, listener.width).await {
+        let Some(listener) = listener else { return Ok(()) };
+        for post in self.show(notice, (listener.width)()).await.map_err(|error| error.to_string())? {
             if listener.posts.send(post).await.is_err() {
-                // The terminal is gone.
-                self.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&notice.chat);
-                return;
+                // The terminal is gone, unless another has taken its place meanwhile.
+                let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+                if listeners.get(&notice.chat).is_some_and(|now| now.posts.same_channel(&listener.posts)) {
+                    listeners.remove(&notice.chat);
+                }
+                break;
             }
         }
+        Ok(())
     }
 
     /// Posts for a notice, by the plugin of its transport.
-    pub async fn show(&self, notice: &Notice, width: u32) -> Vec<Post> {
+    pub async fn show(&self, notice: &Notice, width: u32) -> Result<Vec<Post>, CallError> {
         let mut notice = notice.clone();
         notice.width = width;
         let transport = notice.chat.split_once(':').map_or("console", |(transport, _)| transport);
-        let shown = match self.plugins.chat(transport, None) {
-            Ok(plugin) => plugin.show(&notice).await,
-            Err(error) => Err(error),
-        };
-        shown.unwrap_or_else(|error| {
-            tracing::error!(%error, topic = notice.topic, "a notice could not be shown; `task show` and `task log` have it");
-            Vec::new()
-        })
+        self.plugins.chat(transport, None)?.show(&notice).await
     }
 }

@@ -12,7 +12,6 @@ mod failure;
 mod image;
 mod init;
 mod inline;
-mod neutral;
 mod out;
 mod parts;
 mod policy;
@@ -25,6 +24,7 @@ mod task;
 use borg_core::intent::{Intent, is_repository_name};
 use borg_host::{
     environment::{self, Environment},
+    neutral,
     settings::Settings,
 };
 use clap::{Parser, Subcommand};

@@ -26,8 +26,7 @@ impl Engine {
         let permit = match permit(person, intent.clone(), task, self.policies.current()) {
             Ok(permit) => permit,
             Err(no) => {
-                let what = format!("{intent:?}").chars().take(200).collect();
-                let denied = Body::PersonDenied { by: person.clone(), what, reason: no.reason.clone() };
+                let denied = Body::PersonDenied { by: person.clone(), what: what(&intent), reason: no.reason.clone() };
                 let reply = Reply::Refused { reason: no.reason, remedy: no.remedy, stranger: no.stranger };
                 return (vec![event(None, denied)], reply);
             }
@@ -168,6 +167,25 @@ pub(super) fn named(intent: &Intent) -> Option<TaskId> {
             None
         }
     }
+}
+
+/// The wish without its texts: those cannot be deleted from the chain.
+fn what(intent: &Intent) -> String {
+    let word = match intent {
+        Intent::Task(_) => "/task",
+        Intent::Ask { .. } => "/ask",
+        Intent::Tasks => "/tasks",
+        Intent::Status { .. } => "/status",
+        Intent::Diff { .. } => "/diff",
+        Intent::Approve { .. } => "/approve",
+        Intent::Reject { .. } => "/reject",
+        Intent::Cancel { .. } => "/cancel",
+        Intent::Retry { .. } => "/retry",
+        Intent::Pause => "/pause",
+        Intent::Resume => "/resume",
+        Intent::Help { .. } => "/help",
+    };
+    named(intent).map_or_else(|| word.to_owned(), |id| format!("{word} {id}"))
 }
 
 fn done(text: impl Into<String>) -> Reply {

@@ -21,6 +21,16 @@ impl Desk {
         self.store.run(move |journal| journal.tasks(limit)).await
     }
 
+    /// Tasks that have not ended, oldest first.
+    pub async fn live_tasks(&self) -> Result<Vec<Task>, StoreError> {
+        self.store.run(|journal| journal.live_tasks()).await
+    }
+
+    /// True while nothing new is to start.
+    pub async fn is_paused(&self) -> Result<bool, StoreError> {
+        self.store.run(|journal| journal.is_paused()).await
+    }
+
     pub async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
         self.store.run(move |journal| journal.task(id)).await
     }

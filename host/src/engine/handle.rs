@@ -1,7 +1,7 @@
 //! How the rest of the program talks to the engine.
 
 use super::Answer;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use borg_core::{
     event::Event,
     id::TaskId,
@@ -72,7 +72,14 @@ impl Handle {
     /// Asks for something on behalf of a person; returns when the outcome is durable.
     pub async fn intend(&self, person: PersonId, intent: Intent, chat: Option<String>) -> Result<Reply, Stopped> {
         let ended = match super::commands::named(&intent) {
-            Some(id) => self.store.run(move |journal| journal.task(id)).await.unwrap_or_default(),
+            Some(id) => match self.store.run(move |journal| journal.task(id)).await {
+                Ok(found) => found,
+                Err(StoreError::Stopped) => return Err(Stopped),
+                Err(error) => {
+                    let remedy = "`borg-host doctor` looks at the journal".to_owned();
+                    return Ok(Reply::Refused { reason: error.to_string(), remedy, stranger: false });
+                }
+            },
             None => None,
         };
         let ended = ended.filter(|task| task.status().is_terminal()).map(Box::new);

@@ -25,7 +25,7 @@ use borg_core::{
     step::{Policies, State, next_deadline, step},
 };
 use doers::Doers;
-use handle::Input;
+pub(crate) use handle::Input;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     ops::ControlFlow,
@@ -178,7 +178,7 @@ impl Engine {
                     let _ = answer.send(reply);
                 });
             }
-            Input::Policy(loaded) => match loaded {
+            Input::Policy(loaded) => match *loaded {
                 Ok((policy, sources)) => {
                     let digest = policy.digest;
                     self.policies.load(Arc::new(policy));
@@ -262,8 +262,7 @@ impl Engine {
     fn doer_broke(&mut self, turn: &mut Turn, broken: &tokio::task::JoinError) {
         let Some(effect) = self.busy.remove(&broken.id()) else { return };
         tracing::error!(key = %effect.key, %broken, "a fault of the host itself");
-        let body =
-            Body::PluginFailed { plugin: "borg-host".into(), reason: format!("a fault of the host itself: {broken}") };
+        let body = doers::broken(&effect.order, format!("a fault of the host itself: {broken}"));
         let event = Event { at_ms: now_ms(), task: Some(effect.task), settles: Some(effect.key), body };
         self.apply(turn, event);
     }

@@ -1,3 +1,5 @@
+//! Which source wins, that every name does something, and that no secret is told.
+
 use super::*;
 use crate::policies;
 use borg_core::policy::SecretSource;

@@ -134,7 +134,7 @@ impl Doers {
 }
 
 /// A check that was called off before it began.
-fn stopped(cause: EndCause, begun: u64) -> CheckRun {
+pub(super) fn stopped(cause: EndCause, begun: u64) -> CheckRun {
     CheckRun {
         end: RunEnd { cause, exit_code: None, stderr_tail: String::new() },
         report: check::Report::default(),

@@ -1,6 +1,7 @@
 //! Doers: each performs one kind of effect and comes back with the event that settles it. Doing one twice does not matter twice.
 
 mod brief;
+mod broken;
 mod check;
 mod collect;
 mod deliver;
@@ -9,6 +10,7 @@ mod prepare;
 mod refused;
 mod run;
 
+pub(super) use broken::broken;
 pub use prepare::has_test_target;
 
 use super::Handle;
@@ -123,10 +125,10 @@ impl Doers {
                 self.forget(run).await;
                 Body::Forgotten { run }
             }
-            Order::Tell { notice } => {
-                self.chats.tell(&notice).await;
-                Body::Told { notice }
-            }
+            Order::Tell { notice } => match self.chats.tell(&notice).await {
+                Ok(()) => Body::Told { notice },
+                Err(reason) => Body::TellFailed { reason },
+            },
         }
     }
 
@@ -203,7 +205,10 @@ impl Doers {
     /// Settings of a plugin as policy gives them, held against its manifest's schema; the error says what is wrong with them.
     fn settings(&self, kind: Kind, name: &str, given: &serde_json::Value) -> Result<serde_json::Value, String> {
         let manifest = self.plugins.manifest(kind, name).ok_or_else(|| {
-            format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str())
+            format!(
+                "there is no {} of this name; put its folder with plugin.toml into the plugin folder",
+                kind.as_str()
+            )
         })?;
         borg_plugins::validate_settings(&manifest, given).map_err(|errors| errors.join("; "))
     }

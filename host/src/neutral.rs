@@ -1,5 +1,5 @@
 //! Makes visible what steers a terminal, turns text around or cannot be seen: all text of agents, repositories, tests and task titles
-//! passes here before it is printed. Chat frontends have their own; this is for the output of commands.
+//! passes here before it is printed, by commands and by the console alike. A chat plugin's own care comes before it and is not relied on.
 
 use std::borrow::Cow;
 
