@@ -190,11 +190,11 @@ fn nothing_runs_on_the_host_and_nothing_leads_the_agent_astray() {
     assert_eq!(changes, BTreeMap::from(wanted.map(|(path, status)| (path.to_owned(), status))), "{log}");
 
     // The traps were armed: whoever works in that repository as its owner springs them.
-    for command in [&["status"][..], &["switch", "--quiet", "--create", "by-hand"]] {
+    for command in [&["status"][..], &["branch", "by-hand"]] {
         // It may well fail: what counts is what it runs.
         drop(trial.repo.git(command));
     }
-    for trap in ["program", "post-checkout", "reference-transaction"] {
+    for trap in ["program", "reference-transaction"] {
         assert!(canary.0.path().join(trap).is_file(), "{trap} was never armed");
     }
 }
