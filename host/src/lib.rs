@@ -7,6 +7,8 @@ pub mod compiler;
 pub mod control;
 pub mod engine;
 pub mod environment;
+#[cfg(test)]
+mod fixture;
 pub mod forge;
 pub mod git;
 pub mod host;

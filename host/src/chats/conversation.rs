@@ -58,7 +58,7 @@ impl Conversation {
         transport == "console" || self.desk.handle.policy().await.is_ok_and(|policy| policy.role(person).is_some())
     }
 
-    async fn reply(&self, transport: &str, said: &Said) -> Option<Notice> {
+    pub(super) async fn reply(&self, transport: &str, said: &Said) -> Option<Notice> {
         if said.addressed == Addressed::Overheard {
             return None;
         }

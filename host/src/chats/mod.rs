@@ -74,3 +74,6 @@ impl Chats {
         self.plugins.chat(transport, None)?.show(&notice).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,12 @@ mod follow;
 use crate::engine::{Desk, Reply, desk::StoreError};
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State, connect_info::Connected},
-    http::StatusCode,
+    extract::{
+        ConnectInfo, DefaultBodyLimit, Path, Query, State,
+        connect_info::Connected,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::{get, post},
     serve::IncomingStream,
@@ -26,6 +30,8 @@ use tokio::net::UnixListener;
 const DIFF_BYTES: usize = 16 << 20;
 /// Longest request taken.
 const BODY_BYTES: usize = 1 << 20;
+/// Longest path of a Unix socket (`sun_path`, unix(7)).
+const SOCKET_PATH_BYTES: usize = 107;
 
 /// What the socket serves from.
 #[derive(Clone)]
@@ -80,15 +86,27 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
-/// Binds the socket; the data directory is locked, so a stale one is nobody's.
+/// Binds the socket; the data directory is locked, so a stale one is nobody's. Nobody else can connect before it is private: it gets
+/// its name only then.
 pub fn bind(data_dir: &path::Path) -> io::Result<UnixListener> {
     let path = socket_path(data_dir);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+    if path.as_os_str().len() > SOCKET_PATH_BYTES {
+        let reason = format!(
+            "the path {} is too long for a socket ({SOCKET_PATH_BYTES} bytes at most): choose a data directory with a shorter one",
+            path.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
-    let listener = UnixListener::bind(&path)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    let fresh = data_dir.join("control.new");
+    for stale in [&path, &fresh] {
+        match fs::remove_file(stale) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let listener = UnixListener::bind(&fresh)?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
+    fs::rename(fresh, path)?;
     Ok(listener)
 }
 
@@ -102,9 +120,21 @@ pub async fn serve(listener: UnixListener, served: Served) -> io::Result<()> {
         .route("/v1/tasks/{id}/diff", get(diff))
         .route("/v1/tasks/{id}/ledger", get(ledger))
         .route("/v1/events", get(events))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(served);
     axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
+}
+
+async fn no_route(method: Method, uri: Uri) -> Response {
+    let remedy = "is the host of another version? `borg-host run` starts this one";
+    no(StatusCode::NOT_FOUND, format!("there is no {method} {}", uri.path()), remedy)
+}
+
+/// A request that cannot be read, in the form of every answer.
+fn unreadable(status: StatusCode, why: &str) -> Response {
+    no(status, format!("the request cannot be read: {why}"), "is the host of another version? restart it")
 }
 
 /// A refusal in the form of every answer.
@@ -137,8 +167,12 @@ async fn about(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer
 async fn intend(
     State(served): State<Served>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<IntentRequest>,
+    request: Result<Json<IntentRequest>, JsonRejection>,
 ) -> Response {
+    let Json(request) = match request {
+        Ok(request) => request,
+        Err(error) => return unreadable(error.status(), &error.body_text()),
+    };
     let Some(uid) = peer.uid else { return no(StatusCode::FORBIDDEN, "the kernel does not say who you are", "") };
     match served.desk.handle.intend(PersonId(format!("console:{uid}")), request.intent, request.chat).await {
         Ok(reply @ Reply::Refused { .. }) => (StatusCode::FORBIDDEN, Json(reply)).into_response(),
@@ -160,8 +194,12 @@ fn ten() -> u32 {
 async fn tasks(
     State(served): State<Served>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Response {
+    let Query(page) = match page {
+        Ok(page) => page,
+        Err(error) => return unreadable(error.status(), &error.body_text()),
+    };
     match allowed(&served, peer, Intent::Tasks).await {
         Ok(_) => match served.desk.tasks(page.limit.min(10_000)).await {
             Ok(rows) => Json(rows).into_response(),
@@ -171,8 +209,15 @@ async fn tasks(
     }
 }
 
-async fn task(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Path(id): Path<u64>) -> Response {
-    let id = TaskId(id);
+async fn task(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Response {
+    let id = match id {
+        Ok(Path(id)) => TaskId(id),
+        Err(error) => return unreadable(error.status(), &error.body_text()),
+    };
     if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(id) }).await {
         return *no;
     }
@@ -183,14 +228,26 @@ async fn task(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>
     }
 }
 
-async fn diff(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Path(id): Path<u64>) -> Response {
-    let id = TaskId(id);
+async fn diff(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Response {
+    let id = match id {
+        Ok(Path(id)) => TaskId(id),
+        Err(error) => return unreadable(error.status(), &error.body_text()),
+    };
     if let Err(no) = allowed(&served, peer, Intent::Diff { task: id }).await {
         return *no;
     }
     match served.desk.task(id).await {
         Ok(Some(task)) => match served.desk.diff(&task, DIFF_BYTES).await {
-            Ok((text, _)) => text.into_response(),
+            Ok((text, true)) => text.into_response(),
+            // Whoever applies half a patch must fail, not succeed by half.
+            Ok((_, false)) => {
+                let remedy = format!("`git diff` in the repository, on the branch {}", task.spec.branch);
+                no(StatusCode::PAYLOAD_TOO_LARGE, format!("the change is larger than {DIFF_BYTES} bytes"), remedy)
+            }
             Err(reason) => no(StatusCode::CONFLICT, reason, "ask again when it has begun"),
         },
         Ok(None) => unknown(id),
@@ -198,11 +255,19 @@ async fn diff(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>
     }
 }
 
-async fn ledger(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Peer>, Path(id): Path<u64>) -> Response {
-    if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(TaskId(id)) }).await {
+async fn ledger(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Response {
+    let id = match id {
+        Ok(Path(id)) => TaskId(id),
+        Err(error) => return unreadable(error.status(), &error.body_text()),
+    };
+    if let Err(no) = allowed(&served, peer, Intent::Status { task: Some(id) }).await {
         return *no;
     }
-    match served.desk.ledger(TaskId(id)).await {
+    match served.desk.ledger(id).await {
         Ok(rows) => Json(rows).into_response(),
         Err(error) => broken(&error),
     }
@@ -211,12 +276,23 @@ async fn ledger(State(served): State<Served>, ConnectInfo(peer): ConnectInfo<Pee
 async fn events(
     State(served): State<Served>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Query(query): Query<EventsQuery>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Response {
-    match allowed(&served, peer, Intent::Status { task: query.task }).await {
-        Ok(_) => follow::stream(served.desk, query),
-        Err(no) => *no,
+    let Query(query) = match query {
+        Ok(query) => query,
+        Err(error) => return unreadable(error.status(), &error.body_text()),
+    };
+    if let Err(no) = allowed(&served, peer, Intent::Status { task: query.task }).await {
+        return *no;
     }
+    if let Some(id) = query.task {
+        match served.desk.task(id).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return unknown(id),
+            Err(error) => return broken(&error),
+        }
+    }
+    follow::stream(served.desk, query)
 }
 
 /// The journal cannot be read.
@@ -227,3 +303,6 @@ fn broken(error: &StoreError) -> Response {
 fn unknown(id: TaskId) -> Response {
     no(StatusCode::NOT_FOUND, format!("there is no task #{id}"), "`borg-host task list` shows the newest")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! A host with everything but a way to run an agent: real engine, journal, chats and Git; one repository that is not there. For tests of
+//! what people meet.
+
+use crate::{
+    chats::{Chats, Conversation},
+    engine::{
+        self, Desk, Engine, Handle,
+        doers::{Doers, LiveRuns, RepositoryLocks},
+    },
+    git::{self, Git},
+    ledger::JournalLedger,
+    policies,
+    sandbox::{Allowed, InitBinary, Local, LocalSettings, Sandbox},
+    secrets::SecretStore,
+    settings::Defaults,
+    spawn::Spawner,
+    store::Store,
+    workspace::{self, Workspace},
+};
+use borg_core::{
+    id::{Digest, TaskId},
+    intent::{Intent, TaskRequest},
+    policy::{PersonId, Policy, RepoPolicy, Role},
+    task::{Status, Task},
+};
+use borg_gateway::{Config, Gateway};
+use borg_plugins::{Compiler, Limits, Options, Permits, Plugins};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::task::JoinHandle;
+
+pub struct Fixture {
+    pub dir: tempfile::TempDir,
+    pub handle: Handle,
+    pub conversation: Conversation,
+    engine: JoinHandle<()>,
+}
+
+impl Fixture {
+    /// Starts the engine; `plugins` is a folder of plugin folders.
+    pub async fn start(people: &[(&str, Role)], plugins: Option<PathBuf>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().canonicalize().unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let (mut policy, sources) = policies::load(&shipped, &Defaults::default()).unwrap();
+        policy.people = people.iter().map(|(person, role)| (PersonId((*person).to_owned()), *role)).collect();
+        let repo = RepoPolicy { url: data.join("missing").display().to_string(), base: None, image: None, check: None };
+        policy.repos.insert("acme/shop".into(), repo);
+        let (store, loaded) = Store::open(&data).unwrap();
+        let plugins = load(&data, plugins, &policy).await;
+        let (queue, committed) = engine::queue(store.clone());
+        let handle = queue.0.clone();
+        let secrets = Arc::new(SecretStore::new(&data, None, [].into(), &policy));
+        let ledger = Arc::new(JournalLedger { store: store.clone(), handle: handle.clone() });
+        let spawner = Spawner::start().unwrap();
+        let git = Git::open(&data, spawner.clone(), git::Settings::default()).unwrap();
+        let workspace = Workspace::open(&data, git, workspace::Config::default()).unwrap();
+        let chats = Chats::new(plugins.clone());
+        let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
+        let conversation = Conversation { plugins: plugins.clone(), chats: chats.clone(), desk };
+        let settings = LocalSettings {
+            allowed: Allowed::ByPolicy,
+            init: InitBinary { path: data.join("no-init"), sha256: Digest::of_bytes(b"") },
+            runs: data.join("runs"),
+            roots: Vec::new(),
+            home: None,
+            free_floor_bytes: 0,
+        };
+        let doers = Doers {
+            data_dir: data,
+            workspace,
+            sandbox: Sandbox::Local(Local::new(settings, spawner)),
+            gateway: Gateway::new(Config::default(), secrets.clone(), ledger).unwrap(),
+            plugins,
+            secrets,
+            store: store.clone(),
+            chats,
+            locks: RepositoryLocks::default(),
+            live: LiveRuns::default(),
+        };
+        let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
+        let engine = tokio::spawn(async move { engine.run(owed, sources, "test").await.unwrap() });
+        Fixture { dir, handle, conversation, engine }
+    }
+
+    pub async fn stop(self) {
+        self.handle.stop().await;
+        self.engine.await.unwrap();
+    }
+
+    /// Asks for a task, which is blocked as soon as its repository is looked for.
+    pub async fn task(&self, by: &str) -> TaskId {
+        let request = TaskRequest { title: "Add a discount".into(), ..TaskRequest::default() };
+        let reply = self.handle.intend(PersonId(by.into()), Intent::Task(request), None).await.unwrap();
+        let engine::Reply::Created { task, .. } = reply else { panic!("{reply:?}") };
+        task
+    }
+
+    /// Waits until a task is in that state.
+    pub async fn until(&self, task: TaskId, status: Status) -> Task {
+        let mut committed = self.handle.committed();
+        loop {
+            committed.mark_unchanged();
+            match self.conversation.desk.task(task).await.unwrap() {
+                Some(found) if found.status() == status => return found,
+                Some(_) | None => committed.changed().await.unwrap(),
+            }
+        }
+    }
+}
+
+async fn load(data: &Path, folder: Option<PathBuf>, policy: &Policy) -> Plugins {
+    let options = Options {
+        folders: folder.into_iter().collect(),
+        cache: data.join("plugins"),
+        compiler: Compiler::InProcess,
+        limits: Limits::default(),
+        now_ms: crate::clock::now_ms,
+    };
+    let permits = Permits { policy: policy.plugins.clone(), keep: [].into() };
+    Plugins::load(options, &permits).await.unwrap().0
+}
