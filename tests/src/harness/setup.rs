@@ -57,6 +57,11 @@ impl Setup {
         Ok(setup)
     }
 
+    /// Where everything of the installation will lie.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Lays TOML over the policy: tables are merged, anything else is replaced.
     pub fn policy(mut self, text: &str) -> Result<Self> {
         merge(&mut self.policy, text.parse()?);
