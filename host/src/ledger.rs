@@ -54,3 +54,64 @@ impl Ledger for JournalLedger {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use borg_core::{
+        budget::{Cap, MicroUsd},
+        id::{RunKey, RunKind},
+        task::Status,
+    };
+    use borg_gateway::Rule;
+
+    fn row(run: RunKey, verdict: Verdict, usage: Option<Usage>, cost: MicroUsd) -> Row {
+        Row {
+            run,
+            host: "api.anthropic.com".into(),
+            method: "POST".into(),
+            path: "/v1/messages".into(),
+            model: "claude-opus-4".into(),
+            status: 200,
+            verdict,
+            usage,
+            cost,
+            estimated: false,
+            bytes_in: 10,
+            bytes_out: 20,
+            duration_ms: 30,
+            peer_pid: 40,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_request_is_a_row_and_spending_is_an_event_too() {
+        let fixture = Fixture::start(&[("console:1", borg_core::policy::Role::Owner)], None).await;
+        let task = fixture.task("console:1").await;
+        fixture.until(task, Status::Blocked).await;
+        let desk = fixture.conversation.desk.clone();
+        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
+        let usage = Usage { input_tokens: 5, ..Usage::default() };
+        let rule = Rule::Header;
+        for row in [
+            row(run, Verdict::Allowed, Some(usage), MicroUsd(7)),
+            row(run, Verdict::Refused { rule, pointer: Some("/tools/0".into()) }, None, MicroUsd(0)),
+            row(run, Verdict::Capped(Cap::Turns), None, MicroUsd(0)),
+            row(run, Verdict::Failed("went away".into()), None, MicroUsd(9)),
+        ] {
+            ledger.record(row).await.unwrap();
+        }
+        let rows = desk.ledger(task).await.unwrap();
+        let verdicts: Vec<&str> = rows.iter().filter_map(|row| row.row["verdict"].as_str()).collect();
+        let refused = format!("refused: {rule} at /tools/0");
+        assert_eq!(verdicts, ["allowed", refused.as_str(), &format!("capped: {}", Cap::Turns), "failed: went away"]);
+        // Durable and counted when `record` returns, whatever the task does now.
+        let spent = desk.task(task).await.unwrap().unwrap().spent;
+        assert_eq!((spent.cost, spent.usage.input_tokens), (MicroUsd(16), 5));
+        fixture.stop().await;
+        let row = row(run, Verdict::Allowed, Some(usage), MicroUsd(7));
+        assert!(ledger.record(row).await.is_err(), "without an engine nothing is counted, so nothing may go out");
+    }
+}

@@ -39,7 +39,8 @@ fn the_nearer_source_wins() {
     let all = Folder::new("data-dir = 'toml'", "DATA_DIR=dotenv\n");
     let toml = Folder::new("data-dir = 'toml'", "OTHER=1\n");
     let none = Folder::new("", "");
-    let rows: [(&Folder, &[(&str, &str)], Option<&str>, &str, &str); 6] = [
+    type Row<'a> = (&'a Folder, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str, &'a str);
+    let rows: [Row; 6] = [
         (&all, &[("DATA_DIR", "env")], Some("/flag"), "/flag", "--data"),
         (&all, &[("DATA_DIR", "env")], None, "env", "the environment"),
         (&all, &[("DATA_DIR", "")], None, "dotenv", ".env"),

@@ -31,3 +31,52 @@ pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
         Order::Tell { .. } => Body::TellFailed { reason },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::{chat::NoticeKind, executor::EndCause, policy::Via};
+
+    #[test]
+    fn every_answer_names_the_fault_or_settles_what_the_next_start_repeats() {
+        let run = "t1-s0-a1-agent".parse().unwrap();
+        let notice = borg_core::chat::Notice {
+            chat: "console:terminal".into(),
+            kind: NoticeKind::Final,
+            topic: "t1".into(),
+            parts: Vec::new(),
+            buttons: Vec::new(),
+            document: None,
+            replaces: None,
+            reply_to: None,
+            silent: false,
+            width: 0,
+        };
+        let commit = borg_core::collect::CommitId("0123456789abcdef0123456789abcdef01234567".into());
+        let deliver = Order::Deliver {
+            via: Via::Branch,
+            branch: "borg/1/x".into(),
+            commit,
+            repository: "acme/shop".into(),
+            answer: None,
+        };
+        let prepare = Order::Prepare { repository: "acme/shop".into(), needs_check: true, executors: Vec::new() };
+        let kind = |order: &Order| match broken(order, "why".into()) {
+            Body::PrepareFailed { reason, remedy } => {
+                (reason == "why" && remedy.contains("retry")).then_some("prepare")
+            }
+            Body::DeliverFailed { reason, remedy } => {
+                (reason == "why" && remedy.contains("retry")).then_some("deliver")
+            }
+            Body::TellFailed { reason } => (reason == "why").then_some("tell"),
+            Body::Stopped { .. } => Some("stop"),
+            Body::Forgotten { .. } => Some("forget"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(kind(&prepare), Some("prepare"));
+        assert_eq!(kind(&deliver), Some("deliver"));
+        assert_eq!(kind(&Order::Tell { notice: Box::new(notice) }), Some("tell"));
+        assert_eq!(kind(&Order::Stop { run, cause: EndCause::Cancelled }), Some("stop"));
+        assert_eq!(kind(&Order::Forget { run }), Some("forget"));
+    }
+}
