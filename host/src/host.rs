@@ -144,6 +144,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         store: store.clone(),
         seen,
         arranged: policy.host.clone(),
+        permitted: policy.plugins.clone(),
     };
     let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
     Ok(Host { lock, policy: shared, plugin_errors, about, engine, owed, sources, conversation, watch, handle, store })

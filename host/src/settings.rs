@@ -248,7 +248,8 @@ impl Settings {
         self.path("BORG_POLICIES")
     }
 
-    /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which win.
+    /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which win. Those
+    /// that are not there may come while the host runs.
     pub fn plugin_folders(&self) -> Vec<PathBuf> {
         let mut roots: Vec<PathBuf> = match self.value("BORG_PLUGINS") {
             Some(list) => list.split(':').filter(|part| !part.is_empty()).map(|part| self.root.join(part)).collect(),
@@ -256,11 +257,7 @@ impl Settings {
         };
         roots.push(self.root.join("plugins"));
         let kinds = ["personas", "rules", "executors", "chats"];
-        roots
-            .iter()
-            .flat_map(|root| kinds.iter().map(|kind| root.join(kind)).chain([root.clone()]))
-            .filter(|path| path.is_dir())
-            .collect()
+        roots.iter().flat_map(|root| kinds.iter().map(|kind| root.join(kind)).chain([root.clone()])).collect()
     }
 
     /// The operator's home, whose secrets are never mounted.

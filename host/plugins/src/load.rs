@@ -15,6 +15,7 @@ use borg_core::{chat::Transport, id::Digest};
 use std::{
     fs::{self, File},
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,6 +36,8 @@ pub(crate) fn discover(folder: &Path, cache: &Cache) -> Vec<Result<Found, Vec<Lo
     let unreadable = |error| vec![Err(vec![at(folder, Problem::Unreadable(error))])];
     let entries: io::Result<Vec<_>> = match fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path().join("plugin.toml"))).collect(),
+        // It may come yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => return unreadable(error),
     };
     match entries {
@@ -45,6 +48,22 @@ pub(crate) fn discover(folder: &Path, cache: &Cache) -> Vec<Result<Found, Vec<Lo
         }
         Err(error) => unreadable(error),
     }
+}
+
+/// What tells that plugins came, went or changed, without reading them: names, sizes, times. Does blocking I/O.
+pub(crate) fn fingerprint(folders: &[PathBuf]) -> Digest {
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = folders.iter().flat_map(|folder| below(folder)).flat_map(|plugin| below(&plugin).collect::<Vec<_>>());
+    let mut parts: Vec<String> = files
+        .filter_map(|file| {
+            let found = fs::metadata(&file).ok()?;
+            // The time of the last change of anything cannot be set by whoever copies a file with its dates.
+            let times = (found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec());
+            Some(format!("{file:?} {} {times:?}", found.len()))
+        })
+        .collect();
+    parts.sort();
+    Digest::of_parts(parts.iter().map(String::as_bytes))
 }
 
 fn find(path: &Path, cache: &Cache) -> Result<Found, Vec<LoadError>> {

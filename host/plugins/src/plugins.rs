@@ -22,7 +22,7 @@ use std::{
 
 /// Where plugins come from and how they run; fixed while the host runs.
 pub struct Options {
-    /// Folders of plugin folders. A plugin of a later folder stands in for one of the same name and kind in an earlier.
+    /// Folders of plugin folders, which need not exist yet. A plugin of a later folder stands in for one of the same name and kind in an earlier.
     pub folders: Vec<PathBuf>,
     /// Folder for components and machine code; made with mode 0700, refused when others can reach into it.
     pub cache: PathBuf,
@@ -73,6 +73,8 @@ struct Shared {
     cache: Arc<Cache>,
     runtime: Arc<Runtime>,
     registry: RwLock<Registry>,
+    /// [`Plugins::fingerprint`] as it was before the latest load.
+    loaded: RwLock<Digest>,
     /// One load at a time.
     loading: tokio::sync::Mutex<()>,
 }
@@ -98,11 +100,25 @@ impl Plugins {
                 cache: Arc::new(cache),
                 runtime: Arc::new(runtime),
                 registry: RwLock::default(),
+                loaded: RwLock::new(Digest([0; 32])),
                 loading: tokio::sync::Mutex::default(),
             }),
         };
         let errors = plugins.reload(permits).await;
         Ok((plugins, errors))
+    }
+
+    /// What tells that plugins came, went or changed, without reading them.
+    pub async fn fingerprint(&self) -> Digest {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || load::fingerprint(&shared.folders))
+            .await
+            .expect("looking at folders does not panic")
+    }
+
+    /// What [`Plugins::fingerprint`] said before the plugins that are here were loaded.
+    pub fn loaded(&self) -> Digest {
+        *self.shared.loaded.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the folders again, under this policy. Handles that are held stay good; a plugin that no longer loads is gone for new
@@ -111,6 +127,9 @@ impl Plugins {
         let shared = &self.shared;
         let _one_at_a_time = shared.loading.lock().await;
         let old = shared.registry.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // First, so that what changes meanwhile is seen as a change.
+        let seen = self.fingerprint().await;
+        *shared.loaded.write().unwrap_or_else(PoisonError::into_inner) = seen;
         let (found, mut errors) = self.discover().await;
 
         let mut new = Registry::default();

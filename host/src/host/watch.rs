@@ -1,4 +1,4 @@
-//! Looks at the policy files every second; a bad edit is refused aloud and the last good policy stays.
+//! Looks at the policy files and the plugin folders every second; a bad edit is refused aloud and the last good policy stays.
 
 use crate::{
     engine::Handle,
@@ -9,7 +9,7 @@ use crate::{
 };
 use borg_core::{
     id::Digest,
-    policy::{HostPolicy, Policy},
+    policy::{HostPolicy, PluginPolicy, Policy},
     task::Task,
 };
 use borg_plugins::{Permits, Plugins};
@@ -30,17 +30,25 @@ pub struct Watch {
     pub seen: Digest,
     /// What was arranged by the policy at the start, and stays so.
     pub arranged: HostPolicy,
+    /// What the policy in force permits plugins.
+    pub permitted: PluginPolicy,
 }
 
 impl Watch {
     /// Runs until the engine has stopped. An edit is taken when nothing has changed for one interval: a file that is half written may
     /// well be a policy, and a laxer one.
     pub async fn run(mut self) {
-        let mut last = self.seen;
+        let (mut last, mut last_plugins) = (self.seen, self.plugins.loaded());
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let plugins = self.plugins.fingerprint().await;
+            // As with policy: a component that is being copied is not looked at yet.
+            if std::mem::replace(&mut last_plugins, plugins) == plugins && plugins != self.plugins.loaded() {
+                tracing::info!("plugins changed");
+                self.reload().await;
+            }
             let now = fingerprint(&self.folder);
             let is_settled = std::mem::replace(&mut last, now) == now;
             if now == self.seen || !is_settled {
@@ -63,11 +71,20 @@ impl Watch {
         }
     }
 
-    async fn follow(&self, policy: &Policy) {
+    async fn follow(&mut self, policy: &Policy) {
         self.secrets.follow(policy);
+        self.permitted.clone_from(&policy.plugins);
+        self.reload().await;
+        for key in later(&self.arranged, &policy.host) {
+            tracing::warn!("[host] {key} was edited: that takes effect with the next start of the host");
+        }
+        tracing::info!(policy = %policy.digest, "policy loaded");
+    }
+
+    async fn reload(&self) {
         match self.store.run(|journal| journal.live_tasks()).await {
             Ok(live) => {
-                let permits = Permits { policy: policy.plugins.clone(), keep: executors_of(&live) };
+                let permits = Permits { policy: self.permitted.clone(), keep: executors_of(&live) };
                 for error in self.plugins.reload(&permits).await {
                     tracing::warn!(%error, "a plugin could not be loaded");
                 }
@@ -75,10 +92,6 @@ impl Watch {
             // Without knowing what runs, a component that a run needs could be dropped.
             Err(error) => tracing::error!(%error, "plugins stay as they are: the journal could not be asked what runs"),
         }
-        for key in later(&self.arranged, &policy.host) {
-            tracing::warn!("[host] {key} was edited: that takes effect with the next start of the host");
-        }
-        tracing::info!(policy = %policy.digest, "policy loaded");
     }
 }
 
@@ -144,6 +157,7 @@ mod tests {
                 store,
                 seen,
                 arranged: policy.host,
+                permitted: policy.plugins,
             };
             Fixture { dir, secrets, inputs, watch: Some(watch) }
         }
