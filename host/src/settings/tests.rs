@@ -39,17 +39,17 @@ fn the_nearer_source_wins() {
     let all = Folder::new("data-dir = 'toml'", "DATA_DIR=dotenv\n");
     let toml = Folder::new("data-dir = 'toml'", "OTHER=1\n");
     let none = Folder::new("", "");
-    type Row<'a> = (&'a Folder, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str, &'a str);
-    let rows: [Row; 6] = [
-        (&all, &[("DATA_DIR", "env")], Some("/flag"), "/flag", "--data"),
-        (&all, &[("DATA_DIR", "env")], None, "env", "the environment"),
-        (&all, &[("DATA_DIR", "")], None, "dotenv", ".env"),
-        (&all, &[], None, "dotenv", ".env"),
-        (&toml, &[], None, "toml", "borg.toml"),
-        (&none, &[], None, "data", "default"),
+    let rows = [
+        (&all, Some("env"), Some("/flag"), "/flag", "--data"),
+        (&all, Some("env"), None, "env", "the environment"),
+        (&all, Some(""), None, "dotenv", ".env"),
+        (&all, None, None, "dotenv", ".env"),
+        (&toml, None, None, "toml", "borg.toml"),
+        (&none, None, None, "data", "default"),
     ];
-    for (folder, variables, flag, value, source) in rows {
-        let settings = folder.load_with(variables, flag.map(Path::new)).unwrap();
+    for (folder, variable, flag, value, source) in rows {
+        let variables: Vec<(&str, &str)> = variable.map(|text| ("DATA_DIR", text)).into_iter().collect();
+        let settings = folder.load_with(&variables, flag.map(Path::new)).unwrap();
         let shown = settings.show().into_iter().find(|shown| shown.name == "DATA_DIR").unwrap();
         assert_eq!((shown.value.as_str(), shown.source.as_str()), (value, source));
         assert_eq!(settings.data_dir(), folder.0.path().canonicalize().unwrap().join(value));
