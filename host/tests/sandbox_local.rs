@@ -6,7 +6,7 @@ use borg_core::executor::EndCause;
 use borg_host::sandbox::Stream;
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Kind, Room, follow, until};
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 #[tokio::test]
 async fn a_run_of_an_earlier_host_is_lost_but_its_lines_are_not() {
@@ -54,4 +54,33 @@ async fn the_host_s_files_are_not_in_sight() {
     );
     let ran = room.run(&room.sh(&script)).await;
     assert_eq!(ran.out(), "");
+}
+
+#[tokio::test]
+async fn a_directory_that_policy_names_is_shown_read_only_and_no_secret_is() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let dir = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let place = |name: &str| dir.path().canonicalize().unwrap().join(name);
+    fs::create_dir_all(place("tools/bin")).unwrap();
+    fs::write(place("tools/bin/greet"), "#!/bin/sh\necho hello\n").unwrap();
+    fs::set_permissions(place("tools/bin/greet"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(place("beside"), "sk-secret").unwrap();
+    let tools = place("tools").display().to_string();
+    let mut spec = room.sh(&format!(
+        "greet; echo x 2>/dev/null >> {tools}/bin/greet || echo refused; cat {}",
+        place("beside").display()
+    ));
+    spec.host_paths = vec![tools];
+    // As for every check.
+    spec.exec = true;
+    let ran = room.run(&spec).await;
+    assert_eq!(ran.out(), "hello\nrefused\n");
+
+    fs::create_dir(place(".ssh")).unwrap();
+    std::os::unix::fs::symlink(place(".ssh"), place("innocent")).unwrap();
+    for secret in [".ssh", "innocent", "missing"] {
+        let mut spec = room.sh("true");
+        spec.host_paths = vec![place(secret).display().to_string()];
+        room.start(&spec).await.expect_err(secret);
+    }
 }

@@ -1,7 +1,7 @@
 //! The agent's environment, built from nothing: what an image sets arrives only by name, what changes which code a program loads never does.
 
 use crate::error::Error;
-use borg_init::{AGENT, HOME, Job};
+use borg_init::{AGENT, HOME, Job, PATH};
 use std::ffi::CString;
 
 /// Variables of an image that reach the agent. They say where its tools are and how text is encoded.
@@ -38,14 +38,12 @@ const NEVER: [&str; 12] = [
     "GCONV_PATH",
 ];
 
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// Name and value pairs, later ones winning: defaults, `image`, the job's, and what init alone decides.
 ///
 /// # Errors
 /// When the job names a variable of [`NEVER`] or one that is none.
 pub fn build(image: impl Iterator<Item = (String, String)>, job: &Job) -> Result<Vec<(String, String)>, Error> {
-    let mut environment = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned()), ("LANG".to_owned(), "C.UTF-8".to_owned())];
+    let mut environment = vec![("PATH".to_owned(), PATH.to_owned()), ("LANG".to_owned(), "C.UTF-8".to_owned())];
     let mut set = |name: &str, value: &str| match environment.iter_mut().find(|(known, _)| known == name) {
         Some((_, old)) => value.clone_into(old),
         None => environment.push((name.to_owned(), value.to_owned())),

@@ -25,6 +25,8 @@ pub const INIT: &str = "/opt/borg-init";
 pub const JOB_NAME: &str = ".borg-job.json";
 /// Where a container finds its job.
 pub const JOB_FILE: &str = "/in/.borg-job.json";
+/// Where programs are looked up unless image or job say otherwise.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// User and group of agents where the host itself runs as root.
 pub const AGENT_UID: u32 = 10001;
 

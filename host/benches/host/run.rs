@@ -149,6 +149,7 @@ impl Room {
             argv: vec![COMMAND.to_owned()],
             env: Vec::new(),
             home_files: Vec::new(),
+            host_paths: Vec::new(),
             stdin: Vec::new(),
             write: WriteGrant { allow: vec!["**".to_owned()], ..WriteGrant::default() },
             gateway: false,

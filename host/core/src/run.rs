@@ -64,6 +64,9 @@ pub struct SandboxSpec {
     pub gateway: bool,
     /// True when the process may start programs it wrote (it has Bash, or is a check): `/tmp` and home are then exec and on the bounded disk.
     pub exec: bool,
+    /// Directories of the machine shown read-only at their own places, their `bin` in `PATH`: the local sandbox only.
+    #[serde(default)]
+    pub host_paths: Vec<String>,
     /// Name of the agent bundle mounted at `/opt/agent`; none for checks.
     pub bundle: Option<String>,
     /// Hash of the policy this was granted under.

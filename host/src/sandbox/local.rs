@@ -24,7 +24,7 @@ use std::{
     collections::HashMap,
     fs, io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -42,6 +42,8 @@ const DEAD: Duration = Duration::from_secs(15);
 const BACKSTOP: Duration = Duration::from_secs(60);
 /// Notes of a run in its directory.
 const NOTES: &str = "local.json";
+/// What init shows of every machine.
+const SHOWN: [&str; 2] = ["/usr", "/nix/store"];
 /// Init's output in the run's directory.
 const OUTPUT: &str = "output.ndjson";
 
@@ -187,6 +189,9 @@ impl Local {
         let output = blocking(move || {
             job::make_dirs(&spec, &dirs)?;
             let mut job = job::job(&spec, &dirs);
+            if let Some(path) = search_path(&spec.host_paths) {
+                job.env.push(("PATH".to_owned(), path));
+            }
             job.local = Some(borg_init::Local { mounts: mounts(&spec, &dirs, &rules)?, user: None });
             // Counted in the user namespace that init makes, so other processes of the same user do not matter.
             job.limits.processes = Some(u64::from(spec.limits.pids));
@@ -362,6 +367,13 @@ fn missing() -> Vec<String> {
     vec!["an image: the programs of this machine are used".to_owned()]
 }
 
+/// The usual `PATH` behind the programs of granted directories; none where none of them has any.
+fn search_path(host_paths: &[String]) -> Option<String> {
+    let folders = host_paths.iter().map(|path| format!("{path}/bin")).filter(|bin| Path::new(bin).is_dir());
+    let folders: String = folders.map(|bin| bin + ":").collect();
+    (!folders.is_empty()).then(|| folders + borg_init::PATH)
+}
+
 /// What is shown inside, every source by its checked real path.
 fn mounts(spec: &SandboxSpec, dirs: &RunDirs, rules: &MountRules) -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
@@ -385,6 +397,12 @@ fn mounts(spec: &SandboxSpec, dirs: &RunDirs, rules: &MountRules) -> Result<Vec<
         let [home, tmp] = job::home_dirs(dirs);
         add(&home, borg_init::HOME, true)?;
         add(&tmp, "/tmp", true)?;
+    }
+    for path in spec.host_paths.iter().map(PathBuf::from) {
+        let host = rules.check_granted(&path)?;
+        if !SHOWN.iter().any(|shown| path.starts_with(shown)) {
+            mounts.push(Mount { host, inside: path, writable: false });
+        }
     }
     if !spec.write.is_read_only() {
         for pinned in &spec.write.pinned {

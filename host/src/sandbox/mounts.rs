@@ -80,6 +80,16 @@ impl MountRules {
 
     /// The real path to mount, or why there is none.
     pub fn check(&self, source: &Path) -> Result<PathBuf, Refused> {
+        let real = self.check_granted(source)?;
+        let below = |root: &PathBuf| real.starts_with(root) && (real != *root || real.is_file());
+        if !self.roots.iter().any(below) {
+            return Err(Refused::Outside { path: real });
+        }
+        Ok(real)
+    }
+
+    /// The same for a path that policy itself names: it may lie anywhere, and must be as free of secrets.
+    pub fn check_granted(&self, source: &Path) -> Result<PathBuf, Refused> {
         if !source.is_absolute() {
             return Err(Refused::NotAbsolute(source.to_owned()));
         }
@@ -94,10 +104,6 @@ impl MountRules {
         }
         if let Some(secret) = self.guarded.iter().find(|guarded| guarded.starts_with(&real)) {
             return Err(Refused::Contains { path: real.clone(), secret: secret.clone() });
-        }
-        let below = |root: &PathBuf| real.starts_with(root) && (real != *root || real.is_file());
-        if !self.roots.iter().any(below) {
-            return Err(Refused::Outside { path: real });
         }
         Ok(real)
     }

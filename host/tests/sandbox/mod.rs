@@ -200,6 +200,7 @@ impl Room {
             argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
             env: Vec::new(),
             home_files: Vec::new(),
+            host_paths: Vec::new(),
             stdin: Vec::new(),
             write: WriteGrant { allow: vec!["**".to_owned()], ..WriteGrant::default() },
             gateway: false,

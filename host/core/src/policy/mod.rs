@@ -266,6 +266,8 @@ pub struct CheckPolicy {
     pub disk_files: u64,
     pub output_bytes: u64,
     pub wall_ms: u64,
+    /// Directories of this machine that test runs in the local sandbox may read: where the runner lies outside of `/usr`. Absolute.
+    pub host_paths: Vec<String>,
 }
 
 /// `[host]`: limits of the whole.

@@ -30,6 +30,8 @@ struct Reference<'a> {
 struct Builder<'a> {
     policy: Policy,
     references: Vec<Reference<'a>>,
+    /// Where `[checks] host-paths` stands, for it depends on `[host]`.
+    host_paths: Option<(&'a SourceFile, Range<usize>)>,
     examples: Vec<(&'a SourceFile, Range<usize>, String, bool)>,
     /// Section → file that holds it, so that a second one can be named.
     seen: BTreeMap<String, String>,
@@ -61,6 +63,7 @@ pub fn parse(files: &[SourceFile]) -> Result<Policy, Vec<Diagnostic>> {
     let mut builder = Builder {
         policy: empty(digest),
         references: Vec::new(),
+        host_paths: None,
         examples: Vec::new(),
         seen: BTreeMap::new(),
         out: Vec::new(),
@@ -116,6 +119,7 @@ fn empty(digest: Digest) -> Policy {
             disk_files: 500_000,
             output_bytes: 64 << 20,
             wall_ms: 600_000,
+            host_paths: Vec::new(),
         },
         host: HostPolicy {
             parallel: 2,
@@ -434,6 +438,10 @@ impl<'a> Builder<'a> {
     fn checks(&mut self, file: &'a SourceFile, value: &'a Spanned<DeValue<'a>>) {
         let Some(mut section) = Section::new(file, "[checks]".into(), value, &mut self.out) else { return };
         let default = self.policy.checks.clone();
+        let host_paths = section.folders("host-paths");
+        if !host_paths.is_empty() {
+            self.host_paths = Some((file, section.span_of("host-paths")));
+        }
         self.policy.checks = CheckPolicy {
             image: section.string("image").unwrap_or(default.image),
             memory_bytes: section.size("memory", default.memory_bytes),
@@ -443,6 +451,7 @@ impl<'a> Builder<'a> {
             disk_files: section.number("disk-files", 100..100_000_001, default.disk_files),
             output_bytes: section.size("output", default.output_bytes),
             wall_ms: section.duration("wall", default.wall_ms),
+            host_paths,
         };
         section.finish();
     }
@@ -507,6 +516,13 @@ impl<'a> Builder<'a> {
 
     fn resolve(&mut self) {
         let policy = &self.policy;
+        if let (Some((file, span)), SandboxChoice::Docker) = (&self.host_paths, policy.host.sandbox) {
+            self.out.push(file.diagnostic(
+                span.clone(),
+                "[checks]: `host-paths` is for `sandbox = \"local\"` only",
+                "in a container, test runners come from the image: `image` of [checks] or of the repository",
+            ));
+        }
         for Reference { file, span, kind, name } in &self.references {
             let known: Vec<&str> = match *kind {
                 "executor" => policy.executors.keys().map(String::as_str).collect(),

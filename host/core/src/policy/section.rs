@@ -97,6 +97,24 @@ impl<'a> Section<'a> {
         out
     }
 
+    /// A list of directories of this machine: absolute, and no more than names.
+    pub(super) fn folders(&mut self, key: &'static str) -> Vec<String> {
+        let mut out = Vec::new();
+        for (path, span) in self.strings(key) {
+            let plain = path.len() > 1
+                && path
+                    .strip_prefix('/')
+                    .is_some_and(|rest| !rest.split('/').any(|part| matches!(part, "" | "." | "..")));
+            if plain {
+                out.push(path);
+            } else {
+                let hint = "write where it is from the root on, as in \"/home/me/.rustup/toolchains/stable\"";
+                self.wrong(span, format!("`{path}` is no directory of this machine"), hint);
+            }
+        }
+        out
+    }
+
     /// A list of globs, relative to a repository's root.
     pub(super) fn globs(&mut self, key: &'static str) -> Vec<String> {
         let mut out = Vec::new();

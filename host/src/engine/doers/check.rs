@@ -38,17 +38,17 @@ enum Error {
 }
 
 impl Doers {
-    pub(super) async fn check(&self, order: CheckOrder, _policy: &Policy) -> Body {
+    pub(super) async fn check(&self, order: CheckOrder, policy: &Policy) -> Body {
         let run = order.run;
         let begun = now_ms();
-        let check = match self.try_check(&order, begun).await {
+        let check = match self.try_check(&order, policy, begun).await {
             Ok(check) => check,
             Err(error) => CheckRun { sandbox_error: Some(chain(&error)), ..stopped(EndCause::Lost, begun) },
         };
         Body::Checked { run, check: Box::new(check) }
     }
 
-    async fn try_check(&self, order: &CheckOrder, begun: u64) -> Result<CheckRun, Error> {
+    async fn try_check(&self, order: &CheckOrder, policy: &Policy, begun: u64) -> Result<CheckRun, Error> {
         let run = order.run;
         let mirror = self.mirror(&order.repository);
         // A check of an earlier process is not adopted: its result is asked for anew, from a clean start.
@@ -70,6 +70,7 @@ impl Doers {
             write: WriteGrant { allow: vec!["**".into()], ..WriteGrant::default() },
             gateway: false,
             exec: true,
+            host_paths: policy.checks.host_paths.clone(),
             bundle: None,
             policy: order.policy,
         };

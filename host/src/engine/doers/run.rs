@@ -348,6 +348,7 @@ impl Doers {
             write: order.write.clone(),
             gateway: !order.egress.is_empty(),
             exec: order.tools.iter().any(|tool| tool == "Bash"),
+            host_paths: Vec::new(),
             bundle: (!bundle.is_empty()).then(|| bundle.clone()),
             policy: order.policy,
         })

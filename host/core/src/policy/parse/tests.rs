@@ -44,6 +44,24 @@ fn what_we_ship_is_good() {
 }
 
 #[test]
+fn directories_of_the_machine_are_for_the_local_sandbox() {
+    let paths = |sandbox: &str, paths: &str| {
+        with("host.toml", |text| {
+            let text = text.replace("sandbox = \"docker\"", &format!("sandbox = \"{sandbox}\""));
+            text.replace("[checks]", &format!("[checks]\nhost-paths = [{paths}]"))
+        })
+    };
+    let policy = parse(&paths("local", "\"/opt/go\", \"/home/me/.rustup/toolchains/stable\"")).unwrap();
+    assert_eq!(policy.checks.host_paths, ["/opt/go", "/home/me/.rustup/toolchains/stable"]);
+    let told = errors(&paths("docker", "\"/opt/go\""));
+    assert!(told[0].contains("is for `sandbox = \"local\"` only") && told[0].contains("`image`"), "{told:?}");
+    for wrong in ["go", "/", "/opt/../etc", "//opt", "/opt/"] {
+        let told = errors(&paths("local", &format!("{wrong:?}")));
+        assert!(told[0].contains("is no directory of this machine"), "{wrong}: {told:?}");
+    }
+}
+
+#[test]
 fn all_errors_are_told_at_once_with_place_and_remedy() {
     let mut files = with("personas.toml", |text| text.replace("[persona.qa]\ntools", "[persona.qa]\ntoolz"));
     files.push(SourceFile {
