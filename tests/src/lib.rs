@@ -12,4 +12,5 @@ pub mod process;
 pub mod repo;
 pub mod require;
 pub mod scenario;
+pub mod script;
 pub mod trial;

@@ -28,6 +28,10 @@ const KEPT_BYTES: usize = 64 << 10;
 /// Largest report file that is read.
 const REPORT_BYTES: u64 = 8 << 20;
 
+/// Runs its argument with both streams as one: `cargo test` says on standard error whose tests those on standard output are, and the
+/// order between two streams is lost on the way.
+const ONE_STREAM: &str = r#"exec /bin/sh -c "$0" 2>&1"#;
+
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -63,7 +67,7 @@ impl Doers {
             run,
             image: ImageRef(order.image.clone()),
             limits: order.limits,
-            argv: ["/bin/sh", "-c", &order.command].map(str::to_owned).to_vec(),
+            argv: ["/bin/sh", "-c", ONE_STREAM, &order.command].map(str::to_owned).to_vec(),
             env: Runner::environment(OUT),
             home_files: Vec::new(),
             stdin: Vec::new(),
