@@ -155,3 +155,13 @@ async fn a_half_made_mirror_and_a_half_made_run_are_made_anew() {
     let names: Vec<_> = again.root.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 5, "{names:?}");
 }
+
+#[tokio::test]
+async fn a_lock_that_a_killed_call_left_does_not_stop_a_ref() {
+    let room = Room::new(&[("a", "a\n")]).await;
+    let base = room.base().await;
+    let name = "refs/borg/7/s9-a1";
+    write(&room.mirror.dir.join(format!("{name}.lock")), "");
+    room.workspace.set_ref(&room.mirror, name, &base, None).await.unwrap();
+    assert_eq!(room.workspace.read_ref(&room.mirror, name).await.unwrap(), Some(base));
+}
