@@ -9,7 +9,8 @@ use borg_tests::{
     crash::{self, Sandbox},
     messages_api::{MessagesApi, Options, Script, Turn},
     repo::Repo,
-    trial::{CHECK, IMPLEMENT, LIMIT, REPOSITORY, Trial, bash, shop, worker},
+    require,
+    trial::{CHECK, IMAGE, IMPLEMENT, LIMIT, REPOSITORY, Trial, bash, shop, worker},
 };
 use serde_json::json;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
@@ -265,8 +266,11 @@ must = true
 
 #[test]
 fn the_harness_of_a_check_is_the_bases() {
+    if !require::image(IMAGE) {
+        return;
+    }
     for check in [None, Some("python3 -m pytest -q"), Some(CHECK)] {
-        let Some(setup) = crash::setup(Sandbox::strongest()) else { return };
+        let Some(setup) = crash::setup(Sandbox::Docker) else { return };
         let repo = by_make().file(".borg/script.toml", RIGGED).unwrap().commit("Make").unwrap();
         let setup = setup.repository(REPOSITORY, &repo, check).unwrap();
         let host = crash::start(setup).unwrap();
