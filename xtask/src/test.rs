@@ -46,8 +46,9 @@ pub fn run(require_all: bool) -> Result<()> {
     if require_all {
         tests.env("BORG_TEST_REQUIRE_ALL", "1");
     }
+    // Those in docs first, so that the summary of the suite is what one sees last.
     let result =
-        sh::run(&mut tests).and_then(|()| sh::run(sh::cargo().args(["test", "--workspace", "--doc", "--quiet"])));
+        sh::run(sh::cargo().args(["test", "--workspace", "--doc", "--quiet"])).and_then(|()| sh::run(&mut tests));
     tell_skipped(&fs::read_to_string(&skipped)?, &missing);
     result
 }
