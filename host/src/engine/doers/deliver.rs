@@ -9,12 +9,13 @@ use borg_core::{
     collect::CommitId,
     effect::InFile,
     event::{Body, Kept},
+    id::TaskId,
     policy::Policy,
 };
 
 impl Doers {
     /// Only words leave the host: the answer, where one was written to a file.
-    pub(super) async fn reply(&self, commit: CommitId, answer: Option<InFile>) -> Body {
+    pub(super) async fn reply(&self, task: TaskId, commit: CommitId, answer: Option<InFile>) -> Body {
         match self.handoffs(answer.as_slice()).await {
             Ok(mut texts) => {
                 let answer = texts.pop().map(|answer| Kept::new(answer.text));
@@ -22,12 +23,18 @@ impl Doers {
             }
             Err(error) => Body::DeliverFailed {
                 reason: format!("the answer cannot be read: {}", chain(&error)),
-                remedy: "`borg-host doctor`, then `borg-host task retry N`".to_owned(),
+                remedy: format!("`borg-host doctor`, then `borg-host task retry {task}`"),
             },
         }
     }
 
-    pub(super) async fn deliver(&self, branch: &str, commit: &CommitId, repository: &str, policy: &Policy) -> Body {
+    pub(super) async fn deliver(
+        &self,
+        task: TaskId,
+        (branch, commit): (&str, &CommitId),
+        repository: &str,
+        policy: &Policy,
+    ) -> Body {
         let failed = |reason: String, remedy: &str| Body::DeliverFailed { reason, remedy: remedy.to_owned() };
         let Some(repo) = policy.repos.get(repository) else {
             return failed(format!("{repository} is no longer in policy"), "add it again, then retry");
@@ -47,7 +54,7 @@ impl Doers {
                 pushed_to: Some(place),
                 answer: None,
             },
-            Err(error) => failed(chain(&error), "`borg-host task retry N` tries the delivery again"),
+            Err(error) => failed(chain(&error), &format!("`borg-host task retry {task}` tries the delivery again")),
         }
     }
 }

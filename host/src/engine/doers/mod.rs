@@ -118,9 +118,11 @@ impl Doers {
             Order::Check(order) => self.check(*order, &policy).await,
             Order::Judge(order) => self.judge(*order, &policy).await,
             Order::Deliver { via: Via::Branch, branch, commit, repository, answer: _ } => {
-                self.deliver(&branch, &commit, &repository, &policy).await
+                self.deliver(effect.task, (&branch, &commit), &repository, &policy).await
             }
-            Order::Deliver { via: Via::Reply | Via::None, commit, answer, .. } => self.reply(commit, answer).await,
+            Order::Deliver { via: Via::Reply | Via::None, commit, answer, .. } => {
+                self.reply(effect.task, commit, answer).await
+            }
             Order::Forget { run } => {
                 self.forget(run).await;
                 Body::Forgotten { run }
