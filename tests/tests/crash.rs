@@ -5,7 +5,7 @@
 
 mod chain;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use borg_host::store::Journal;
 use borg_tests::{
     crash::{
@@ -134,7 +134,10 @@ impl Room {
     fn finish(mut self) -> Result<String> {
         let status = self.host.settled(self.task, LIMIT)?;
         let journal = self.host.entries(self.task)?;
-        ensure!(status == "completed", "the task is {status}");
+        if status != "completed" {
+            let shown = self.host.cli(&["task", "show", &self.task.to_string()])?;
+            bail!("the task is {status}:\n{}", shown.stdout);
+        }
         let delivered = journal.iter().filter(|entry| entry.kind() == "delivered").count();
         let branches = self.repo.branches()?;
         ensure!(delivered == 1 && branches == ["borg/1/add-a-discount"], "{delivered} deliveries of {branches:?}");
