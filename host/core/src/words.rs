@@ -1,5 +1,9 @@
 //! What people are told about tasks: every text of the engine is here, as neutral parts. How a frontend shows them is the chat plugin's.
 
+mod action;
+
+pub use action::{LINE, action};
+
 use crate::{
     approval::Review,
     chat::{Button, Notice, NoticeKind, Part},
@@ -179,14 +183,8 @@ fn result(task: &Task, parts: &mut Vec<Part>) {
 
 fn evidence(task: &Task, parts: &mut Vec<Part>) {
     for evidence in &task.evidence {
-        let outcome = match evidence.outcome {
-            CheckOutcome::Red => "red",
-            CheckOutcome::BuildRed => "red (does not build yet)",
-            CheckOutcome::Green => "green",
-            CheckOutcome::CheckError => "could not be run",
-            CheckOutcome::NotRun => "not run",
-        };
-        let value = format!("{outcome}: {} passed, {} failed", evidence.passed.len(), evidence.failed.len());
+        let (passed, failed) = (evidence.passed.len(), evidence.failed.len());
+        let value = format!("{}: {passed} passed, {failed} failed", outcome(evidence.outcome));
         parts.push(Part::Field { label: format!("tests after {}", evidence.stage), value });
     }
 }
@@ -236,8 +234,19 @@ fn delivers(task: &Task, how: Via) -> bool {
     task.spec.pipeline.stages.iter().any(|stage| stage.work == StageWork::Deliver { via: how })
 }
 
-/// Why a path was not taken, in words.
-fn reason_left(reason: &LeftReason) -> &'static str {
+/// What a test run came to.
+pub fn outcome(outcome: CheckOutcome) -> &'static str {
+    match outcome {
+        CheckOutcome::Red => "red",
+        CheckOutcome::BuildRed => "red (does not build yet)",
+        CheckOutcome::Green => "green",
+        CheckOutcome::CheckError => "could not be run",
+        CheckOutcome::NotRun => "not run",
+    }
+}
+
+/// Why a path was not taken.
+pub fn reason_left(reason: &LeftReason) -> &'static str {
     match reason {
         LeftReason::NotGranted => "no grant covers it",
         LeftReason::Pinned => "an earlier stage's file",

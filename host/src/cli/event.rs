@@ -1,19 +1,23 @@
 //! Each event of the journal in words, for `task log` and everything that follows a task. The words of notices are the core's; these
 //! are for somebody who wants to know exactly what happened.
 
+mod replay;
+
 use super::neutral;
 use borg_core::{
     event::{Body, DenialNote, Event},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
     persona::Acceptance,
+    step::Policies,
     task::NewTask,
-    words,
+    words::{self, LINE},
 };
+use replay::{Meaning, Replay};
 use std::collections::BTreeMap;
 
-/// Longest text of an agent in one line, in characters.
-const LINE: usize = 200;
+/// Longest line, in characters.
+const LINE_WHOLE: usize = 1000;
 
 /// What a line of the log is about, so that a reader in a hurry can leave some out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +39,16 @@ pub struct Teller {
     tries: BTreeMap<u32, u32>,
     /// What sandboxes had to do without, as told already.
     missing: Vec<String>,
+    /// Knows why things went as they did; none where the task's policies are not known any more.
+    replay: Option<Replay>,
 }
 
 impl Teller {
+    /// Tells reasons, too: policies are the one the task was made under, and in force the one it ran under at last.
+    pub fn new(policies: Option<Policies>) -> Self {
+        Teller { replay: policies.map(Replay::new), ..Teller::default() }
+    }
+
     /// Lines for one event: mostly one, none for bare bookkeeping, one per action of an agent.
     pub fn tell(&mut self, event: &Event) -> Vec<(Weight, String)> {
         if let Body::TaskCreated { task } = &event.body {
@@ -46,16 +57,20 @@ impl Teller {
         if let Body::RunStarted { run, .. } = &event.body {
             *self.tries.entry(run.stage).or_default() += 1;
         }
+        let meaning = self.replay.as_mut().map(|replay| replay.follow(event)).unwrap_or_default();
         if let Body::Progressed { run, events, .. } = &event.body {
             let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
             let at = self.at(run);
-            return events.iter().filter_map(action).map(|text| (Weight::Action, format!("{at}:   {text}"))).collect();
+            let line = |text: String| (Weight::Action, format!("{at}:   {}", neutral::line(&text, LINE_WHOLE)));
+            return events.iter().filter_map(words::action).map(line).collect();
         }
-        let (weight, text) = self.words(&event.body);
+        let (weight, text) = self.words(&event.body, &meaning);
         if let Body::RunStarted { attestation, .. } = &event.body {
             self.missing.clone_from(&attestation.missing);
         }
-        if text.is_empty() { Vec::new() } else { vec![(weight, neutral::line(&text, 1000))] }
+        let lines = [(weight, text), (Weight::Step, meaning.stop.unwrap_or_default())];
+        let lines = lines.into_iter().filter(|(_, text)| !text.is_empty());
+        lines.map(|(weight, text)| (weight, neutral::line(&text, LINE_WHOLE))).collect()
     }
 
     /// Stage of a run, and which try it is where that is not the first.
@@ -67,7 +82,7 @@ impl Teller {
         }
     }
 
-    fn words(&self, body: &Body) -> (Weight, String) {
+    fn words(&self, body: &Body, meaning: &Meaning) -> (Weight, String) {
         use Weight::{Detail, Step};
         match body {
             Body::HostStarted { version, sandbox } => {
@@ -141,7 +156,8 @@ impl Teller {
                     text.push_str(&format!("; {} ({} bytes)", artefact.name, artefact.bytes));
                 }
                 for left in &collected.left_behind {
-                    text.push_str(&format!("; left behind {} ({:?}, {})", left.path, left.reason, left.count));
+                    let why = words::reason_left(&left.reason);
+                    text.push_str(&format!("; left behind {} ({why}, {})", left.path, left.count));
                 }
                 for gap in &collected.incomplete {
                     text.push_str(&format!("; incomplete: {gap}"));
@@ -160,10 +176,11 @@ impl Teller {
                 let report = &check.report;
                 let failed = report.failed.len() + report.errored.len();
                 let tests = format!("{} passed, {failed} failed", report.passed.len());
-                let fault = match (&check.sandbox_error, report.faults.first()) {
-                    (Some(error), _) => format!("; the sandbox failed: {error}"),
-                    (None, Some(fault)) => format!("; does not build: {}", fault.message),
-                    (None, None) => String::new(),
+                let fault = match (&check.sandbox_error, &meaning.check, report.faults.first()) {
+                    (Some(error), _, _) => format!("; the sandbox failed: {error}"),
+                    (None, Some(judgement), _) => replay::judged(judgement),
+                    (None, None, Some(fault)) => format!("; does not build: {}", fault.message),
+                    (None, None, None) => String::new(),
                 };
                 let what = run.kind.as_str();
                 let wall = words::duration(check.wall_ms);
@@ -242,29 +259,6 @@ fn cause_words(cause: EndCause) -> &'static str {
     }
 }
 
-/// What an agent does, in a line; none for what only programs care about.
-fn action(event: &AgentEvent) -> Option<String> {
-    let text = match event {
-        AgentEvent::Said { text } => format!("“{}”", neutral::line(text, LINE)),
-        AgentEvent::ToolUse { tool, detail, path, .. } => {
-            let on = path.as_deref().unwrap_or(detail);
-            format!("{} {}", neutral::line(tool, 40), neutral::line(on, LINE))
-        }
-        AgentEvent::ToolResult { ok: true, .. } => return None,
-        AgentEvent::ToolResult { ok: false, detail, .. } => format!("failed: {}", neutral::line(detail, LINE)),
-        AgentEvent::Denied { tool, detail } => {
-            format!("denied {}: {}", neutral::line(tool, 40), neutral::line(detail, LINE))
-        }
-        AgentEvent::Retrying { attempt, delay_ms, reason, .. } => {
-            let delay = words::duration(*delay_ms);
-            format!("tries again in {delay} (try {attempt}): {}", neutral::line(reason, LINE))
-        }
-        AgentEvent::Warning { text } => format!("warning: {}", neutral::line(text, LINE)),
-        AgentEvent::Session { .. } | AgentEvent::Usage { .. } | AgentEvent::Noise { .. } => return None,
-    };
-    Some(text)
-}
-
 fn few(paths: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = paths.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
@@ -281,10 +275,18 @@ fn after(note: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::policy::SHIPPED;
     use borg_core::{
+        check::{Report, Runner},
+        collect::CommitId,
+        effect::{EffectKey, Order},
         event::Kept,
+        evidence::CheckRun,
         id::{RunKind, TaskId},
+        policy::{PersonId, parse, source::SourceFile},
+        step::{self, State},
     };
+    use std::{collections::BTreeSet, sync::Arc};
 
     fn event(body: Body) -> Event {
         Event { at_ms: 0, task: Some(TaskId(1)), settles: None, body }
@@ -322,5 +324,132 @@ mod tests {
         let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind: RunKind::Agent };
         assert!(Teller::default().tell(&event(Body::Forgotten { run })).is_empty());
         assert!(Teller::default().tell(&progressed(&[AgentEvent::Session { id: "s".into() }])).is_empty());
+    }
+
+    /// A task whose effects are performed by hand.
+    struct Made {
+        teller: Teller,
+        engine: State,
+        policies: Policies,
+        owed: Option<EffectKey>,
+    }
+
+    impl Made {
+        fn new() -> Made {
+            let mut files: Vec<SourceFile> = SHIPPED
+                .iter()
+                .filter(|(name, _)| name.ends_with(".toml"))
+                .map(|(name, text)| SourceFile { name: format!("policies/{name}"), text: (*text).to_owned() })
+                .collect();
+            files.push(SourceFile {
+                name: "policies/x.toml".into(),
+                text: "[repo.\"acme/shop\"]\nurl = \"/srv/shop\"\n".into(),
+            });
+            let policy = parse::parse(&files).expect("the shipped policies are good");
+            let task = NewTask {
+                id: TaskId(1),
+                title: "Add a discount".into(),
+                description: Kept::new(""),
+                repository: "acme/shop".into(),
+                pipeline: policy.pipelines["feature"].clone(),
+                by: PersonId("console:1".into()),
+                chat: None,
+                budget_asked: false,
+                budget_name: "default".into(),
+                budget: policy.budgets["default"],
+                policy: policy.digest,
+                retry_of: None,
+                branch: "borg/1/add-a-discount".into(),
+            };
+            let policies = Policies::new(Arc::new(policy));
+            let teller = Teller::new(Some(policies.clone()));
+            let mut made = Made { teller, engine: State::default(), policies, owed: None };
+            made.answer(Body::TaskCreated { task: Box::new(task) });
+            let commit = CommitId("0123456789abcdef".into());
+            let (branch, check) = ("main".into(), Some("make test".into()));
+            made.answer(Body::Prepared { branch, commit, check, warnings: Vec::new() });
+            made
+        }
+
+        /// Settles what is owed by this event; gives what is told of it.
+        fn answer(&mut self, body: Body) -> String {
+            let event = Event { settles: self.owed.take(), ..event(body) };
+            let (state, effects) = step::step(std::mem::take(&mut self.engine), &event, &self.policies);
+            self.engine = state;
+            let owed = effects.into_iter().filter(|effect| !matches!(effect.order, Order::Forget { .. }));
+            self.owed = owed.map(|effect| effect.key).next();
+            self.teller.tell(&event).into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+        }
+
+        fn check(&mut self, kind: RunKind, code: i32, report: Report) -> String {
+            let check = CheckRun {
+                end: RunEnd { cause: EndCause::Exited, exit_code: Some(code), stderr_tail: String::new() },
+                report,
+                output: Kept::new("a long tale"),
+                test_files: Vec::new(),
+                names: Vec::new(),
+                removed: BTreeSet::new(),
+                image_id: None,
+                wall_ms: 2_000,
+                sandbox_error: None,
+            };
+            let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind };
+            self.answer(Body::Checked { run, check: Box::new(check) })
+        }
+    }
+
+    fn report(passed: &[&str], failed: &[&str], complete: bool) -> Report {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        let runner = Some(Runner::Unittest);
+        Report { runner, passed: ids(passed), failed: ids(failed), complete, lists_passed: true, ..Report::default() }
+    }
+
+    #[test]
+    fn a_run_of_the_tests_is_told_with_what_it_meant() {
+        let mut made = Made::new();
+        assert_eq!(
+            made.check(RunKind::Baseline, 1, report(&["a"], &["b"], true)),
+            "spec: tests (baseline): 1 passed, 1 failed (exit 1) in 2 s; to be run again: failed: b; it counts when it is so twice"
+        );
+        assert_eq!(
+            made.check(RunKind::Recheck, 1, report(&["a"], &["b"], true)),
+            "spec: tests (recheck): 1 passed, 1 failed (exit 1) in 2 s; red, and that does not do: failed: b\n\
+             blocked: the tests are red before anything changed: failed: b. What to do: make the tests of the base branch pass, \
+             then `borg-host task retry 1`"
+        );
+    }
+
+    #[test]
+    fn exit_code_0_is_told_with_why_it_was_not_green() {
+        let mut made = Made::new();
+        made.check(RunKind::Baseline, 0, report(&["a"], &[], false));
+        let told = made.check(RunKind::Recheck, 0, report(&["a"], &[], false));
+        assert!(
+            told.contains("red, and that does not do: the test command ended with code 0 without its closing summary"),
+            "{told}"
+        );
+        let mut green = Made::new();
+        let told = green.check(RunKind::Baseline, 0, report(&["a"], &[], true));
+        assert!(told.ends_with("in 2 s; green, as it must be: all tests passed"), "{told}");
+    }
+
+    #[test]
+    fn a_check_that_could_not_be_made_is_told_with_its_cause_and_the_remedy() {
+        let told = Made::new().check(RunKind::Baseline, 127, Report::default());
+        assert_eq!(
+            told,
+            "spec: tests (baseline): 0 passed, 0 failed (exit 127) in 2 s; could not be run: the test command was not found (127): \
+             is the runner in the image?\n\
+             blocked: the tests could not be run: the test command was not found (127): is the runner in the image? \
+             What to do: mend the test command or its image, then `borg-host task retry 1`"
+        );
+    }
+
+    #[test]
+    fn how_it_ended_is_told() {
+        let mut made = Made::new();
+        made.check(RunKind::Baseline, 0, report(&["a"], &[], true));
+        let told = made.answer(Body::BriefRefused { reason: "no title".into() });
+        assert_eq!(told, "the persona refuses the task: no title\nfailed: the persona refused: no title");
     }
 }

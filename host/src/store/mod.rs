@@ -268,6 +268,11 @@ impl Journal {
         rows::events(&self.db, after, task, limit)
     }
 
+    /// Sources of a policy that was in force once.
+    pub fn policy(&self, digest: &Digest) -> Result<Option<Vec<SourceFile>>, StoreError> {
+        rows::policy(&self.db, digest)
+    }
+
     pub fn last_seq(&self) -> Result<u64, StoreError> {
         chain::last_seq(&self.db)
     }

@@ -8,7 +8,7 @@ use crate::{
     facts::CheckOutcome,
     id::{RunKey, RunKind},
     policy::{Expect, StageWork},
-    task::{Doing, Position, Resume, Running, StageRecord},
+    task::{Doing, Phase, Position, Resume, Running, StageRecord, Task},
 };
 use std::collections::BTreeSet;
 
@@ -34,14 +34,14 @@ impl Turn<'_> {
                 self.end(ending, "cancelled");
             }
             (_, Some(ending)) => self.end(ending, "cancelled"),
-            (Doing::Baseline { first }, None) => match &check.sandbox_error {
+            (Doing::Baseline { .. }, None) => match &check.sandbox_error {
                 Some(error) => self.check_error(at, error),
-                None => self.baseline_checked(at, first, check),
+                None => self.baseline_checked(at, check),
             },
-            (Doing::Checking { record, first }, None) => match &check.sandbox_error {
+            (Doing::Checking { record, .. }, None) => match &check.sandbox_error {
                 // The work is not to blame, so it is what the next try goes on with.
                 Some(error) => self.check_error(Position { resume: Some(Resume::Check(record)), ..at }, error),
-                None => self.stage_checked(at, record, first, check),
+                None => self.stage_checked(at, record, check),
             },
             (
                 Doing::Preparing
@@ -56,17 +56,8 @@ impl Turn<'_> {
         }
     }
 
-    fn baseline_checked(&mut self, at: Position, first: Option<Box<CheckRun>>, check: &CheckRun) {
-        let none = BTreeSet::new();
-        let question = Question {
-            expect: check::Expect::Baseline,
-            baseline: None,
-            test_files: &[],
-            required: &[],
-            required_names: &[],
-            removed: &none,
-        };
-        let judgement = judge(&question, first.as_deref(), check);
+    fn baseline_checked(&mut self, at: Position, check: &CheckRun) {
+        let Some(judgement) = judgement(self.task, check) else { return };
         if judgement.again {
             let Some(head) = self.task.head.clone() else { return };
             self.owe_check(
@@ -90,27 +81,8 @@ impl Turn<'_> {
         }
     }
 
-    fn stage_checked(
-        &mut self,
-        at: Position,
-        record: Box<StageRecord>,
-        first: Option<Box<CheckRun>>,
-        check: &CheckRun,
-    ) {
-        let Some(expect) = self.expectation(&at) else { return };
-        let baseline = self.task.baseline.as_ref().map(|run| run.report.clone());
-        let question = Question {
-            expect: match expect {
-                Expect::TestsFail => check::Expect::TestsFail,
-                Expect::TestsPass => check::Expect::TestsPass,
-            },
-            baseline: baseline.as_ref(),
-            test_files: &check.test_files,
-            required: &self.task.required,
-            required_names: &self.task.required_names,
-            removed: &check.removed,
-        };
-        let judgement = judge(&question, first.as_deref(), check);
+    fn stage_checked(&mut self, at: Position, record: Box<StageRecord>, check: &CheckRun) {
+        let (Some(expect), Some(judgement)) = (self.expectation(&at), judgement(self.task, check)) else { return };
         if judgement.again {
             let (head, changed) = (record.commit.clone(), record.changed.clone());
             self.owe_check(
@@ -157,22 +129,60 @@ impl Turn<'_> {
     }
 
     fn expectation(&self, at: &Position) -> Option<Expect> {
-        match self.task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
-            Some(StageWork::Persona { check, .. }) => *check,
-            Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => None,
-        }
+        expectation(self.task, at)
     }
 }
 
-/// Judges this run, after an earlier one of the same where there was one.
-fn judge(question: &Question<'_>, first: Option<&CheckRun>, last: &CheckRun) -> Judgement {
-    let run = |run: &CheckRun| (run.end.clone(), run.report.clone(), run.output.text.clone());
-    let (end, report, output) = run(last);
-    let last = check::Run { end: &end, report: &report, output: &output };
-    match first.map(run) {
-        Some((end, report, output)) => {
-            check::judge(question, check::Run { end: &end, report: &report, output: &output }, Some(last))
-        }
-        None => check::judge(question, last, None),
+fn expectation(task: &Task, at: &Position) -> Option<Expect> {
+    match task.spec.pipeline.stages.get(at.stage as usize).map(|stage| &stage.work) {
+        Some(StageWork::Persona { check, .. }) => *check,
+        Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => None,
     }
+}
+
+/// What a run of the test command means to the task that waits for it; none where it waits for none.
+pub fn judgement(task: &Task, check: &CheckRun) -> Option<Judgement> {
+    let Phase::Running(Running { at, doing, .. }) = &task.phase else { return None };
+    let none = BTreeSet::new();
+    let baseline = task.baseline.as_ref().map(|run| &run.report);
+    let (question, first) = match doing {
+        Doing::Baseline { first } => {
+            let question = Question {
+                expect: check::Expect::Baseline,
+                baseline: None,
+                test_files: &[],
+                required: &[],
+                required_names: &[],
+                removed: &none,
+            };
+            (question, first)
+        }
+        Doing::Checking { first, .. } => {
+            let question = Question {
+                expect: match expectation(task, at)? {
+                    Expect::TestsFail => check::Expect::TestsFail,
+                    Expect::TestsPass => check::Expect::TestsPass,
+                },
+                baseline,
+                test_files: &check.test_files,
+                required: &task.required,
+                required_names: &task.required_names,
+                removed: &check.removed,
+            };
+            (question, first)
+        }
+        Doing::Preparing
+        | Doing::Briefing
+        | Doing::Agent(_)
+        | Doing::Collecting { .. }
+        | Doing::Accepting { .. }
+        | Doing::Judging
+        | Doing::Delivering { .. } => return None,
+    };
+    let first = first.as_deref().map(run);
+    Some(check::judge(&question, first.unwrap_or(run(check)), first.is_some().then(|| run(check))))
+}
+
+fn run(check: &CheckRun) -> check::Run<'_> {
+    check::Run { end: &check.end, report: &check.report, output: &check.output.text }
 }

@@ -10,6 +10,8 @@ mod ending;
 mod running;
 mod stage;
 
+pub use checking::judgement;
+
 use crate::{
     budget::Spent,
     effect::{Effect, EffectKey, Order},

@@ -12,9 +12,9 @@ use super::{
 use anyhow::Result;
 use borg_core::{
     event::{Body, Event},
-    facts::CheckOutcome,
     intent::{Intent, TaskRequest},
     policy::SandboxChoice,
+    step::Policies,
     task::{Phase, Status, Task},
     verdict::Verdict,
     words,
@@ -56,7 +56,7 @@ impl Demo {
         let settings = Settings::load(Some(&place.root.join("borg.toml")), None, place.environment(environment)?)?;
         let host = host::assemble(&settings, SandboxWish::StrongestForDemo).await?;
         open(&host, &place)?;
-        let (show, missing) = shower();
+        let (show, missing) = shower(&host);
         let request =
             TaskRequest { title: TITLE.to_owned(), pipeline: Some("feature".into()), ..TaskRequest::default() };
         let finished = inline::perform(host, Intent::Task(request), Some(PATIENCE), show).await?;
@@ -94,10 +94,10 @@ fn open(host: &Host, place: &Place) -> Result<()> {
 type Missing = Arc<Mutex<Vec<String>>>;
 
 /// Prints events as they come, and remembers what sandboxes had to do without.
-fn shower() -> (impl FnMut(&Event) -> Result<()> + Send + 'static, Missing) {
+fn shower(host: &Host) -> (impl FnMut(&Event) -> Result<()> + Send + 'static, Missing) {
     let missing = Missing::default();
     let remembered = missing.clone();
-    let mut teller = Teller::default();
+    let mut teller = Teller::new(Some(Policies::new(host.policy.clone())));
     let show = move |event: &Event| {
         if let Body::RunStarted { attestation, .. } = &event.body {
             *remembered.lock().unwrap_or_else(PoisonError::into_inner) = attestation.missing.clone();
@@ -122,7 +122,7 @@ fn close(finished: &Finished, missing: &[String], place: &Place) -> Result<ExitC
         out::line(format!(
             "after {}: {}, {passed} passed, {failed} failed",
             neutral::text(&evidence.stage),
-            outcome(evidence.outcome)
+            words::outcome(evidence.outcome)
         ))?;
         for test in &evidence.failed {
             out::line(format!("  failed  {}", neutral::text(test)))?;
@@ -170,16 +170,6 @@ fn findings(task: &Task) -> Result<()> {
         Verdict::Block => "block",
     };
     Ok(out::line(format!("{} finding(s); verdict: {verdict}", review.findings.len()))?)
-}
-
-fn outcome(outcome: CheckOutcome) -> &'static str {
-    match outcome {
-        CheckOutcome::Red => "red",
-        CheckOutcome::BuildRed => "red (does not build yet)",
-        CheckOutcome::Green => "green",
-        CheckOutcome::CheckError => "could not be run",
-        CheckOutcome::NotRun => "not run",
-    }
 }
 
 fn outcome_of(task: &Task) -> Result<ExitCode> {

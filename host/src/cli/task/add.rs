@@ -86,7 +86,9 @@ impl Add {
             }
         }
         match reply {
-            Reply::Created { task, .. } if self.follow => Follow::new(task).perform(&Look::Host(client)).await,
+            Reply::Created { task, .. } if self.follow => {
+                Follow::new(task).perform(&Look::Host(client), settings).await
+            }
             Reply::Created { .. } | Reply::Done { .. } | Reply::Granted | Reply::Refused { .. } => {
                 Ok(ExitCode::SUCCESS)
             }

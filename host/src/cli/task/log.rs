@@ -1,6 +1,6 @@
 //! `borg-host task log`, and following a task from elsewhere.
 
-use super::Look;
+use super::{Look, look::teller};
 use crate::cli::{
     event::{Teller, Weight},
     out,
@@ -33,7 +33,7 @@ impl Log {
     pub async fn perform(self, settings: &Settings) -> Result<ExitCode> {
         let look = Look::open(settings).await?;
         // An unknown task is an error, not an empty log.
-        look.task(self.task).await?;
+        let task = look.task(self.task).await?;
         if self.json && self.follow {
             look.events(self.task, true, |entry| Ok(out::line(serde_json::to_string(&entry)?)?)).await?;
         } else if self.json {
@@ -45,7 +45,7 @@ impl Log {
             look.events(self.task, false, keep).await?;
             out::json(&entries)?;
         } else {
-            let mut teller = Teller::default();
+            let mut teller = teller(&task, settings)?;
             look.events(self.task, self.follow, |entry| print(&mut teller, &entry)).await?;
         }
         Ok(ExitCode::SUCCESS)
@@ -71,8 +71,8 @@ impl Follow {
         Follow { task }
     }
 
-    pub async fn perform(self, look: &Look) -> Result<ExitCode> {
-        let mut teller = Teller::default();
+    pub async fn perform(self, look: &Look, settings: &Settings) -> Result<ExitCode> {
+        let mut teller = teller(&look.task(self.task).await?, settings)?;
         look.events(self.task, true, |entry| {
             let lines = teller.tell(&entry.event);
             let wanted = lines.iter().filter(|(weight, _)| *weight != Weight::Detail);
