@@ -139,3 +139,29 @@ async fn a_folder_whose_removal_is_not_granted_outlives_a_file_of_its_name() {
         [("./", LeftReason::NotGranted), ("a/x", LeftReason::NotGranted), ("b/in", LeftReason::NotGranted)]
     );
 }
+
+#[tokio::test]
+async fn all_that_stood_in_a_replaced_folder_is_kept() {
+    let files =
+        [("tests/a.py", "a\n"), ("tests/b.py", "b\n"), ("tests/data/c", "c\n"), ("tests/z.py", "z\n"), ("u", "u\n")];
+    for pinned in
+        [vec![], vec!["tests/a.py".to_owned(), "tests/b.py".into(), "tests/data/c".into(), "tests/z.py".into()]]
+    {
+        for is_link in [false, true] {
+            let room = Room::new(&files).await;
+            let (base, dir) = room.attempt(1).await;
+            let tests = dir.workspace.join("tests");
+            fs::remove_dir_all(&tests).unwrap();
+            match is_link {
+                false => write(&tests, "not a folder"),
+                true => std::os::unix::fs::symlink("/etc", &tests).unwrap(),
+            }
+            let deny = if pinned.is_empty() { vec!["tests/**".to_owned()] } else { vec![] };
+            let collected = room.collect(1, &base, WriteGrant { deny, pinned: pinned.clone(), ..all() }).await;
+            let kept = files.map(|(path, _)| path);
+            assert_eq!(room.paths(&collected.commit).await, kept, "pinned: {pinned:?}, link: {is_link}");
+            assert_eq!(collected.changed, [""; 0]);
+            assert_eq!(collected.left_behind.iter().map(|row| row.count).sum::<u64>(), 5);
+        }
+    }
+}

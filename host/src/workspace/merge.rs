@@ -60,12 +60,21 @@ struct Standing {
     what: StandingAs,
 }
 
+impl Standing {
+    /// True when a path that begins like this one lies below it.
+    fn is_folder_of(&self, path: &[u8]) -> bool {
+        path.get(self.path.len()) == Some(&b'/')
+    }
+}
+
 #[derive(Clone, Copy)]
 enum StandingAs {
     /// Taken from the work tree; index into `changed`.
     Taken(usize),
     /// Kept from the parent, though it is gone from the work tree.
     Kept,
+    /// Taken, and given up again for the folder of the parent's that stood there: all that is kept below must be written anew.
+    GivenUp,
 }
 
 struct Folder {
@@ -329,9 +338,10 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             return Some(reason);
         }
         self.trim_standing(path);
-        let above = self.standing.iter().find(|standing| {
-            matches!(standing.what, StandingAs::Kept) && path.get(standing.path.len()) == Some(&b'/')
-        })?;
+        let above = self
+            .standing
+            .iter()
+            .find(|standing| matches!(standing.what, StandingAs::Kept) && standing.is_folder_of(path))?;
         Some(self.rules.writes.refusal(&above.path).unwrap_or(LeftReason::NotGranted))
     }
 
@@ -373,24 +383,24 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
     }
 
     fn taken_above(&self, path: &[u8]) -> Option<usize> {
-        self.standing.iter().position(|standing| {
-            matches!(standing.what, StandingAs::Taken(_)) && path.get(standing.path.len()) == Some(&b'/')
-        })
+        self.standing
+            .iter()
+            .position(|standing| matches!(standing.what, StandingAs::Taken(_)) && standing.is_folder_of(path))
     }
 
     /// Keeps a parent's entry; a file that was taken where its folder stands is given up again.
     fn keep(&mut self, entry: Entry, kind: Kind, reason: Option<LeftReason>) -> Result<()> {
         self.trim_standing(&entry.path);
-        let mut restore = false;
         while let Some(index) = self.taken_above(&entry.path) {
-            let standing = self.standing.remove(index);
-            if let StandingAs::Taken(changed) = standing.what {
+            let standing = &mut self.standing[index];
+            if let StandingAs::Taken(changed) = std::mem::replace(&mut standing.what, StandingAs::GivenUp) {
                 self.found.changed[changed] = None;
             }
             self.found.left.add(&standing.path, reason.clone().unwrap_or(LeftReason::NotGranted));
-            restore = true;
         }
-        if restore {
+        let is_lost =
+            |standing: &Standing| matches!(standing.what, StandingAs::GivenUp) && standing.is_folder_of(&entry.path);
+        if self.standing.iter().any(is_lost) {
             self.import.keep(&entry.path, kind, &entry.id).map_err(stream_error)?;
         }
         self.settle_pin(&entry.path, Some(&entry))?;
