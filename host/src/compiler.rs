@@ -1,7 +1,7 @@
 //! Compiles plugins in a child that can read the component, write the code, and nothing else: compilers are attacked through what they compile.
 
 use crate::spawn::{Confinement, Spawner, Spec};
-use borg_confine::Profile;
+use borg_confine::{ParentDeath, Profile};
 use borg_plugins::Compiler;
 use std::{
     path::{Path, PathBuf},
@@ -39,7 +39,7 @@ fn spec(launcher: &Path, program: &Path, wasm: &Path, out: &Path) -> Spec {
             .chain([wasm.to_owned()])
             .collect(),
         write: folder.into_iter().chain([PathBuf::from("/dev/null")]).collect(),
-        die_with_parent: true,
+        parent_death: ParentDeath::Kill,
         ..Profile::default()
     };
     let confinement = Some(Confinement { launcher: launcher.to_owned(), profile });

@@ -82,11 +82,11 @@ pub enum Stdout {
     Piped,
 }
 
-/// How a child is made to end before its time.
+/// How a child is made to end before its time, by the host or by the kernel when the host has died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Kill,
-    /// Asked by SIGTERM, so that it can clear up its lock files; killed when it is still there after this long.
+    /// Asked by SIGTERM, so that it can clear up its lock files; killed when it is still there after this long (unless the host has died).
     Ask(Duration),
 }
 
@@ -308,8 +308,12 @@ fn order(spec: Spec) -> io::Result<(Order, Reply, Option<Vec<u8>>)> {
     let kept: Vec<i32> = keep.iter().map(AsRawFd::as_raw_fd).collect();
     let host = rustix::process::getpid().as_raw_nonzero().get();
     let (user, max_file_bytes) = (spec.user.filter(|user| *user != User::current()), spec.max_file_bytes);
+    let death = match spec.stop {
+        Stop::Kill => libc::SIGKILL,
+        Stop::Ask(_) => libc::SIGTERM,
+    };
     // SAFETY: the closure only makes system calls on copied numbers; it neither allocates nor takes locks.
-    unsafe { command.pre_exec(move || settle(&kept, user, max_file_bytes, host)) };
+    unsafe { command.pre_exec(move || settle(&kept, user, max_file_bytes, host, death)) };
     let (reply, receiver) = oneshot::channel();
     Ok((Order { command, keep, reply }, receiver, input))
 }
@@ -330,7 +334,7 @@ fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Runs in the child between fork and exec: descriptors, user, limits, and death with the host.
-fn settle(keep: &[i32], user: Option<User>, max_file_bytes: Option<u64>, host: i32) -> io::Result<()> {
+fn settle(keep: &[i32], user: Option<User>, max_file_bytes: Option<u64>, host: i32, death: i32) -> io::Result<()> {
     let checked = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
     // SAFETY: plain system calls on numbers; the limit's struct lives on this stack.
     unsafe {
@@ -351,7 +355,7 @@ fn settle(keep: &[i32], user: Option<User>, max_file_bytes: Option<u64>, host: i
             checked(libc::setrlimit(libc::RLIMIT_FSIZE, &limit))?;
         }
         // After the change of user, which would clear it.
-        checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+        checked(libc::prctl(libc::PR_SET_PDEATHSIG, death))?;
         if libc::getppid() != host {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }

@@ -8,7 +8,7 @@ use crate::{
     output::Printer,
     reap::{self, End, Main},
 };
-use borg_confine::{Confined, Network, Profile, Tcp};
+use borg_confine::{Confined, Network, ParentDeath, Profile, Tcp};
 use borg_init::{EXIT_REFUSED, HOME, IN, Job, OUT, Record, Stream, WORKSPACE};
 use nix::{
     fcntl::OFlag,
@@ -176,7 +176,7 @@ fn profile(job: &Job) -> Result<Profile, Error> {
         network: Network::Shared,
         limits: job.limits,
         landlock: job.landlock,
-        die_with_parent: true,
+        parent_death: ParentDeath::Kill,
         ..Profile::default()
     })
 }

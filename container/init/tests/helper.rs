@@ -2,7 +2,7 @@
 
 mod place;
 
-use borg_confine::{Network, Profile, Tcp, doors::Tried};
+use borg_confine::{Network, ParentDeath, Profile, Tcp, doors::Tried};
 use borg_init::EXIT_REFUSED;
 use place::program;
 use std::{
@@ -25,7 +25,7 @@ fn git_like(write: &[&std::path::Path]) -> Profile {
         read_exec: system.into_iter().map(Into::into).collect(),
         write: write.iter().map(Into::into).collect(),
         network: Network::Own,
-        die_with_parent: true,
+        parent_death: ParentDeath::Kill,
         ..Profile::default()
     }
 }

@@ -16,7 +16,7 @@ mod seccomp;
 pub use error::Error;
 pub use files::abi as landlock_abi;
 pub use process::{drop_capabilities, set_undumpable};
-pub use profile::{Confined, Filter, Landlock, Network, Profile, Rlimits, Tcp};
+pub use profile::{Confined, Filter, Landlock, Network, ParentDeath, Profile, Rlimits, Tcp};
 
 /// Confines the calling thread to `profile`, for good: neither it nor what it executes can take any of it back.
 ///
@@ -39,9 +39,7 @@ pub fn confine_self(profile: &Profile) -> Result<Confined, Error> {
     }
     process::close_on_exec(&profile.keep)?;
     process::drop_capabilities()?;
-    if profile.die_with_parent {
-        process::die_with_parent()?;
-    }
+    process::follow_parent(profile.parent_death)?;
     process::no_new_privileges()?;
     let landlock_abi = files::restrict(profile, &mut missing)?;
     seccomp::install(profile)?;

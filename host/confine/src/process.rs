@@ -1,6 +1,6 @@
 //! What a process gives up without Landlock or seccomp: limits, capabilities, new privileges, inherited descriptors, outliving its parent.
 
-use crate::{Error, Rlimits};
+use crate::{Error, ParentDeath, Rlimits};
 use nix::{
     errno::Errno,
     sys::{
@@ -73,9 +73,14 @@ pub(crate) fn no_new_privileges() -> Result<(), Error> {
     prctl::set_no_new_privs().map_err(Error::kernel("set no-new-privileges"))
 }
 
-/// Has the kernel kill this process when the thread that spawned it ends. Changes of user or capabilities undo it: call it late.
-pub(crate) fn die_with_parent() -> Result<(), Error> {
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(Error::kernel("tie this process to its parent"))
+/// Has the kernel end this process when the thread that spawned it ends. Changes of user or capabilities undo it: call it late.
+pub(crate) fn follow_parent(death: ParentDeath) -> Result<(), Error> {
+    let signal = match death {
+        ParentDeath::Outlive => return Ok(()),
+        ParentDeath::Terminate => Signal::SIGTERM,
+        ParentDeath::Kill => Signal::SIGKILL,
+    };
+    prctl::set_pdeathsig(signal).map_err(Error::kernel("tie this process to its parent"))
 }
 
 /// Keeps other processes of the same user from reading this one's memory, environment and descriptors.

@@ -23,10 +23,21 @@ pub struct Profile {
     pub limits: Rlimits,
     pub landlock: Landlock,
     pub filter: Filter,
-    /// True when the process is killed as soon as the thread that spawned it ends.
-    pub die_with_parent: bool,
+    pub parent_death: ParentDeath,
     /// Numbers of inherited descriptors above standard error that stay open, such as the ends of a pipe.
     pub keep: Vec<i32>,
+}
+
+/// What becomes of a process as soon as the thread that spawned it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParentDeath {
+    /// It goes on.
+    #[default]
+    Outlive,
+    /// It is asked to end by SIGTERM, so that it can clear up its lock files; for programs that are known to obey.
+    Terminate,
+    Kill,
 }
 
 /// Which TCP connections a process may open. It never accepts any unless this is [`Tcp::Any`].

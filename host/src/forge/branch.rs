@@ -44,6 +44,11 @@ pub enum Error {
     Taken { branch: String, place: String, found: String, wanted: String },
     #[error("`{0}` cannot be a branch of ours: it must start with `borg/`")]
     BadBranch(String),
+    #[error(
+        "branch {branch} is locked: if no Git process works in that repository, remove {}, then retry the delivery",
+        lock.display()
+    )]
+    Locked { branch: String, lock: PathBuf },
     #[error("the repository refused branch {branch}: {reason}")]
     Refused { branch: String, reason: String },
     #[error(transparent)]
@@ -81,6 +86,9 @@ pub async fn deliver(git: &Git, delivery: &Delivery) -> Result<Delivered, Error>
         // Somebody was faster, or the answer was lost: what stands there now decides.
         Err(error) => match (is_there(git, &peer, &name, delivery).await?, error) {
             (true, _) => Ok(Delivered::AlreadyThere),
+            (false, git::Error::Failed { stderr, .. }) if stderr.contains(git::LOCKED) => {
+                Err(Error::Locked { branch: branch.clone(), lock: peer.git_dir.join(format!("{name}.lock")) })
+            }
             (false, git::Error::Failed { stderr, .. }) => {
                 Err(Error::Refused { branch: branch.clone(), reason: stderr })
             }
@@ -91,14 +99,12 @@ pub async fn deliver(git: &Git, delivery: &Delivery) -> Result<Delivered, Error>
 
 /// Points the mirror's branch at the commit, unless it is elsewhere already.
 async fn claim(git: &Git, mirror: &Path, name: &str, delivery: &Delivery) -> Result<(), Error> {
-    let commit = &delivery.commit.0;
-    let nothing = "0".repeat(commit.len());
-    let call = git.on(mirror, "update-ref").args(["--no-deref", name, commit, &nothing]);
-    let Err(error) = git.run(call).await else { return Ok(()) };
+    let commit = &delivery.commit;
+    let Err(error) = git.set_ref(mirror, name, commit, None).await else { return Ok(()) };
     let found = git.run(single_ref(git.on(mirror, "for-each-ref"), name)).await?;
     match String::from_utf8_lossy(&found.stdout).trim() {
         "" => Err(error.into()),
-        found if found == commit => Ok(()),
+        found if found == commit.0 => Ok(()),
         found => Err(taken(delivery, "the mirror", found)),
     }
 }

@@ -1,7 +1,7 @@
 //! What every Git process of the host is told: our configuration file, the environment, and the confinement profile.
 
 use super::{Call, Settings};
-use borg_confine::Profile;
+use borg_confine::{ParentDeath, Profile};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -50,13 +50,16 @@ const SETTINGS: [(&str, &str); 32] = [
 ///
 /// A file alone would not do: a repository's `config` outranks the user's. Each line is a way by which `upload-pack` or
 /// `receive-pack` would start a program, write outside the object store, or talk to somebody else.
-const FOREIGN: [(&str, &str); 14] = [
+const FOREIGN: [(&str, &str); 16] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.alternateRefsCommand", "true"),
     ("core.sshCommand", "false"),
     ("core.gitProxy", "false"),
     ("core.askPass", "false"),
+    // A push that died with an earlier host may still be clearing up; milliseconds.
+    ("core.filesRefLockTimeout", "6000"),
+    ("core.packedRefsTimeout", "6000"),
     ("gpg.program", "false"),
     ("receive.denyCurrentBranch", "refuse"),
     ("receive.denyNonFastForwards", "true"),
@@ -138,5 +141,12 @@ pub(super) fn profile(settings: &Settings, call: &Call) -> Profile {
     read.extend(call.reads.iter().cloned());
     let mut write = vec![PathBuf::from("/dev/null")];
     write.extend(call.writes.iter().cloned());
-    Profile { read_exec, read, write, landlock: settings.landlock, die_with_parent: true, ..Profile::default() }
+    Profile {
+        read_exec,
+        read,
+        write,
+        landlock: settings.landlock,
+        parent_death: ParentDeath::Terminate,
+        ..Profile::default()
+    }
 }

@@ -9,6 +9,7 @@ pub mod link;
 pub mod source;
 
 use crate::spawn::{self, Confinement, Output, Running, Spawner, Spec, Stdin, Stdout, Stop, User};
+use borg_core::collect::CommitId;
 use std::{
     ffi::OsString,
     io,
@@ -21,6 +22,9 @@ pub const EMAIL: &str = "borg@borg.invalid";
 
 /// How long a Git process that is not wanted any more may take to remove its lock files.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What Git says (in the C locale) of a lock that was still there when it had waited long enough.
+pub const LOCKED: &str = ".lock': File exists";
 
 /// How Git is run; part of the host's settings.
 #[derive(Clone, Debug)]
@@ -61,6 +65,8 @@ pub enum Error {
     TooMuch { what: String },
     #[error("cannot prepare git's folder {}", path.display())]
     Prepare { path: PathBuf, source: io::Error },
+    #[error("cannot remove the stale lock {}", path.display())]
+    Stale { path: PathBuf, source: io::Error },
     #[error("cannot make a pipe for git")]
     Pipe(#[source] io::Error),
 }
@@ -135,6 +141,28 @@ impl Git {
     /// Runs a call and hands back its output whatever it exits with.
     pub async fn attempt(&self, call: Call) -> Result<Output, Error> {
         Ok(self.spawner.run(self.spec(call)).await?)
+    }
+
+    /// Points a ref of a repository of ours at `to` if it is at `from` now (None: if there is none). The caller holds the repository.
+    pub async fn set_ref(
+        &self,
+        git_dir: &Path,
+        name: &str,
+        to: &CommitId,
+        from: Option<&CommitId>,
+    ) -> Result<(), Error> {
+        let old = old_value(to, from);
+        let set = || self.on(git_dir, "update-ref").args(["--no-deref", name, &to.0, &old]);
+        let mut done = self.run(set()).await;
+        if let Err(Error::Failed { stderr, .. }) = &done
+            && stderr.contains(LOCKED)
+        {
+            // Git has waited longer than a cancelled call may live, and the caller holds the repository: the lock is a dead call's.
+            let stale = git_dir.join(format!("{name}.lock"));
+            tokio::fs::remove_file(&stale).await.map_err(|source| Error::Stale { path: stale, source })?;
+            done = self.run(set()).await;
+        }
+        done.map(drop)
     }
 
     /// Starts a call with pipes; finish with [`Running::finish`], then [`Git::check`].
@@ -247,6 +275,11 @@ impl Call {
     pub fn capture(self, limit: usize) -> Self {
         self.stdout(Stdout::Capture { limit })
     }
+}
+
+/// How Git names what a ref must be at before it moves to `to`; zeroes for nothing. (git-update-ref(1))
+pub fn old_value(to: &CommitId, from: Option<&CommitId>) -> String {
+    from.map_or_else(|| "0".repeat(to.0.len()), |commit| commit.0.clone())
 }
 
 /// Joins an option and a path that need not be UTF-8.

@@ -137,24 +137,13 @@ impl Workspace {
     /// Already being there is success, so that the step may be repeated.
     pub async fn set_ref(&self, mirror: &Mirror, name: &str, to: &CommitId, from: Option<&CommitId>) -> Result<()> {
         check_ref(name)?;
-        let old = from.map_or_else(|| "0".repeat(to.0.len()), |commit| commit.0.clone());
-        let set = || self.git.on(&mirror.dir, "update-ref").args(["--no-deref", name, &to.0, &old]);
-        let mut done = self.git.run(set()).await;
-        if let Err(git::Error::Failed { stderr, .. }) = &done
-            && stderr.contains(".lock': File exists")
-        {
-            // Git has waited longer than a cancelled call may live, and the caller holds the repository: the lock is a dead call's.
-            let stale = mirror.dir.join(format!("{name}.lock"));
-            tokio::fs::remove_file(&stale)
-                .await
-                .map_err(Error::io(format!("remove the stale lock {}", stale.display())))?;
-            done = self.git.run(set()).await;
-        }
-        match done {
-            Ok(_) => Ok(()),
+        match self.git.set_ref(&mirror.dir, name, to, from).await {
+            Ok(()) => Ok(()),
             Err(error @ git::Error::Failed { .. }) => match self.read_ref(mirror, name).await? {
                 Some(found) if found == *to => Ok(()),
-                Some(found) => Err(Error::RefMoved { name: name.to_owned(), expected: old, found: found.0 }),
+                Some(found) => {
+                    Err(Error::RefMoved { name: name.to_owned(), expected: git::old_value(to, from), found: found.0 })
+                }
                 None => Err(error.into()),
             },
             Err(error) => Err(error.into()),
