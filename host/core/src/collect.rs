@@ -43,6 +43,22 @@ pub enum LeftReason {
     BadName,
 }
 
+impl LeftReason {
+    /// The word for it, as the journal and plugins have it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            LeftReason::NotGranted => "not-granted",
+            LeftReason::Pinned => "pinned",
+            LeftReason::Protected => "protected",
+            LeftReason::GitLookalike => "git-lookalike",
+            LeftReason::NotAFile => "not-a-file",
+            LeftReason::Unreadable => "unreadable",
+            LeftReason::OverLimit => "over-limit",
+            LeftReason::BadName => "bad-name",
+        }
+    }
+}
+
 /// Paths that were written but left behind, folded to their common folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftBehind {
@@ -73,4 +89,17 @@ pub struct Collected {
     /// Why the collection is not whole; any entry leads to review.
     pub incomplete: Vec<String>,
     pub artefacts: Vec<Artefact>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_and_the_journal_read_the_same_word() {
+        use LeftReason::*;
+        for reason in [NotGranted, Pinned, Protected, GitLookalike, NotAFile, Unreadable, OverLimit, BadName] {
+            assert_eq!(serde_json::to_value(&reason).unwrap(), reason.as_str());
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Facts about a change and what rules find in them. The WIT form of these is `wit/rule.wit`, where each field is described.
 
+use crate::collect::LeftBehind;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub struct StageCommit {
     pub write: Vec<String>,
     pub protected: Vec<String>,
     pub paths: Vec<String>,
-    pub left_behind: Vec<String>,
+    pub left_behind: Vec<LeftBehind>,
     /// Paths it tried to write and was refused, as the agent's own events tell; an older rule gets them as `extra`.
     pub refused: Vec<String>,
 }

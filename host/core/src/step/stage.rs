@@ -13,6 +13,9 @@ use crate::{
     task::{Base, Doing, Ending, Phase, Position, Resume, StageRecord},
 };
 
+/// So many attempts in a row that failed in the same way end a stage, however many it has left.
+const STUCK: u32 = 3;
+
 impl Turn<'_> {
     /// A queued task gets a slot and its repository.
     pub(super) fn start(&mut self) {
@@ -31,6 +34,7 @@ impl Turn<'_> {
             return;
         }
         match resume {
+            Some(Resume::Collect { agent, after }) => self.collect_run(at, *agent, after),
             Some(Resume::Accept(record)) => self.ask_persona(at, record),
             Some(Resume::Check(record)) => self.check_stage(at, record),
             None => self.begin(at),
@@ -189,6 +193,7 @@ impl Turn<'_> {
         self.begin(Position {
             used: at.used + 1,
             attempt: at.attempt + 1,
+            alike: alike(&at, why),
             failure: Some(why.to_owned()),
             resume: None,
             ..at
@@ -204,6 +209,12 @@ impl Turn<'_> {
         let (stage, used) = (self.stage_name(at.stage), at.used + 1);
         if used >= allowed {
             return Some((Ending::Failed, format!("stage {stage} failed {used} of {allowed} attempts: {why}")));
+        }
+        if alike(at, why) >= STUCK {
+            let reason = format!(
+                "stuck: stage {stage} failed {STUCK} times in a row in the same way, so another attempt would too: {why}"
+            );
+            return Some((Ending::Failed, reason));
         }
         let cap = self.cap()?;
         let reason =
@@ -315,6 +326,25 @@ impl Turn<'_> {
     }
 }
 
+/// How many attempts in a row have failed in the same way, this one included.
+fn alike(at: &Position, why: &str) -> u32 {
+    match &at.failure {
+        Some(last) if signature(last).eq(signature(why)) => at.alike.max(1) + 1,
+        Some(_) | None => 1,
+    }
+}
+
+/// A failure without what differs from one run to the next: blanks, durations and addresses.
+fn signature(why: &str) -> impl Iterator<Item = &str> {
+    why.split_whitespace().filter(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let amount = word.trim_end_matches(|c: char| c.is_alphabetic());
+        let unit = &word[amount.len()..];
+        let is_duration = matches!(unit, "s" | "ms" | "µs" | "ns" | "sec" | "") && amount.parse::<f64>().is_ok();
+        !(is_duration && (!unit.is_empty() || amount.contains('.')) || word.starts_with("0x"))
+    })
+}
+
 fn stage_commit(record: &StageRecord) -> StageCommit {
     StageCommit {
         stage: record.stage.clone(),
@@ -322,7 +352,7 @@ fn stage_commit(record: &StageRecord) -> StageCommit {
         write: record.write.clone(),
         protected: record.protected.clone(),
         paths: record.changed.clone(),
-        left_behind: record.left_behind.iter().map(|left| left.path.clone()).collect(),
+        left_behind: record.left_behind.clone(),
         refused: Vec::new(),
     }
 }

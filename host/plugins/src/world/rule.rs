@@ -169,8 +169,18 @@ impl From<&core::StageCommit> for wit::StageCommit {
             write: commit.write.clone(),
             protected: commit.protected.clone(),
             paths: commit.paths.clone(),
-            left_behind: commit.left_behind.clone(),
-            extra: commit.refused.iter().map(|path| ("refused".to_owned(), path.clone())).collect(),
+            left_behind: commit.left_behind.iter().map(|left| left.path.clone()).collect(),
+            extra: commit
+                .refused
+                .iter()
+                .map(|path| ("refused".to_owned(), path.clone()))
+                .chain(
+                    commit
+                        .left_behind
+                        .iter()
+                        .map(|left| ("left-behind".to_owned(), format!("{} {}", left.reason.as_str(), left.path))),
+                )
+                .collect(),
         }
     }
 }

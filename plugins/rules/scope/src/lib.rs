@@ -68,42 +68,76 @@ fn granted(commit: &StageCommit, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What was written and not taken. The facts name paths only; the reason follows from the grant.
+/// What was written and not taken. Why is told as `extra` pairs; where it is not, it follows from the grant.
 fn left_behind(commit: &StageCommit, findings: &mut Vec<Finding>) {
+    let told: BTreeMap<&str, &str> = commit
+        .extra
+        .iter()
+        .filter(|(name, _)| name == "left-behind")
+        .filter_map(|(_, value)| value.split_once(' '))
+        .map(|(reason, path)| (path, reason))
+        .collect();
+    let (who, stage) = (&commit.persona, &commit.stage);
     for path in &commit.left_behind {
-        let who = &commit.persona;
-        let stage = &commit.stage;
-        let folder = path.trim_end_matches('/');
-        let inside = |pattern: &String| glob::matches(pattern, folder) || pattern.starts_with(&format!("{folder}/"));
-        let (severity, confidence, message) = if lookalike::is_git(path) {
-            (
+        let reason = told.get(path.as_str()).copied().unwrap_or_else(|| deduced(commit, path));
+        let (severity, confidence, message) = match reason {
+            "git-lookalike" => (
                 Severity::Critical,
                 85,
                 format!(
                     "{who} made {path}, which looks like a Git directory, in stage {stage}; it was left behind: find out why"
                 ),
-            )
-        } else if commit.protected.iter().any(inside) {
-            (
+            ),
+            "protected" | "pinned" => (
                 Severity::Major,
                 75,
                 format!(
                     "{who} tried to change {path}, which is protected in stage {stage}; it was left behind: check what it was after"
                 ),
-            )
-        } else if !glob::any(&commit.write, folder) && !glob::any(&commit.write, &format!("{folder}/x")) {
-            (
+            ),
+            "not-granted" if path.starts_with("/out/") => (
+                Severity::Minor,
+                60,
+                format!(
+                    "{who} wrote {path}, which stage {stage} does not hand on; it was left behind: name it in `produces` if it should"
+                ),
+            ),
+            "not-granted" => (
                 Severity::Minor,
                 60,
                 format!("{who} wrote {path}, which its grant in stage {stage} does not cover; it was left behind"),
-            )
-        } else {
-            let message = format!(
-                "{path}, written by {who} in stage {stage}, could not be taken (no regular file, unreadable, or too large): look at it"
-            );
-            (Severity::Major, 50, message)
+            ),
+            other => {
+                let why = match other {
+                    "not-a-file" => "it is no plain file",
+                    "unreadable" => "its own mode forbids reading it",
+                    "over-limit" => "it is over a limit of size or count",
+                    "bad-name" => "its name cannot be kept",
+                    _ => "it is no plain file, unreadable, or too large",
+                };
+                (
+                    Severity::Major,
+                    50,
+                    format!("{path}, written by {who} in stage {stage}, was left behind because {why}: look at it"),
+                )
+            }
         };
         findings.push(Finding::new("left-behind", severity, confidence, message).at_head(path, 1, 1));
+    }
+}
+
+/// Why a path was left behind, as far as the grant tells.
+fn deduced(commit: &StageCommit, path: &str) -> &'static str {
+    let folder = path.trim_end_matches('/');
+    let inside = |pattern: &String| glob::matches(pattern, folder) || pattern.starts_with(&format!("{folder}/"));
+    if lookalike::is_git(path) {
+        "git-lookalike"
+    } else if commit.protected.iter().any(inside) {
+        "protected"
+    } else if !glob::any(&commit.write, folder) && !glob::any(&commit.write, &format!("{folder}/x")) {
+        "not-granted"
+    } else {
+        ""
     }
 }
 

@@ -72,6 +72,29 @@ fn the_reason_for_leaving_behind_follows_from_the_grant() {
 }
 
 #[test]
+fn the_reason_collection_gave_is_the_one_that_is_told() {
+    for (path, reason, severity, says) in [
+        ("/out/notes.md", "not-granted", Severity::Minor, "stage worker does not hand on"),
+        ("notes.md", "not-granted", Severity::Minor, "its grant in stage worker does not cover"),
+        ("/out/pipe", "not-a-file", Severity::Major, "because it is no plain file"),
+        ("src/secret", "unreadable", Severity::Major, "because its own mode forbids reading it"),
+        ("/out/", "over-limit", Severity::Major, "because it is over a limit of size or count"),
+        ("src/a b", "bad-name", Severity::Major, "because its name cannot be kept"),
+        ("src/t.py", "pinned", Severity::Major, "which is protected"),
+        (".github/x", "protected", Severity::Major, "which is protected"),
+        ("src/x/.git/", "git-lookalike", Severity::Critical, "looks like a Git directory"),
+    ] {
+        // The grant covers all of it: only what collection says can tell.
+        let mut worker = commit("worker", &["**"], &[], &[], &[path]);
+        worker.extra = vec![("left-behind".into(), format!("{reason} {path}"))];
+        let findings = Scope::judge(Change { commits: vec![worker], ..Change::default() }).unwrap();
+        let said: Vec<(Severity, bool)> =
+            findings.iter().map(|finding| (finding.severity, finding.message.contains(says))).collect();
+        assert_eq!(said, [(severity, true)], "{path} {reason}: {}", findings[0].message);
+    }
+}
+
+#[test]
 fn refused_writes_are_told() {
     let mut worker = commit("worker", &["src/**"], &["tests/test_a.py"], &[], &[]);
     worker.extra = vec![
