@@ -132,25 +132,21 @@ pub struct Position {
     pub failure: Option<String>,
     /// Work of this attempt to go on with, instead of a new run.
     pub resume: Option<Resume>,
+    /// How often in a row the attempts before failed as the last one did.
+    #[serde(default)]
+    pub alike: u32,
 }
 
 /// What is to be done again with work that is collected already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resume {
+    /// It could not be collected, and lies where the agent left it.
+    Collect { agent: Box<AgentRun>, after: AfterCollect },
     /// Its persona failed to answer.
     Accept(Box<StageRecord>),
     /// The sandbox of its check failed.
     Check(Box<StageRecord>),
-}
-
-impl Resume {
-    /// The work itself.
-    pub fn record(&self) -> &StageRecord {
-        match self {
-            Resume::Accept(record) | Resume::Check(record) => record,
-        }
-    }
 }
 
 /// Where a task stands. Each state carries only what means something in it.
@@ -455,6 +451,14 @@ impl Task {
             Doing::Baseline { first: Some(_) } => check(RunKind::Recheck),
             Doing::Checking { first: None, .. } => check(RunKind::Check),
             Doing::Checking { first: Some(_), .. } => check(RunKind::Recheck),
+    /// The run whose work is to be collected when the task goes on.
+    pub fn uncollected(&self) -> Option<RunKey> {
+        match &self.phase.position()?.resume {
+            Some(Resume::Collect { agent, .. }) => Some(agent.run),
+            Some(Resume::Accept(_) | Resume::Check(_)) | None => None,
+        }
+    }
+
             Doing::Preparing
             | Doing::Briefing
             | Doing::Collecting { .. }

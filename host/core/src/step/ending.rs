@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::{
     effect::Order,
-    task::{AfterCollect, BlockedOn, Doing, Ending, Phase, Position, Resume, Running},
+    task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running},
     words,
 };
 
@@ -29,8 +29,10 @@ impl Turn<'_> {
     pub(super) fn cancel(&mut self) {
         match self.task.phase.clone() {
             Phase::Queued { at } | Phase::Parked { at, .. } | Phase::Blocked { at, .. } => {
-                if let Some(resume) = at.resume {
-                    self.keep(resume.record().clone());
+                match at.resume {
+                    Some(Resume::Accept(record) | Resume::Check(record)) => self.keep(*record),
+                    Some(Resume::Collect { agent, .. }) => self.forget(agent.run),
+                    None => {}
                 }
                 self.end(Ending::Cancelled, "cancelled");
             }
@@ -79,16 +81,13 @@ impl Turn<'_> {
     pub(super) fn give_up(&mut self, running: Running, reason: &str, remedy: &str) {
         match (running.stopping, running.doing) {
             (Some(ending), _) => self.end(ending, &format!("cancelled; {reason}")),
-            (None, Doing::Collecting { after: AfterCollect::End { ending, reason: why }, .. }) => {
-                self.end(ending, &format!("{why}; {reason}"));
-            }
             (
                 None,
                 Doing::Preparing
                 | Doing::Baseline { .. }
                 | Doing::Briefing
                 | Doing::Agent(_)
-                | Doing::Collecting { after: AfterCollect::Accept, .. }
+                | Doing::Collecting { .. }
                 | Doing::Accepting { .. }
                 | Doing::Checking { .. }
                 | Doing::Judging

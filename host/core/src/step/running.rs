@@ -13,7 +13,7 @@ use crate::{
     persona::{Acceptance, Report},
     policy::StageWork,
     run::Limits,
-    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Running, StageRecord, Task},
+    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, StageRecord, Task},
 };
 
 /// Longest wait the host accepts from a provider, in milliseconds: a day.
@@ -272,6 +272,11 @@ impl Turn<'_> {
             author: persona.clone(),
             at_ms: self.event.at_ms,
             produces: self.produces_of(&at),
+        self.collect_run(at, agent, after);
+    }
+
+    /// Takes what a run that is over left behind.
+    pub(super) fn collect_run(&mut self, at: Position, agent: AgentRun, after: AfterCollect) {
             limits: self.limits_of(&persona),
         }));
         self.owe(at, Doing::Collecting { agent, after }, order);
@@ -329,10 +334,29 @@ impl Turn<'_> {
     }
 
     pub(super) fn collect_failed(&mut self, run: RunKey, reason: &str) {
-        let Some(running) = self.running().cloned() else { return };
-        self.forget(run);
-        let remedy = format!("`borg-host doctor`, then `borg-host task retry {}`", self.task.id());
-        self.give_up(running, &format!("what the agent left could not be collected: {reason}"), &remedy);
+        let Some(Running { at, doing: Doing::Collecting { agent, after }, stopping }) = self.running().cloned() else {
+            return;
+        };
+        let reason = format!("what the agent left could not be collected: {reason}");
+        let asked = match &after {
+            AfterCollect::End { ending: ending @ Ending::Cancelled, .. } => Some(*ending),
+            AfterCollect::End { .. } | AfterCollect::Accept => stopping,
+        };
+        match asked {
+            Some(ending) => {
+                self.forget(run);
+                self.end(ending, &format!("cancelled; {reason}"));
+            }
+            // It stays where it is: the next try begins there, and not with another run.
+            None => {
+                let id = self.task.id();
+                let remedy = format!(
+                    "`borg-host doctor`, then `borg-host task retry {id}` collects it; `borg-host task cancel {id}` gives it up"
+                );
+                let resume = Some(Resume::Collect { agent: Box::new(agent), after });
+                self.block_at(Position { resume, ..at }, &reason, &remedy);
+            }
+        }
     }
 
     pub(super) fn accepted(&mut self, acceptance: &Acceptance) {

@@ -86,11 +86,15 @@ fn work_that_cannot_be_collected_does_not_undo_an_end() {
     world.answer(task, &Answer::Failed);
     assert_eq!(world.status(task), Status::Cancelled);
 
+    // Nobody asked for this end, so the work is not given up for it.
     let (mut world, task) = at("quick", "impl", "run");
     world.answer(task, &Answer::Ended(EndCause::Capped, OutcomeStatus::Capped));
     world.answer(task, &Answer::Failed);
-    assert_eq!(world.status(task), Status::Capped);
+    assert_eq!(world.status(task), Status::Blocked);
     assert!(reason(world.task(task)).contains("the disk is full"));
+    retry(&mut world, task);
+    world.answer(task, &Answer::Collected(Work::Changed));
+    assert_eq!((world.status(task), world.task(task).records.len()), (Status::Capped, 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod doers;
 mod faults;
+mod going_on;
 mod promises;
 mod rows;
 mod world;

@@ -78,7 +78,7 @@ fn every_answer_leads_where_it_should() {
         ("feature", "impl", "run", PluginFailed, Blocked, &["forget"]),
         ("feature", "impl", "collect", Collected(Work::Changed), Running, &["forget", "accept"]),
         ("feature", "impl", "collect", Collected(Work::Nothing), Running, &["forget", "accept"]),
-        ("feature", "impl", "collect", Failed, Blocked, &["forget"]),
+        ("feature", "impl", "collect", Failed, Blocked, &[]),
         ("feature", "spec", "accept", accept(), Running, &["brief"]),
         ("feature", "impl", "accept", accept(), Running, &["check"]),
         ("feature", "impl", "accept", retry(), Running, &["brief"]),
