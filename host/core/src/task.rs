@@ -248,6 +248,16 @@ pub struct AgentRun {
     pub state: String,
     pub executor_digest: Option<Digest>,
     pub turns: u32,
+    /// When it was last heard of.
+    #[serde(default)]
+    pub seen_ms: u64,
+}
+
+impl AgentRun {
+    /// How long it ran for certain, in milliseconds; nothing if it has not started.
+    pub fn ran_ms(&self) -> u64 {
+        self.executor_digest.map_or(0, |_| self.seen_ms.saturating_sub(self.started_ms))
+    }
 }
 
 /// What follows a collection.
@@ -441,6 +451,14 @@ impl Task {
         }
     }
 
+    /// The run whose work is to be collected when the task goes on.
+    pub fn uncollected(&self) -> Option<RunKey> {
+        match &self.phase.position()?.resume {
+            Some(Resume::Collect { agent, .. }) => Some(agent.run),
+            Some(Resume::Accept(_) | Resume::Check(_)) | None => None,
+        }
+    }
+
     /// The sandbox at work: of an agent, or of a check.
     pub fn live_run(&self) -> Option<RunKey> {
         let Phase::Running(Running { at, doing, .. }) = &self.phase else { return None };
@@ -451,14 +469,6 @@ impl Task {
             Doing::Baseline { first: Some(_) } => check(RunKind::Recheck),
             Doing::Checking { first: None, .. } => check(RunKind::Check),
             Doing::Checking { first: Some(_), .. } => check(RunKind::Recheck),
-    /// The run whose work is to be collected when the task goes on.
-    pub fn uncollected(&self) -> Option<RunKey> {
-        match &self.phase.position()?.resume {
-            Some(Resume::Collect { agent, .. }) => Some(agent.run),
-            Some(Resume::Accept(_) | Resume::Check(_)) | None => None,
-        }
-    }
-
             Doing::Preparing
             | Doing::Briefing
             | Doing::Collecting { .. }

@@ -21,7 +21,10 @@ use crate::{
     policy::Policy,
     task::{Doing, Ending, Phase, Position, Running, Task},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// All that lives: tasks that have not ended, and whether new ones may start.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +50,16 @@ impl Policies {
     pub fn load(&mut self, policy: Arc<Policy>) {
         self.all.insert(policy.digest, policy.clone());
         self.current = policy;
+    }
+
+    /// Lets go of all but the one in force and these.
+    pub fn keep_only(&mut self, named: &BTreeSet<Digest>) {
+        self.all.retain(|digest, _| *digest == self.current.digest || named.contains(digest));
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// Adds a policy that only older tasks name.
@@ -109,6 +122,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         Turn { task, event, policy: &policy, current: policies.current(), effects: &mut effects }.apply();
     }
     schedule(&mut state, event, policies, &mut effects);
+    tell_waiting(&mut state, event, policies, &mut effects);
     (state, effects)
 }
 
@@ -163,6 +177,23 @@ fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut
     }
 }
 
+/// Tells whoever just sent a task on its way that it has to wait, and for what.
+fn tell_waiting(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
+    let sent = matches!(event.body, Body::TaskCreated { .. } | Body::Unblocked { .. } | Body::DeadlinePassed);
+    let Some(id) = event.task.filter(|_| sent) else { return };
+    let slots = policies.current().host.parallel;
+    let Some(task) = state.tasks.get(&id).filter(|task| matches!(task.phase, Phase::Queued { .. })) else { return };
+    let other = state.tasks.values().find(|other| other.is_running() && other.spec.repository == task.spec.repository);
+    let why = match other {
+        _ if state.paused => "waits: the host is paused; `borg-host resume` lets it go on".to_owned(),
+        Some(other) => format!("waits for #{}, which works on {}", other.id(), task.spec.repository),
+        None => format!("waits for a place: no more than {slots} task(s) run at once (`parallel` in [host])"),
+    };
+    let Some(task) = state.tasks.get_mut(&id) else { return };
+    let policy = policies.of(task).clone();
+    Turn { task, event, policy: &policy, current: policies.current(), effects }.tell_progress(&why);
+}
+
 /// One event meeting one task.
 struct Turn<'a> {
     task: &'a mut Task,
@@ -177,7 +208,7 @@ struct Turn<'a> {
 impl Turn<'_> {
     fn apply(&mut self) {
         match &self.event.body {
-            Body::Metered { spent, .. } => self.task.spend(*spent),
+            Body::Metered { run, spent, .. } => self.metered(run, *spent),
             Body::Denied { run, denial, path } => {
                 self.denied(std::slice::from_ref(denial));
                 if let Some(path) = path {

@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::{
-    budget::Cap,
+    budget::{Cap, Spent},
     collect::{Collected, CommitId},
     effect::{CollectOrder, InFile, Order, RunOrder},
     event::{DenialNote, Kept, StartFailure},
@@ -78,24 +78,40 @@ impl Turn<'_> {
             state: String::new(),
             executor_digest: None,
             turns: 0,
+            seen_ms: self.event.at_ms,
         };
         self.owe(at, Doing::Agent(agent), order);
     }
 
     pub(super) fn run_started(&mut self, run: &RunKey, digest: Option<Digest>) {
+        let now = self.event.at_ms;
+        let Some(agent) = self.agent_mut(run) else { return };
+        // A sandbox that is lost while nobody looks is started anew, and its output begins at the first line again. The time it ran is
+        // spent all the same.
+        let lost = agent.ran_ms();
+        agent.executor_digest = digest;
+        (agent.started_ms, agent.seen_ms) = (now, now);
+        agent.line = 0;
+        agent.state.clear();
+        agent.turns = 0;
+        self.task.spend(Spent { wall_ms: lost, ..Spent::default() });
+    }
+
+    /// The gateway settled a request, of this run or of an earlier one.
+    pub(super) fn metered(&mut self, run: &RunKey, spent: Spent) {
+        self.task.spend(spent);
+        let now = self.event.at_ms;
         if let Some(agent) = self.agent_mut(run) {
-            agent.executor_digest = digest;
-            // A sandbox that is lost while nobody looks is started anew, and its output begins at the first line again.
-            agent.line = 0;
-            agent.state.clear();
-            agent.turns = 0;
+            agent.seen_ms = agent.seen_ms.max(now);
         }
     }
 
     pub(super) fn progressed(&mut self, run: &RunKey, line: u64, state: &str, turns: u32) {
+        let now = self.event.at_ms;
         if let Some(agent) = self.agent_mut(run)
             && line >= agent.line
         {
+            agent.seen_ms = agent.seen_ms.max(now);
             agent.line = line;
             agent.state = state.to_owned();
             agent.turns = turns;
@@ -256,6 +272,11 @@ impl Turn<'_> {
 
     fn collect(&mut self, at: Position, after: AfterCollect) {
         let Some(Running { doing: Doing::Agent(agent), .. }) = self.running().cloned() else { return };
+        self.collect_run(at, agent, after);
+    }
+
+    /// Takes what a run that is over left behind.
+    pub(super) fn collect_run(&mut self, at: Position, agent: AgentRun, after: AfterCollect) {
         let (Some(base), Some(head), Some((persona, stage))) =
             (self.task.base.clone(), self.task.head.clone(), self.persona_of(&at))
         else {
@@ -272,11 +293,6 @@ impl Turn<'_> {
             author: persona.clone(),
             at_ms: self.event.at_ms,
             produces: self.produces_of(&at),
-        self.collect_run(at, agent, after);
-    }
-
-    /// Takes what a run that is over left behind.
-    pub(super) fn collect_run(&mut self, at: Position, agent: AgentRun, after: AfterCollect) {
             limits: self.limits_of(&persona),
         }));
         self.owe(at, Doing::Collecting { agent, after }, order);
