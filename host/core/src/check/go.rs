@@ -1,9 +1,12 @@
-//! `go test`: `-json` events (`go doc test2json`), `-v` text, and plain text, which names failures only.
+//! `go test`: `-v` text, `-json` events (`go doc test2json`), and plain text, which names failures only.
 //!
-//! An id is the package and the test: `example.com/shop.TestSlug/empty`.
+//! An id is the package and the test: `example.com/shop.TestSlug/empty`. A test that prints half a line has its result on the same
+//! line (`half--- PASS: TestHalf (0.00s)`), and then test2json of Go 1.19 gives no event for it; so events are read as the text they
+//! carry. What a package's process printed says nothing by itself: its tests begin and end by name, its process closes with `PASS`,
+//! and `go` closes it with `ok`.
 
 use super::{Fault, Report};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub fn read(output: &str) -> Report {
     let mut report = if output.lines().any(|line| line.starts_with('{') && line.contains("\"Action\":")) {
@@ -23,14 +26,14 @@ struct Event {
     package: String,
     test: String,
     output: String,
-    import_path: String,
 }
 
 fn read_json(output: &str) -> Report {
-    let mut report = Report { lists_passed: true, ..Report::default() };
-    let mut running: BTreeMap<String, ()> = BTreeMap::new();
+    // Packages run side by side; each one's text is whole by itself.
+    let mut packages: BTreeMap<String, String> = BTreeMap::new();
+    let mut closed: BTreeSet<String> = BTreeSet::new();
     let mut plain = String::new();
-    let (mut opened, mut closed) = (0, 0);
+    let (mut passed, mut failed, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for line in output.lines() {
         let Some(event) = line.starts_with('{').then(|| serde_json::from_str::<Event>(line).ok()).flatten() else {
             plain.push_str(line);
@@ -39,88 +42,134 @@ fn read_json(output: &str) -> Report {
         };
         let id = format!("{}.{}", event.package, event.test);
         match (event.action.as_str(), event.test.is_empty()) {
-            ("run", false) => {
-                running.insert(id, ());
+            ("pass", false) => passed.push(id),
+            ("fail", false) => failed.push(id),
+            ("skip", false) => skipped.push(id),
+            ("pass" | "fail" | "skip", true) => {
+                closed.insert(event.package);
             }
-            ("pass", false) => {
-                running.remove(&id);
-                report.passed.push(id);
-            }
-            ("fail", false) => {
-                running.remove(&id);
-                report.failed.push(id);
-            }
-            ("skip", false) => {
-                running.remove(&id);
-                report.skipped.push(id);
-            }
-            ("start", true) => opened += 1,
-            ("pass" | "fail" | "skip", true) => closed += 1,
             ("build-output", _) => plain.push_str(&event.output),
-            ("output", true) if event.import_path.is_empty() => plain.push_str(&event.output),
+            ("output", _) => packages.entry(event.package).or_default().push_str(&event.output),
             _ => {}
         }
     }
-    report.errored.extend(running.into_keys());
-    report.faults = build_faults(&plain);
-    report.complete = closed > 0 && closed >= opened;
-    report.no_tests = report.ids().next().is_none() && report.faults.is_empty() && closed > 0;
+    let whole = packages.keys().all(|package| closed.contains(package));
+    plain.extend(packages.into_values());
+    let mut report = read_text(&plain);
+    report.passed.append(&mut passed);
+    report.failed.append(&mut failed);
+    report.skipped.append(&mut skipped);
+    report.lists_passed = true;
+    report.complete &= whole;
     report
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// What stands before the line that closes a package, and so is named after it.
+#[derive(Default)]
+struct Open<'a> {
+    ended: Vec<(&'a str, End)>,
+    running: Vec<&'a str>,
+    /// Names that ended although they were not running.
+    strangers: Vec<&'a str>,
+    /// The process printed its closing `PASS`, and nothing of a test after it.
+    pass: bool,
 }
 
 fn read_text(output: &str) -> Report {
     let mut report = Report { faults: build_faults(output), ..Report::default() };
-    // A package is named after its tests.
-    let mut pending: Vec<(String, char)> = Vec::new();
-    let mut running: Vec<String> = Vec::new();
-    let (mut verbose, mut closed, mut empty) = (false, 0, 0);
+    let verbose = output.lines().any(|line| begin(line).is_some());
+    let mut open = Open::default();
+    let mut closed: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut empty = 0;
     for line in output.lines() {
-        let trimmed = line.trim_start();
-        if let Some(name) = line.strip_prefix("=== RUN ") {
-            verbose = true;
-            running.push(name.trim().to_owned());
-        } else if let Some((word, rest)) = trimmed.strip_prefix("--- ").and_then(|rest| rest.split_once(": ")) {
-            let name = rest.rsplit_once(" (").map_or(rest, |(name, _)| name);
-            running.retain(|running| running != name);
-            match word {
-                "PASS" => pending.push((name.to_owned(), 'p')),
-                "FAIL" => pending.push((name.to_owned(), 'f')),
-                "SKIP" => pending.push((name.to_owned(), 's')),
-                _ => {}
-            }
-        } else if let Some(package) = package(line) {
-            closed += 1;
+        if let Some((word, package)) = closing(line) {
+            *closed.entry(package).or_default() += 1;
             empty += usize::from(line.contains("[no test files]") || line.contains("[no tests to run]"));
-            for name in running.drain(..) {
-                pending.push((name, 'e'));
+            let open = std::mem::take(&mut open);
+            if let Some(name) = open.strangers.first().filter(|_| verbose) {
+                report.doubt(format!("{package}.{name} is said to have ended and did not begin"));
             }
-            for (name, end) in pending.drain(..) {
-                let id = format!("{package}.{name}");
+            if verbose && word == "ok" && !open.pass {
+                report.doubt(format!("the process of {package} ended without saying PASS: was it made to exit?"));
+            }
+            let id = |name: &str| format!("{package}.{name}");
+            report.errored.extend(open.running.into_iter().map(id));
+            for (name, end) in open.ended {
                 match end {
-                    'p' => report.passed.push(id),
-                    'f' => report.failed.push(id),
-                    's' => report.skipped.push(id),
-                    _ => report.errored.push(id),
+                    End::Passed => report.passed.push(id(name)),
+                    End::Failed => report.failed.push(id(name)),
+                    End::Skipped => report.skipped.push(id(name)),
                 }
             }
+        } else if let Some(name) = begin(line) {
+            open.running.push(name);
+            open.pass = false;
+        } else if let Some((name, end, alone)) = result(line) {
+            match open.running.iter().position(|running| *running == name) {
+                Some(at) => {
+                    open.running.remove(at);
+                }
+                // Words in the middle of a line are a result only of a test that runs.
+                None if !alone => continue,
+                None => open.strangers.push(name),
+            }
+            open.ended.push((name, end));
+            open.pass = false;
+        } else if line.ends_with("PASS") {
+            open.pass = true;
         }
     }
-    let left_over = !pending.is_empty() || !running.is_empty();
-    report.errored.extend(running);
-    report.failed.extend(pending.into_iter().filter(|(_, end)| *end == 'f').map(|(name, _)| name));
+    let whole = open.ended.is_empty() && open.running.is_empty();
+    report.errored.extend(open.running.into_iter().map(str::to_owned));
+    let failed = open.ended.into_iter().filter(|(_, end)| matches!(end, End::Failed));
+    report.failed.extend(failed.map(|(name, _)| name.to_owned()));
     report.lists_passed = verbose;
-    report.complete = closed > 0 && !left_over;
+    report.sessions = closed.values().copied().max().unwrap_or_default();
+    report.complete = !closed.is_empty() && whole;
     let nothing = output.contains("matched no packages") || output.contains("no packages to test");
-    report.no_tests =
-        report.ids().next().is_none() && report.faults.is_empty() && (nothing || closed > 0 && empty == closed);
+    let times: u32 = closed.values().sum();
+    report.no_tests = report.ids().next().is_none()
+        && report.faults.is_empty()
+        && (nothing || !closed.is_empty() && empty == times as usize);
     report
 }
 
-/// The package of a closing line: `ok  \tPKG\t0.003s`, `FAIL\tPKG\t0.003s`, `FAIL\tPKG [build failed]`, `?   \tPKG\t[no test files]`.
-fn package(line: &str) -> Option<&str> {
-    let rest =
-        line.strip_prefix("ok  \t").or_else(|| line.strip_prefix("FAIL\t")).or_else(|| line.strip_prefix("?   \t"))?;
-    rest.split(['\t', ' ']).next().filter(|package| !package.is_empty())
+/// The name in `=== RUN   TestSlug`, which may stand behind half a line of somebody else's.
+fn begin(line: &str) -> Option<&str> {
+    line.rsplit_once("=== RUN   ").map(|(_, name)| name.trim_end())
+}
+
+/// The result in `    --- PASS: TestSlug/odd_(1.00s) (0.00s)`; whether it has the line for itself.
+fn result(line: &str) -> Option<(&str, End, bool)> {
+    let (before, rest) = line.rsplit_once("--- ")?;
+    let (word, rest) = rest.split_once(": ")?;
+    let (name, time) = rest.trim_end().rsplit_once(" (")?;
+    let seconds = time.strip_suffix("s)")?;
+    if seconds.is_empty() || !seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    let end = match word {
+        "PASS" => End::Passed,
+        "FAIL" => End::Failed,
+        "SKIP" => End::Skipped,
+        _ => return None,
+    };
+    Some((name, end, before.trim_start().is_empty()))
+}
+
+/// Word and package of a closing line: `ok  \tPKG\t0.003s`, `FAIL\tPKG\t0.003s`, `FAIL\tPKG [build failed]`, `?   \tPKG\t[no test files]`.
+fn closing(line: &str) -> Option<(&str, &str)> {
+    let (word, rest) = line.split_once('\t')?;
+    let word = word.trim_end();
+    let package = rest.split(['\t', ' ']).next().filter(|package| !package.is_empty())?;
+    matches!(word, "ok" | "FAIL" | "?").then_some((word, package))
 }
 
 /// Compiler errors: `./slug_test.go:9:12: undefined: Slug`, also with `vet: ` in front.

@@ -7,12 +7,16 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// What names of functions that `go test` runs start with.
+const GO_TESTS: [&str; 3] = ["Test", "Fuzz", "Example"];
+
 /// Names of the tests a file defines, in order: functions, or titles in JavaScript.
 pub fn test_names(path: &str, text: &str) -> Vec<String> {
     let Some(language) = language(path) else { return Vec::new() };
     let mut names = Vec::new();
     let mut attribute = false;
     let mut fence: Option<&str> = None;
+    let mut example: Option<String> = None;
     for line in text.lines() {
         let line = line.trim_start();
         let code = match language {
@@ -39,9 +43,22 @@ pub fn test_names(path: &str, text: &str) -> Vec<String> {
             }
             Language::Go => {
                 let name = code.strip_prefix("func ").map(word).unwrap_or_default();
-                let rest = ["Test", "Fuzz", "Example"].iter().find_map(|prefix| name.strip_prefix(prefix));
-                if rest.is_some_and(|rest| !rest.starts_with(|char: char| char.is_lowercase())) && name != "TestMain" {
+                let rest = GO_TESTS.iter().find_map(|prefix| name.strip_prefix(prefix));
+                let is_test = rest.is_some_and(|rest| !rest.starts_with(|char: char| char.is_lowercase()));
+                if code.starts_with("func ") {
+                    example = None;
+                }
+                if is_test && name.starts_with("Example") {
+                    example = Some(name);
+                } else if is_test && name != "TestMain" {
                     names.push(name);
+                }
+                // An example is run only when it says what it prints.
+                let comment = code.strip_prefix("//").map(|comment| comment.trim_start().to_ascii_lowercase());
+                if comment
+                    .is_some_and(|comment| ["output:", "unordered output:"].iter().any(|o| comment.starts_with(o)))
+                {
+                    names.extend(example.take());
                 }
             }
             Language::Js => {
@@ -108,8 +125,10 @@ pub(super) fn leaf(runner: Option<Runner>, id: &str) -> &str {
     let name = match runner {
         Some(Runner::Node) => return id.rsplit(" > ").next().unwrap_or(id),
         Some(Runner::Go) => {
-            let test = id.rsplit_once(".Test").map(|(package, _)| package.len() + 1);
-            id[test.unwrap_or(0)..].split('/').next().unwrap_or(id)
+            // Neither a package's last part after its last `.`, nor a top-level test, holds a `.`; a subtest may.
+            let test = id.match_indices('.').map(|(at, _)| id[at + 1..].split('/').next().unwrap_or_default());
+            let is_test = |name: &&str| GO_TESTS.iter().any(|start| name.starts_with(start)) && !name.contains('.');
+            test.into_iter().find(is_test).unwrap_or(id)
         }
         Some(Runner::Unittest) => id.rsplit('.').next().unwrap_or(id),
         Some(Runner::Pytest) => {

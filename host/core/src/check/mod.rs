@@ -41,6 +41,14 @@ pub struct Report {
     pub lists_passed: bool,
     /// The runner said that there was nothing to run.
     pub no_tests: bool,
+    /// How often the runner closed: summaries, or how often one and the same package or binary was closed.
+    pub sessions: u32,
+    /// Tests that passed by the summaries' own count, where the runner counts them.
+    pub counted: Option<u64>,
+    /// The report file the runner was asked for was there.
+    pub filed: bool,
+    /// The first contradiction within the output. Such a report is never green.
+    pub doubt: Option<String>,
 }
 
 /// An error that kept tests from being built, imported or collected.
@@ -62,6 +70,11 @@ impl Report {
     /// True when an absent id means an absent test.
     pub fn ids_known(&self) -> bool {
         self.lists_passed && self.ids().next().is_some()
+    }
+
+    /// Notes a contradiction, unless there is one already.
+    fn doubt(&mut self, why: impl Into<String>) {
+        self.doubt.get_or_insert_with(|| why.into());
     }
 
     /// Sorts, removes repetitions, and lets the worse word win where an id was reported twice.

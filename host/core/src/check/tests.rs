@@ -1,4 +1,4 @@
-//! Recorded outputs of the runners, and the rules held against them. Those of Go are written from its documented format.
+//! Recorded outputs of the runners, and the rules held against them.
 
 use super::*;
 use crate::{
@@ -10,9 +10,11 @@ use std::collections::BTreeSet;
 
 macro_rules! recorded {
     ($name:literal) => {
-        include_str!(concat!("recorded/", $name))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/check/recorded/", $name))
     };
 }
+
+mod go;
 
 const UNITTEST: &str = "python3 -m unittest discover -v -s tests";
 
@@ -190,35 +192,6 @@ fn node_tap_and_spec_agree() {
         );
     }
     assert!(parse("node --test", recorded!("node-none.txt"), None).no_tests);
-}
-
-#[test]
-fn go_text_and_json() {
-    let text = parse("go test -v ./...", recorded!("go-v.txt"), None);
-    assert_eq!(
-        ids(&text),
-        [
-            vec![
-                "example.com/shop.TestAdd",
-                "example.com/shop.TestSlug/empty_input",
-                "example.com/shop/cart.TestOther"
-            ],
-            vec!["example.com/shop.TestSlug", "example.com/shop.TestSlug/lowers"],
-            vec!["example.com/shop.TestSlow"],
-            vec![],
-        ]
-    );
-    let json = parse("go test -json", recorded!("go.json"), None);
-    assert_eq!(json.failed, text.failed);
-    assert!(json.complete && text.complete && json.lists_passed);
-    for red in [recorded!("go-build-red.txt"), recorded!("go-build-red.json")] {
-        let report = parse("go test", red, None);
-        assert_eq!(report.faults[0].path, "./slug_test.go");
-        assert_eq!(report.faults[0].message, "undefined: Slug");
-    }
-    assert!(parse("go test ./...", recorded!("go-none.txt"), None).no_tests);
-    let cut = parse("go test -v", "=== RUN   TestA\npanic: boom\nFAIL\texample.com/x\t0.1s\n", None);
-    assert_eq!(cut.errored, ["example.com/x.TestA"]);
 }
 
 /// A question with nothing known but what is passed.
@@ -438,10 +411,29 @@ fn names_are_found_where_they_are_written() {
             "func TestA(t *testing.T) {}\nfunc TestMain(m *testing.M) {}\nfunc Testify() {}\n",
             vec!["TestA"],
         ),
+        (
+            "b_test.go",
+            "func ExampleA() {\n  // Output: 1\n}\nfunc ExampleB() {}\nfunc FuzzC(f *testing.F) {}\n// Output: no\n",
+            vec!["ExampleA", "FuzzC"],
+        ),
         ("a.test.js", "test('adds a.b', () => {});\n  it(`x ${1}`, f)\nit(\"y\", f)\n", vec!["adds a.b", "y"]),
         ("ATest.java", "@Test\npublic void adds() {}\nvoid helper() {}\n", vec!["adds"]),
     ] {
         assert_eq!(test_names(path, text), names, "{path}");
+    }
+}
+
+#[test]
+fn an_id_ends_in_the_name_of_its_source() {
+    for (runner, id, name) in [
+        (Runner::Go, "example.com/shop.TestA/sub.TestB", "TestA"),
+        (Runner::Go, "example.com/shop.ExampleAdd", "ExampleAdd"),
+        (Runner::Go, "my.Example.com/x.FuzzC/seed#0", "FuzzC"),
+        (Runner::Pytest, "tests.a.C::test_x[a::b]", "test_x"),
+        (Runner::Cargo, "shop tests::table::case_1", "table"),
+        (Runner::Node, "group > nested ok", "nested ok"),
+    ] {
+        assert_eq!(inventory::leaf(Some(runner), id), name);
     }
 }
 
