@@ -9,6 +9,7 @@ use crate::{
     chat::{Button, Notice, NoticeKind, Part},
     collect::LeftReason,
     facts::{CheckOutcome, Finding, Severity},
+    id::RunKey,
     intent,
     policy::{Role, StagePlan, StageWork, Via},
     task::{BlockedOn, Ending, Phase, StageRecord, Task},
@@ -21,6 +22,13 @@ const FINDINGS_SHOWN: usize = 10;
 /// A stage began; later ones replace it.
 pub fn progress(task: &Task, doing: &str) -> Option<Notice> {
     let parts = vec![Part::Text(format!("#{} {}: {doing}", task.id(), task.spec.title))];
+    notice(task, NoticeKind::Progress, parts, Vec::new())
+}
+
+/// What an agent does right now; the next of these replaces it.
+pub fn working(task: &Task, run: &RunKey, action: &str) -> Option<Notice> {
+    let stage = task.spec.pipeline.stages.get(run.stage as usize)?;
+    let parts = vec![Part::Text(format!("#{} {}: {action}", task.id(), stage.name))];
     notice(task, NoticeKind::Progress, parts, Vec::new())
 }
 

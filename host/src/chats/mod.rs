@@ -5,8 +5,10 @@
 
 pub mod console;
 mod conversation;
+mod live;
 
 pub use conversation::Conversation;
+pub use live::Live;
 
 use borg_core::chat::{Notice, Post};
 use borg_plugins::{CallError, Plugins};

@@ -52,6 +52,11 @@ impl Desk {
         self.store.run(move |journal| journal.events(after, task, limit)).await
     }
 
+    /// Place of the newest event in the journal.
+    pub async fn newest(&self) -> Result<u64, StoreError> {
+        self.store.run(|journal| journal.last_seq()).await
+    }
+
     /// What the gateway recorded for a task.
     pub async fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
         self.store.run(move |journal| journal.ledger(task)).await

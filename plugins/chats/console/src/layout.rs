@@ -1,7 +1,7 @@
 //! Lays a notice out as text. Everything in a notice may come from an agent or a stranger, so everything passes `visible`, and code and
 //! diffs stand behind a bar: what they contain cannot be taken for words of ours.
 
-use crate::wrap::{columns, wrap};
+use crate::wrap::{columns, cut, wrap};
 use borg_sdk::chat::{Button, Notice, NoticeKind, Part};
 use borg_sdk::visible;
 
@@ -15,10 +15,7 @@ const LABEL_COLUMNS: usize = 24;
 const BAR: &str = "| ";
 
 pub fn text(notice: &Notice) -> String {
-    let width = match notice.width as usize {
-        0 => WIDTH,
-        width => width.clamp(NARROWEST, WIDEST),
-    };
+    let width = width(notice);
     let sign = sign(notice.kind);
     let mut blocks = blocks(&notice.parts, width - columns(sign));
     if let Some(first) = blocks.first_mut().and_then(|block| block.first_mut()) {
@@ -28,6 +25,26 @@ pub fn text(notice: &Notice) -> String {
         blocks.push(commands(&notice.buttons));
     }
     blocks.iter().map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n")
+}
+
+/// What is to be written over by the next: one row, cut where the terminal ends.
+pub fn row(notice: &Notice) -> String {
+    let words = notice.parts.iter().map(|part| match part {
+        Part::Heading(text) | Part::Text(text) | Part::Item(text) | Part::Diff(text) | Part::Code((_, text)) => {
+            one_line(text)
+        }
+        Part::Field((label, value)) => format!("{}: {}", one_line(label), one_line(value)),
+    });
+    let words = words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ");
+    // In the last column some terminals go to the next row already.
+    if words.is_empty() { words } else { cut(&format!("{}{words}", sign(notice.kind)), width(notice) - 1) }
+}
+
+fn width(notice: &Notice) -> usize {
+    match notice.width as usize {
+        0 => WIDTH,
+        width => width.clamp(NARROWEST, WIDEST),
+    }
 }
 
 /// Text of others in one line.
@@ -179,6 +196,17 @@ than one line.
         let kinds =
             [NoticeKind::Answer, NoticeKind::Hint, NoticeKind::Progress, NoticeKind::Question, NoticeKind::Warning];
         assert_eq!(kinds.map(shown), ["x", "hint: x", "… x", "? x", "! x"]);
+    }
+
+    #[test]
+    fn what_is_written_over_is_one_row() {
+        let parts =
+            vec![Part::Text("#3 impl: “I shall\nedit\u{1b}[2K it”".into()), Part::Field(("a".into(), "b".into()))];
+        let short = notice(NoticeKind::Progress, parts);
+        assert_eq!(row(&short), "… #3 impl: “I shall edit^[[2K it” a: b");
+        let long = notice(NoticeKind::Progress, vec![Part::Text("漢".repeat(100))]);
+        assert_eq!(row(&long), format!("… {}…", "漢".repeat(18)));
+        assert_eq!(row(&notice(NoticeKind::Progress, vec![Part::Text(" ".into())])), "");
     }
 
     #[test]

@@ -5,7 +5,8 @@ mod layout;
 mod wrap;
 
 use borg_sdk::chat::{
-    Addressed, Chat, ChatInfo, DocumentPost, EditPost, Notice, Post, Said, TextPost, Transport, Update, UpdateKind,
+    Addressed, Chat, ChatInfo, DocumentPost, EditPost, Notice, NoticeKind, Post, Said, TextPost, Transport, Update,
+    UpdateKind,
 };
 use borg_sdk::visible;
 
@@ -45,7 +46,11 @@ impl Chat for Console {
 
     fn show(notice: Notice) -> Vec<Post> {
         let mut posts = Vec::new();
-        let text = layout::text(&notice);
+        // A terminal writes over a row of its own, and over no more than that.
+        let text = match (notice.kind, &notice.replaces) {
+            (NoticeKind::Progress, Some(_)) => layout::row(&notice),
+            _ => layout::text(&notice),
+        };
         if !text.is_empty() {
             // Buttons stand in the text as commands; a terminal has nothing to press.
             let post = TextPost {

@@ -1,6 +1,6 @@
 //! Wraps text to columns, counted as terminals count them (wide characters take two).
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Lines of the text, the first after `first`, the others after `rest`; both count towards the width. Line feeds stay, and so does the
 /// indentation a line begins with. A word longer than a line stays whole: a path or an address that is cut cannot be copied.
@@ -28,6 +28,21 @@ pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
     lines
 }
 
+/// The text in so many columns, `…` for what is left out.
+pub fn cut(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    };
+    let mut cut: String = text.chars().take_while(fits).collect();
+    cut.push('…');
+    cut
+}
+
 /// Columns a text takes in a terminal.
 pub fn columns(text: &str) -> usize {
     text.width()
@@ -44,6 +59,14 @@ mod tests {
         assert_eq!(wrap("  in bb\nx", 6, "", ""), ["  in", "  bb", "x"]);
         assert_eq!(wrap("a/very/long/path bb", 6, "", ""), ["a/very/long/path", "bb"]);
         assert_eq!(wrap("", 6, "> ", ""), [">"]);
+    }
+
+    #[test]
+    fn a_row_is_cut_by_columns() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        assert_eq!(cut("漢字漢字", 6), "漢字…");
+        assert_eq!(columns(&cut(&"e\u{301}".repeat(9), 5)), 5);
     }
 
     #[test]

@@ -1,0 +1,217 @@
+//! What agents are doing right now, for a frontend somebody looks at: read from the journal, told at a calm pace, kept nowhere. What
+//! must be told (stages, decisions, ends) are the engine's own notices.
+
+use crate::engine::{
+    Desk,
+    desk::{Recorded, StoreError},
+};
+use borg_core::{
+    chat::Notice,
+    event::Body,
+    executor::AgentEvent,
+    id::{RunKey, TaskId},
+    task::Task,
+    words,
+};
+use std::{collections::BTreeMap, future::pending, time::Duration};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// Events read from the journal at a time.
+const PAGE: u32 = 256;
+/// Tasks remembered; they are looked up again when there were more.
+const TASKS: usize = 32;
+
+/// Follows the agents at work for one chat.
+pub struct Live {
+    desk: Desk,
+    committed: watch::Receiver<u64>,
+    chat: String,
+    pace: Duration,
+    /// Earliest time of the next notice.
+    due: Instant,
+    /// Last entry of the journal that was read; none before the first look.
+    after: Option<u64>,
+    /// What is to be told next, and whose it is.
+    latest: Option<(RunKey, Notice)>,
+    /// Tasks as they were made; none for those of other chats.
+    tasks: BTreeMap<TaskId, Option<Task>>,
+}
+
+impl Live {
+    /// Begins with what happens from now on; at most one notice per `pace`.
+    pub fn new(desk: Desk, chat: &str, pace: Duration) -> Self {
+        Live {
+            committed: desk.committed(),
+            desk,
+            chat: chat.to_owned(),
+            pace,
+            due: Instant::now(),
+            after: None,
+            latest: None,
+            tasks: BTreeMap::new(),
+        }
+    }
+
+    /// The newest action, when it is time to tell one; what came between is left out. Never resolves when the host is ending. May be
+    /// dropped and called again.
+    pub async fn next(&mut self) -> Notice {
+        loop {
+            // Marked before looking, so that what is committed meanwhile wakes the wait below.
+            self.committed.mark_unchanged();
+            if let Err(error) = self.read().await {
+                tracing::debug!(%error, "progress cannot be followed");
+                return pending().await;
+            }
+            if self.due <= Instant::now()
+                && let Some((_, notice)) = self.latest.take()
+            {
+                self.due = Instant::now() + self.pace;
+                return notice;
+            }
+            tokio::select! {
+                changed = self.committed.changed() => if changed.is_err() {
+                    return pending().await;
+                },
+                () = sleep_until(self.due), if self.latest.is_some() => {}
+            }
+        }
+    }
+
+    /// Reads to the journal's end.
+    async fn read(&mut self) -> Result<(), StoreError> {
+        let mut after = match self.after {
+            Some(after) => after,
+            None => self.desk.newest().await?,
+        };
+        self.after = Some(after);
+        loop {
+            let page = self.desk.events(after, None, PAGE).await?;
+            for entry in &page {
+                self.hear(entry).await?;
+                after = entry.seq;
+                self.after = Some(after);
+            }
+            if page.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn hear(&mut self, entry: &Recorded) -> Result<(), StoreError> {
+        if let Body::Progressed { run, events, .. } = &entry.event.body {
+            let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
+            let action = events.iter().filter_map(words::action).next_back();
+            if let (Some(action), Some(task)) = (action, self.task(run.task).await?)
+                && let Some(notice) = words::working(task, run, &action)
+            {
+                self.latest = Some((*run, notice));
+            }
+        } else if let Body::RunEnded { run, .. } = &entry.event.body {
+            // What an agent did last is no news when it is done.
+            self.latest.take_if(|(whose, _)| whose == run);
+        }
+        Ok(())
+    }
+
+    /// A task of this chat.
+    async fn task(&mut self, id: TaskId) -> Result<Option<&Task>, StoreError> {
+        if !self.tasks.contains_key(&id) {
+            let found = self.desk.task(id).await?;
+            if self.tasks.len() >= TASKS {
+                self.tasks.clear();
+            }
+            self.tasks.insert(id, found.filter(|task| task.spec.chat.as_ref() == Some(&self.chat)));
+        }
+        Ok(self.tasks.get(&id).and_then(Option::as_ref))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{engine::Reply, fixture::Fixture};
+    use borg_core::{
+        chat::{NoticeKind, Part},
+        event::{Event, Kept},
+        executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
+        id::RunKind,
+        intent::{Intent, TaskRequest},
+        policy::{PersonId, Role},
+    };
+
+    const CHAT: &str = "console:terminal";
+
+    async fn task(fixture: &Fixture, chat: &str) -> TaskId {
+        let request = TaskRequest { title: "Add a discount".into(), ..TaskRequest::default() };
+        let intent = Intent::Task(request);
+        let reply = fixture.handle.intend(PersonId("console:1".into()), intent, Some(chat.into())).await.unwrap();
+        let Reply::Created { task, .. } = reply else { panic!("{reply:?}") };
+        task
+    }
+
+    fn run(task: TaskId, stage: u32) -> RunKey {
+        RunKey { task, stage, attempt: 1, kind: RunKind::Agent }
+    }
+
+    async fn happens(fixture: &Fixture, run: RunKey, body: Body) {
+        fixture.handle.post(Event { at_ms: 0, task: Some(run.task), settles: None, body }).await.unwrap();
+    }
+
+    async fn says(fixture: &Fixture, run: RunKey, words: &[&str]) {
+        let said: Vec<AgentEvent> = words.iter().map(|text| AgentEvent::Said { text: (*text).into() }).collect();
+        let events = Kept::new(serde_json::to_string(&said).unwrap());
+        happens(fixture, run, Body::Progressed { run, line: 1, state: String::new(), events, turns: 0 }).await;
+    }
+
+    fn text(notice: &Notice) -> &str {
+        assert_eq!(notice.kind, NoticeKind::Progress);
+        let [Part::Text(text)] = notice.parts.as_slice() else { panic!("{notice:?}") };
+        text
+    }
+
+    #[tokio::test]
+    async fn the_newest_action_of_this_chats_tasks_is_told_and_no_more_often_than_agreed() {
+        let fixture = Fixture::start(&[("console:1", Role::Owner)], None).await;
+        let (ours, others) = (task(&fixture, CHAT).await, task(&fixture, "console:elsewhere").await);
+        let mut live = Live::new(fixture.conversation.desk.clone(), CHAT, Duration::from_secs(3600));
+        live.read().await.unwrap();
+        assert!(live.latest.is_none(), "what was before is no news");
+        says(&fixture, run(ours, 1), &["one"]).await;
+        says(&fixture, run(ours, 1), &["two", "three"]).await;
+        says(&fixture, run(others, 0), &["four"]).await;
+        assert_eq!(text(&live.next().await), format!("#{ours} qa: “three”"));
+        says(&fixture, run(ours, 2), &["five"]).await;
+        live.read().await.unwrap();
+        assert!(live.latest.is_some() && live.due > Instant::now(), "it is kept until it is due");
+        live.due = Instant::now();
+        assert_eq!(text(&live.next().await), format!("#{ours} impl: “five”"), "nothing is lost by waiting");
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_has_ended_does_nothing_any_more() {
+        let fixture = Fixture::start(&[("console:1", Role::Owner)], None).await;
+        let task = task(&fixture, CHAT).await;
+        let mut live = Live::new(fixture.conversation.desk.clone(), CHAT, Duration::ZERO);
+        live.read().await.unwrap();
+        let run = run(task, 0);
+        says(&fixture, run, &["one"]).await;
+        let end = RunEnd { cause: EndCause::Exited, exit_code: Some(0), stderr_tail: String::new() };
+        let outcome = Outcome {
+            status: OutcomeStatus::Completed,
+            message: String::new(),
+            session: None,
+            usage: borg_core::budget::Usage::default(),
+            claimed_cost_micros: None,
+            turns: None,
+            retry_after_ms: None,
+        };
+        happens(&fixture, run, Body::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }).await;
+        live.read().await.unwrap();
+        assert!(live.latest.is_none(), "{:?}", live.latest);
+        fixture.stop().await;
+    }
+}
