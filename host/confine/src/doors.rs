@@ -107,6 +107,11 @@ fn doors() -> Vec<Door> {
             let mut pair = [0i32; 2];
             call!(libc::SYS_socketpair, libc::AF_UNIX, libc::SOCK_DGRAM, 0, pair.as_mut_ptr())
         }),
+        // Where pairs of this family exist, as of TIPC, this would be a way around the socket filter; where not, EOPNOTSUPP tells the door is open.
+        denied("socketpair-inet", || {
+            let mut pair = [0i32; 2];
+            call!(libc::SYS_socketpair, libc::AF_INET, libc::SOCK_STREAM, 0, pair.as_mut_ptr())
+        }),
         denied("io_uring_setup", || call!(libc::SYS_io_uring_setup, 0, NULL)),
         denied("io_uring_enter", || call!(libc::SYS_io_uring_enter, BAD, 0, 0, 0, NULL, 0)),
         denied("io_uring_register", || call!(libc::SYS_io_uring_register, BAD, 0, NULL, 0)),

@@ -90,6 +90,10 @@ fn name_gaps(abi: u32, profile: &Profile, missing: &mut Vec<String>) -> Result<(
             (Tcp::None | Tcp::Any, Landlock::Required | Landlock::BestEffort) => {}
         }
     }
+    if abi < 5 {
+        missing
+            .push("control of devices by ioctl is held by having few of them only (Landlock ABI 5, Linux 6.10)".into());
+    }
     if abi < 6 {
         missing.push("signals to processes of the same user outside are not held (Landlock ABI 6, Linux 6.12)".into());
     }

@@ -172,12 +172,14 @@ fn sockets(profile: &Profile, rules: &mut Rules) -> Result<(), Error> {
         }
     }
     rules.insert(libc::SYS_socket, closed);
+    // The kernel makes both ends, of any family, before it asks whether that family has pairs (and TIPC has).
+    let mut pairs = vec![when(&[(0, Op::Ne, libc::AF_UNIX as u64)])?];
     if !profile.unix_sockets {
         // A datagram socket of a pair can still be pointed at any path by `sendto` or `connect`; streams and packets cannot.
-        let datagrams = [(1, Op::MaskedEq(SOCK_TYPE_MASK), libc::SOCK_DGRAM as u64)];
-        let raw = [(1, Op::MaskedEq(SOCK_TYPE_MASK), libc::SOCK_RAW as u64)];
-        rules.insert(libc::SYS_socketpair, vec![when(&datagrams)?, when(&raw)?]);
+        pairs.push(when(&[(1, Op::MaskedEq(SOCK_TYPE_MASK), libc::SOCK_DGRAM as u64)])?);
+        pairs.push(when(&[(1, Op::MaskedEq(SOCK_TYPE_MASK), libc::SOCK_RAW as u64)])?);
     }
+    rules.insert(libc::SYS_socketpair, pairs);
     Ok(())
 }
 
