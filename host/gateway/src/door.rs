@@ -6,8 +6,10 @@ use crate::{
     request::{self, Entry},
     response::{self, Body},
     run::{Run, Tasks},
+    wire::Wire,
 };
 use borg_core::budget::{Cap, Spent};
+use futures_util::future::poll_fn;
 use http_body_util::BodyExt;
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -161,26 +163,37 @@ impl Hall {
         let peer = stream.peer_cred().ok().and_then(|credentials| credentials.pid()).unwrap_or(0);
         match timeout(self.run.limits.admit_time, self.admitted()).await {
             Ok(Some(pid)) if peer != 0 && pid == peer => {}
-            Ok(Some(_)) => return self.turn_away(stream, peer, "the process at the other end is not the run's").await,
+            Ok(Some(_)) => {
+                let refusal = Refusal::new(Rule::Peer, "the process at the other end is not the run's");
+                return self.turn_away(stream, peer, &refusal, StatusCode::FORBIDDEN).await;
+            }
             Ok(None) => return,
-            Err(_) => return self.turn_away(stream, peer, "no process was admitted in time").await,
+            Err(_) => {
+                let refusal = Refusal::new(Rule::Peer, "no process was admitted in time");
+                return self.turn_away(stream, peer, &refusal, StatusCode::FORBIDDEN).await;
+            }
         }
         let limits = &self.run.limits;
-        let service = service_fn(|request| answer(Arc::clone(&self.run), peer, request));
-        let served = http1::Builder::new()
+        let service = service_fn(|request| Box::pin(answer(Arc::clone(&self.run), peer, request)));
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
             .max_headers(limits.headers)
             .max_buf_size(limits.head_bytes.max(8 << 10))
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
-        if let Err(error) = served {
-            tracing::debug!(run = %self.run.key, %error, "connection ended");
-            if error.is_parse() {
-                let run = Arc::clone(&self.run);
-                self.run.tasks.spawn(async move { request::malformed(run, peer).await });
-            }
+            .serve_connection(TokioIo::new(Wire::new(stream)), service);
+        let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await else { return };
+        tracing::debug!(run = %self.run.key, %error, "connection ended");
+        if !error.is_parse() {
+            return;
         }
+        let wire = connection.into_parts().io.into_inner();
+        let status = wire.kept_back.and_then(|status| StatusCode::from_u16(status).ok());
+        let detail = format!(
+            "the head is no HTTP/1.1, or longer than {} headers or {} bytes",
+            limits.headers, limits.head_bytes
+        );
+        let refusal = Refusal::new(Rule::Head, detail);
+        self.turn_away(wire.stream, peer, &refusal, status.unwrap_or(StatusCode::BAD_REQUEST)).await;
     }
 
     /// The admitted process, once there is one; none if the door goes away first.
@@ -190,21 +203,25 @@ impl Hall {
         *pid
     }
 
-    /// Records the attempt and says why.
-    async fn turn_away(&self, mut stream: UnixStream, peer: i32, why: &str) {
+    /// Records what was no request yet and says why it goes no further. The row is written even if the door closes meanwhile.
+    async fn turn_away(&self, mut stream: UnixStream, peer: i32, refusal: &Refusal, status: StatusCode) {
         if self.run.is_shut() {
             return;
         }
-        let refusal = Refusal::new(Rule::Peer, why);
-        let entry = Entry::open(&self.run, peer);
-        if entry.refuse(Rule::Peer, StatusCode::FORBIDDEN).await.is_err() {
+        let (recorded, wait) = oneshot::channel();
+        let (entry, rule) = (Entry::open(&self.run, peer), refusal.rule);
+        self.run.tasks.spawn(async move {
+            // Nobody waiting any more is no reason not to have recorded it.
+            let _ = recorded.send(entry.refuse(rule, status).await);
+        });
+        if !matches!(wait.await, Ok(Ok(()))) {
             return;
         }
-        let (_, response) = response::refused(&refusal, &self.run.upstream.host);
+        let (_, response) = response::refused(refusal, &self.run.upstream.host);
         let Ok(body) = response.into_body().collect().await else { return };
         let body = body.to_bytes();
         let head = format!(
-            "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
         );
         let told = timeout(REFUSAL_TIME, async {

@@ -28,6 +28,7 @@ mod response;
 mod run;
 mod secret;
 mod upstream;
+mod wire;
 
 pub use access::{Access, CLAUDE_CODE_BETAS, Config, Egress, Limits, Provider};
 pub use door::Door;

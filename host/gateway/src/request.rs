@@ -69,14 +69,6 @@ pub(crate) async fn serve(run: Arc<Run>, peer: i32, request: Request<Incoming>, 
     }
 }
 
-/// Records what could not be read as HTTP; the parser has answered it already, with 400, 414 or 431.
-pub(crate) async fn malformed(run: Arc<Run>, peer: i32) {
-    if !run.is_shut() {
-        // A failure shuts the door and is told; there is nobody to answer here.
-        let _ = Entry::open(&run, peer).refuse(Rule::Head, StatusCode::BAD_REQUEST).await;
-    }
-}
-
 /// Head, body, model, betas, in this order.
 async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready, Refusal> {
     let run = Arc::clone(&entry.run);

@@ -197,6 +197,36 @@ async fn sizes_are_limited() {
 }
 
 #[tokio::test]
+async fn what_is_no_http_is_refused_in_words_too() {
+    let world = World::with(|limits| limits.head_bytes = 16 << 10, |_| {}).await;
+    let ok = post("/v1/messages", "", BODY).replace("connection: close\r\n", "");
+    let tries = [
+        ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), 400),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400),
+        ("hello\r\n\r\n".to_owned(), 400),
+        (post("/v1/messages", "bad name: y\r\n", BODY), 400),
+        (post("/v1/messages", &format!("x-a: {}\r\n", "y".repeat(32 << 10)), BODY), 431),
+        (post("/v1/messages", &"x-a: y\r\n".repeat(100), BODY), 431),
+    ];
+    for (n, (bytes, status)) in tries.iter().enumerate() {
+        let answer = world.send(bytes).await;
+        assert_eq!((answer.status, answer.rule().as_str()), (*status, "head"), "{bytes:?} {answer:?}");
+        assert!(answer.message().contains("64 headers or 16384 bytes"), "{answer:?}");
+        let rows = world.book.rows();
+        assert_eq!((rows.len(), rows[n].status), (n + 1, *status), "recorded before the client hears of it");
+    }
+    assert!(world.upstream.got().is_empty());
+    // Behind a request that was well: its answer comes whole, then the refusal.
+    let answer = world.send(format!("{ok}nonsense\r\n\r\n")).await;
+    assert_eq!((answer.status, answer.cut), (200, false), "{answer:?}");
+    assert_eq!(
+        world.book.written(tries.len() + 2).await.pop().unwrap().verdict,
+        Verdict::Refused { rule: Rule::Head, pointer: None }
+    );
+}
+
+#[tokio::test]
 async fn too_many_refusals_shut_the_door() {
     let mut world = World::with(|limits| limits.refusals = 3, |_| {}).await;
     for _ in 0..3 {
