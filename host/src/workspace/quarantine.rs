@@ -29,7 +29,7 @@ impl Workspace {
         let (parent, mirror) = (self.data.join("quarantine"), mirror.clone());
         let format = object_format(&mirror)?;
         blocking(move || {
-            let dir = tempfile::Builder::new().prefix(&format!("{run}.")).tempdir_in(parent);
+            let dir = tempfile::Builder::new().prefix(&prefix(run)).tempdir_in(parent);
             let dir = dir.map_err(Error::io("create a quarantine"))?;
             object::write_bare(dir.path(), format, Some(&mirror.dir))?;
             Ok(Quarantine { dir, mirror })
@@ -73,6 +73,23 @@ impl Workspace {
         })
         .await
     }
+}
+
+fn prefix(run: RunKey) -> String {
+    format!("{run}.")
+}
+
+/// Quarantines of a run that are there: a Git process that is still clearing up can keep one from going away with its value.
+pub(super) fn of_run(quarantines: &Path, run: RunKey) -> Result<Vec<PathBuf>> {
+    let what = || format!("list {}", quarantines.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(quarantines).map_err(Error::io(what()))? {
+        let entry = entry.map_err(Error::io(what()))?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix(run)) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 /// The object format a mirror was made with.
