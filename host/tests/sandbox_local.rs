@@ -43,6 +43,56 @@ async fn nobody_outlives_the_run() {
 }
 
 #[tokio::test]
+async fn a_killed_run_is_dead_to_the_last_process_when_that_is_said() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let mark = format!("mark-{}", room.installation);
+    // Memory takes time to give back.
+    let script = "
+import os, sys
+for child in range(60):
+    if os.fork() == 0:
+        weight = bytearray(8 << 20)
+        open(f'/out/{child}', 'w').close()
+        while True:
+            os.stat('/out')
+while True:
+    os.stat('/out')
+";
+    let spec = room.argv(["/usr/bin/env", "python3", "-c", script, &mark]);
+    let out = room.dirs(spec.run).out;
+    room.start(&spec).await.unwrap();
+    until("all run", || fs::read_dir(&out).unwrap().count() == 60).await;
+    let alive = || {
+        let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cmdline"));
+        processes.filter(|path| fs::read_to_string(path).is_ok_and(|line| line.contains(&mark))).count()
+    };
+    assert!(alive() > 60);
+    room.sandbox.kill(spec.run, EndCause::DiskCap).await.unwrap();
+    assert_eq!(alive(), 0);
+    let (_, end) = follow(&room.sandbox, spec.run, 0).await;
+    assert_eq!(end.cause, EndCause::DiskCap);
+    room.sandbox.remove(spec.run).await.unwrap();
+}
+
+#[tokio::test]
+async fn memory_file_systems_take_no_end_of_empty_files() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let script = "
+import os
+for place in ('/tmp', '/home/agent', '/dev/shm'):
+    made = 0
+    try:
+        while made < 20000:
+            open(f'{place}/{made}', 'w').close()
+            made += 1
+    except OSError:
+        pass
+    print(1000 < made < 20000)
+";
+    assert_eq!(room.run(&room.argv(["/usr/bin/env", "python3", "-c", script])).await.out(), "True\nTrue\nTrue\n");
+}
+
+#[tokio::test]
 async fn the_host_s_files_are_not_in_sight() {
     let Some(room) = Room::new(Kind::Local).await else { return };
     let secret = tempfile::Builder::new().prefix("secret").tempdir().unwrap();

@@ -202,7 +202,8 @@ impl Layout {
         if !self.exec {
             flags |= MsFlags::MS_NOEXEC;
         }
-        let options = format!("mode={mode},size=64m,uid={},gid={}", self.user, self.group);
+        // An empty file takes no size but the kernel's own memory.
+        let options = format!("mode={mode},size=64m,nr_inodes=16k,uid={},gid={}", self.user, self.group);
         attach(Some("tmpfs"), place, Some("tmpfs"), flags, Some(&options))
     }
 

@@ -43,7 +43,8 @@ pub fn block_signals() -> Result<(), Error> {
     waited_for().thread_block().map_err(Error::sys("block signals"))
 }
 
-/// Waits until `main` ended and reaps everything that ends before it. A request to stop becomes SIGTERM for `main`, and SIGKILL after `grace`.
+/// Waits until `main` ended and reaps everything that ends before it. A request to stop becomes SIGTERM for `main`, and SIGKILL after `grace`;
+/// SIGQUIT becomes SIGKILL at once, for whoever must know that `main` is dead when this process is, which killing this one would not tell.
 pub fn until_end(main: Main, grace: Duration) -> Result<End, Error> {
     let (leader, everybody) = match main {
         Main::Process(pid) => (pid, pid),
@@ -56,6 +57,9 @@ pub fn until_end(main: Main, grace: Duration) -> Result<End, Error> {
         }
         match next_signal(deadline) {
             Some(Signal::SIGCHLD) => {}
+            Some(Signal::SIGQUIT) => {
+                let _ = kill(everybody, Signal::SIGKILL);
+            }
             Some(_) if deadline.is_none() => {
                 // It may have ended just now; then the next round reaps it.
                 let _ = kill(everybody, Signal::SIGTERM);

@@ -338,10 +338,15 @@ impl Local {
                 return Ok(());
             }
         }
-        signal(Signal::KILL);
+        // Init kills all inside, waits until the kernel has buried them, and ends. Killed itself it would be gone before they are, and what
+        // they write would change under the eyes of whoever collects.
+        signal(Signal::QUIT);
         match tokio::time::timeout(DEAD, ended.wait_for(Option::is_some)).await {
             Ok(_) => Ok(()),
-            Err(_) => Err(Error::Immortal(run)),
+            Err(_) => {
+                signal(Signal::KILL);
+                Err(Error::Immortal(run))
+            }
         }
     }
 
