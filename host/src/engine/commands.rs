@@ -1,6 +1,7 @@
 //! Intents of people: permitted, checked against the state, turned into events.
 
 use super::{Engine, Reply, event};
+use crate::clock::now_ms;
 use borg_core::{
     event::{Body, Event},
     id::TaskId,
@@ -26,9 +27,19 @@ impl Engine {
         let permit = match permit(person, intent.clone(), task, self.policies.current()) {
             Ok(permit) => permit,
             Err(no) => {
-                let denied = Body::PersonDenied { by: person.clone(), what: what(&intent), reason: no.reason.clone() };
+                // People are known and few; strangers may be many and persistent.
+                let untold = if no.stranger { self.strangers.knock(person, now_ms()) } else { Some(0) };
+                let denied = untold.map(|untold| {
+                    let more = if untold > 0 {
+                        format!(" ({untold} times more since it was last noted)")
+                    } else {
+                        String::new()
+                    };
+                    let reason = format!("{}{more}", no.reason);
+                    event(None, Body::PersonDenied { by: person.clone(), what: what(&intent), reason })
+                });
                 let reply = Reply::Refused { reason: no.reason, remedy: no.remedy, stranger: no.stranger };
-                return (vec![event(None, denied)], reply);
+                return (denied.into_iter().collect(), reply);
             }
         };
         if matches!(intent, Intent::Task(_) | Intent::Ask { .. } | Intent::Retry { .. })

@@ -9,6 +9,7 @@ pub mod desk;
 pub mod doers;
 mod handle;
 mod room;
+mod strangers;
 
 pub use desk::Desk;
 pub use handle::{Handle, Reply, Stopped};
@@ -33,6 +34,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+use strangers::Strangers;
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
@@ -56,6 +58,7 @@ pub struct Engine {
     busy: HashMap<tokio::task::Id, Effect>,
     committed: watch::Sender<u64>,
 }
+    strangers: Strangers,
 
 /// Answers held back until what they speak of is durable.
 type Acknowledgement = Box<dyn FnOnce() + Send>;
@@ -93,6 +96,7 @@ impl Engine {
             busy: HashMap::new(),
             committed,
         };
+            strangers: Strangers::default(),
         (engine, loaded.owed)
     }
 
