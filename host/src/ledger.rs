@@ -10,6 +10,10 @@ use borg_core::{
     event::{Body, Event},
 };
 use borg_gateway::{BoxFuture, Ledger, LedgerError, Row, Verdict};
+use std::time::Duration;
+
+/// Pause between two tries to write a row.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes rows and tells the engine what was spent.
 pub struct JournalLedger {
@@ -42,7 +46,18 @@ impl Ledger for JournalLedger {
                     "peer-pid": row.peer_pid,
                 }),
             };
-            self.store.run(move |journal| journal.record_request(&stored)).await.map_err(|error| failed(&error))?;
+            loop {
+                let row = stored.clone();
+                match self.store.run(move |journal| journal.record_request(&row)).await {
+                    Ok(()) => break,
+                    // As with events: nothing goes on before there is room, and nothing is lost.
+                    Err(error) if error.is_passing() => {
+                        tracing::error!(%error, run = %stored.run, "a request waits until it can be recorded");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    Err(error) => return Err(failed(&error)),
+                }
+            }
             let usage = row.usage.unwrap_or_default();
             if usage == Usage::default() && row.cost.0 == 0 {
                 return Ok(());

@@ -24,6 +24,7 @@ use borg_core::{
     id::TaskId,
     policy::{Policy, source::SourceFile},
     step::{Policies, State, next_deadline, step},
+    task::Task,
 };
 use doers::Doers;
 pub(crate) use handle::Input;
@@ -33,8 +34,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
 use strangers::Strangers;
+use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
@@ -57,8 +58,8 @@ pub struct Engine {
     /// Effects that are being performed, by the task that does so.
     busy: HashMap<tokio::task::Id, Effect>,
     committed: watch::Sender<u64>,
-}
     strangers: Strangers,
+}
 
 /// Answers held back until what they speak of is durable.
 type Acknowledgement = Box<dyn FnOnce() + Send>;
@@ -95,8 +96,8 @@ impl Engine {
             performing: JoinSet::new(),
             busy: HashMap::new(),
             committed,
-        };
             strangers: Strangers::default(),
+        };
         (engine, loaded.owed)
     }
 
@@ -186,6 +187,7 @@ impl Engine {
                 Ok((policy, sources)) => {
                     let digest = policy.digest;
                     self.policies.load(Arc::new(policy));
+                    self.policies.keep_only(&self.state.tasks.values().map(|task| task.spec.policy).collect());
                     turn.batch.policies.push((digest, sources));
                     self.apply(turn, event(None, Body::PolicyLoaded { digest }));
                 }
@@ -287,7 +289,7 @@ impl Engine {
         }
     }
 
-    /// Removes sandboxes of ours that nothing owed refers to.
+    /// Removes sandboxes of ours that nothing owed refers to, and no task that goes on later.
     async fn reap(&mut self, owed: &[Effect]) {
         let wanted: BTreeSet<String> = owed
             .iter()
@@ -303,6 +305,7 @@ impl Engine {
                 | Order::Deliver { .. }
                 | Order::Tell { .. } => None,
             })
+            .chain(self.state.tasks.values().filter_map(Task::uncollected).map(|run| run.to_string()))
             .collect();
         match self.doers.sandbox.list().await {
             Ok(runs) => {

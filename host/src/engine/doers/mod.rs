@@ -5,6 +5,7 @@ mod broken;
 mod check;
 mod collect;
 mod deliver;
+mod held;
 mod judge;
 mod prepare;
 mod refused;

@@ -5,7 +5,7 @@
 //! started again in its place: that is nobody's failure.
 
 use super::{
-    Doers, chain, plugin_failed,
+    Doers, chain, held, plugin_failed,
     refused::{Refused, Watch},
 };
 use crate::{
@@ -16,20 +16,24 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use borg_core::{
+    budget::{Budget, Spent},
     effect::RunOrder,
     event::{Body, DenialNote, Event, Kept, StartFailure},
     executor::{AgentEvent, BaseFile, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
     id::RunKey,
     persona::Assignment,
     policy::{Policy, Provider},
-    run::{ImageRef, SandboxSpec},
+    run::{ImageRef, Limits, SandboxSpec},
     task::{AgentRun, Task},
 };
-use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress, Notice};
+use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress};
 use borg_plugins::{Executor, Kind, MAX_BATCH_BYTES};
 use serde_json::Value;
-use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+use tokio::sync::mpsc;
 
 /// Stands for the key inside; the gateway takes it off and puts the real one on.
 const PLACEHOLDER_KEY: &str = "sk-ant-borg-placeholder";
@@ -37,6 +41,9 @@ const PLACEHOLDER_KEY: &str = "sk-ant-borg-placeholder";
 const LINES: usize = 512;
 /// Largest file of the repository an executor may ask for, in bytes.
 const BASE_FILE_BYTES: usize = 1 << 20;
+/// Refusals of one run that become events of their own, more or less; the rest stays in what the agent said. Printing is cheaper than
+/// making durable.
+const NOTED: u32 = 500;
 /// Files an executor may ask for.
 const BASE_FILES: usize = 16;
 
@@ -74,14 +81,23 @@ struct Reader<'a> {
     job: &'a Job,
     run: RunKey,
     watch: Watch,
+    /// Refusals that became events of their own.
+    noted: AtomicU32,
+}
+
+impl Reader<'_> {
+    fn note(&self) {
+        self.noted.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Doers {
     pub(super) async fn run(&self, order: RunOrder, task: Option<Task>, policy: &Policy, handle: &Handle) -> Body {
         let run = order.run;
         let mut begun = task.as_ref().and_then(Task::agent_run).filter(|agent| agent.run == run).cloned();
+        let lost_ms = begun.as_ref().map_or(0, AgentRun::ran_ms);
         loop {
-            match self.try_run(&order, task.as_ref(), begun.take(), policy, handle).await {
+            match self.try_run(&order, task.as_ref(), (begun.take(), lost_ms), policy, handle).await {
                 Ok(Some(body)) | Err(Failure::Body(body)) => return body,
                 // What had begun is lost: this time nothing has.
                 Ok(None) => {}
@@ -98,12 +114,13 @@ impl Doers {
         }
     }
 
-    /// Starts a run and follows it to its end, or follows one that has `begun`; none when that one was lost before it was adopted.
+    /// Starts a run and follows it to its end, or follows one that has `begun`; none when that one was lost before it was adopted. What
+    /// is lost had run for `lost_ms`.
     async fn try_run(
         &self,
         order: &RunOrder,
         task: Option<&Task>,
-        begun: Option<AgentRun>,
+        (begun, lost_ms): (Option<AgentRun>, u64),
         policy: &Policy,
         handle: &Handle,
     ) -> Result<Option<Body>, Failure> {
@@ -127,12 +144,16 @@ impl Doers {
         }
         // How far the output of a sandbox that is gone was read says nothing about a new one's.
         let begun = begun.filter(|_| !fresh);
+        let earlier_ms = begun.as_ref().map_or(lost_ms, |agent| now_ms().saturating_sub(agent.started_ms));
+        let left = left(order, task, policy, earlier_ms);
         let dirs = self.workspace.run_dir(run);
-        let spec = if fresh { Some(self.spec(order, &executor, &settings, &job).await?) } else { None };
+        let spec = if fresh { Some(self.spec(order, &executor, &settings, &job, left).await?) } else { None };
         if fresh {
             self.lay_out(order, &dirs).await?;
         }
-        let door = Arc::new(self.open_door(order, task, &dirs, policy).await?);
+        let before =
+            task.map(|task| task.stage_spent).unwrap_or_default() + Spent { wall_ms: earlier_ms, ..Spent::default() };
+        let door = Arc::new(self.open_door(order, (left, before), &dirs, policy).await?);
         let mut notices = door.subscribe();
         self.live.enter(run, door.clone());
         if self.live.stopped(run).is_some() {
@@ -177,7 +198,10 @@ impl Doers {
             job: &job,
             run,
             watch: Watch::new(&order.persona, &order.write),
+            noted: AtomicU32::new(0),
         };
+        // The door knows only of the time since it was opened.
+        let is_timed = fresh && started > 0;
         let begun_ms = begun.as_ref().map_or_else(now_ms, |agent| agent.started_ms);
         let (end, state) = self.follow(&reader, begun, &door, handle).await?;
         door.close().await;
@@ -190,8 +214,8 @@ impl Doers {
             .finish(&settings, &job, &state, &end)
             .await
             .map_err(|error| Failure::Body(plugin_failed(&error)))?;
-        let outcome = hold_against_gateway(outcome, &door, &mut notices);
-        let wall_ms = spent.wall_ms.max(if started > 0 { 0 } else { now_ms().saturating_sub(begun_ms) });
+        let outcome = held::hold(outcome, door.cap(), &held::drain(&mut notices), !order.egress.is_empty());
+        let wall_ms = if is_timed { spent.wall_ms } else { now_ms().saturating_sub(begun_ms) };
         Ok(Some(Body::RunEnded { run, end, outcome, wall_ms, start_error: None }))
     }
 
@@ -250,7 +274,11 @@ impl Doers {
             return Ok(());
         }
         for event in &step.events {
+            if reader.noted.load(Ordering::Relaxed) >= NOTED {
+                break;
+            }
             if let AgentEvent::Denied { tool, detail } = event {
+                reader.note();
                 let denial = DenialNote {
                     what: format!("tool {tool}: {detail}"),
                     rule: "the agent's own permissions, set from the grant".into(),
@@ -259,6 +287,7 @@ impl Doers {
                 self.note(reader.run, Body::Denied { run: reader.run, denial, path: None }, handle).await;
             }
             for Refused { path, denial } in reader.watch.refused(event) {
+                reader.note();
                 self.note(reader.run, Body::Denied { run: reader.run, denial, path: Some(path) }, handle).await;
             }
         }
@@ -324,6 +353,7 @@ impl Doers {
         executor: &Executor,
         settings: &Value,
         job: &Job,
+        left: Budget,
     ) -> Result<SandboxSpec, Failure> {
         let command = match executor.launch(settings, job).await {
             Ok(Ok(command)) => command,
@@ -340,7 +370,7 @@ impl Doers {
         Ok(SandboxSpec {
             run: order.run,
             image: ImageRef(order.image.clone()),
-            limits: order.limits,
+            limits: Limits { wall_ms: order.limits.wall_ms.min(left.wall_ms.max(1)), ..order.limits },
             argv: command.argv,
             env: command.env,
             home_files: command.files,
@@ -389,7 +419,7 @@ impl Doers {
     async fn open_door(
         &self,
         order: &RunOrder,
-        task: Option<&Task>,
+        (allowance, spent_before): (Budget, Spent),
         dirs: &RunDir,
         policy: &Policy,
     ) -> Result<Door, Failure> {
@@ -408,13 +438,12 @@ impl Doers {
                 betas: if entry.betas.is_empty() { names.clone() } else { entry.betas.clone() },
             })
             .collect();
-        let spent_before = task.map(|task| task.stage_spent).unwrap_or_default();
         let access = Access {
             run: order.run,
             socket: dirs.run.join("gateway.sock"),
             egress,
             placeholder_key: PLACEHOLDER_KEY.to_owned(),
-            allowance: task.map_or(order.allowance, |task| task.allowance(policy)),
+            allowance,
             spent_before,
         };
         self.gateway
@@ -422,6 +451,12 @@ impl Doers {
             .await
             .map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
     }
+}
+
+/// What the run may still spend, when it has run for so long that no figure of the task tells of yet.
+fn left(order: &RunOrder, task: Option<&Task>, policy: &Policy, earlier_ms: u64) -> Budget {
+    let allowance = task.map_or(order.allowance, |task| task.allowance(policy));
+    allowance.left(&Spent { wall_ms: earlier_ms, ..Spent::default() })
 }
 
 /// Batches that an executor takes in one call.
@@ -439,31 +474,6 @@ fn parts(batch: &mut Vec<Line>) -> Vec<Vec<Line>> {
         }
     }
     parts
-}
-
-/// What the gateway knows for certain overrules what the agent printed about it.
-fn hold_against_gateway(mut outcome: Outcome, door: &Door, notices: &mut broadcast::Receiver<Notice>) -> Outcome {
-    let completed = outcome.status == OutcomeStatus::Completed;
-    if let Some(cap) = door.cap()
-        && !completed
-    {
-        outcome.status = OutcomeStatus::Capped;
-        outcome.message = format!("the budget for {cap} is used up");
-    }
-    loop {
-        match notices.try_recv() {
-            Ok(Notice::NoCredential { why, .. }) if !completed => {
-                outcome.status = OutcomeStatus::Auth;
-                outcome.message = why;
-            }
-            Ok(Notice::CredentialRejected { .. }) if !completed => outcome.status = OutcomeStatus::Auth,
-            Ok(Notice::RetryAfter { ms: Some(ms) }) if outcome.status == OutcomeStatus::RateLimited => {
-                outcome.retry_after_ms = Some(ms);
-            }
-            Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) => {}
-            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => return outcome,
-        }
-    }
 }
 
 fn outcome(status: OutcomeStatus, message: String) -> Outcome {

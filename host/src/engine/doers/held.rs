@@ -1,0 +1,110 @@
+//! What an agent said of its run, held against what the gateway saw of it. The gateway knows; the agent claims.
+
+use borg_core::{
+    budget::Cap,
+    executor::{Outcome, OutcomeStatus},
+};
+use borg_gateway::Notice;
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
+
+/// All news there is.
+pub(super) fn drain(notices: &mut Receiver<Notice>) -> Vec<Notice> {
+    let mut all = Vec::new();
+    loop {
+        match notices.try_recv() {
+            Ok(notice) => all.push(notice),
+            // The oldest are lost, the latest count.
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return all,
+        }
+    }
+}
+
+/// The outcome as the host takes it. `is_let_out` is true where the run has a way to a provider.
+pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], is_let_out: bool) -> Outcome {
+    if outcome.status == OutcomeStatus::Completed {
+        return outcome;
+    }
+    let mut was_limited = false;
+    if let Some(cap) = cap {
+        outcome.status = OutcomeStatus::Capped;
+        outcome.message = format!("the budget for {cap} is used up");
+    }
+    for notice in notices {
+        match notice {
+            Notice::NoCredential { why, .. } => {
+                outcome.status = OutcomeStatus::Auth;
+                outcome.message.clone_from(why);
+            }
+            Notice::CredentialRejected { .. } => outcome.status = OutcomeStatus::Auth,
+            Notice::RetryAfter { ms } => {
+                was_limited = true;
+                outcome.retry_after_ms = ms.or(outcome.retry_after_ms);
+            }
+            // The journal could not be written: no fault of the attempt.
+            Notice::LedgerFailed { why } => {
+                outcome.status = OutcomeStatus::Transient;
+                outcome.message.clone_from(why);
+            }
+            Notice::TooManyRefusals => {
+                let said = std::mem::take(&mut outcome.message);
+                outcome.message = format!("the gateway refused so many of its requests that it shut the door; {said}");
+            }
+            Notice::Reached { .. } | Notice::Capped(_) => {}
+        }
+    }
+    // Waiting for a provider uses up no attempt and may be repeated without end, so nobody's word is taken for it.
+    if is_let_out && !was_limited && outcome.status == OutcomeStatus::RateLimited {
+        outcome.status = OutcomeStatus::Transient;
+        outcome.retry_after_ms = None;
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use OutcomeStatus::{Auth, Capped, Completed, Failed, RateLimited, Transient};
+
+    fn said(status: OutcomeStatus) -> Outcome {
+        Outcome {
+            status,
+            message: "so it says".into(),
+            session: None,
+            usage: borg_core::budget::Usage::default(),
+            claimed_cost_micros: None,
+            turns: None,
+            retry_after_ms: Some(86_400_000),
+        }
+    }
+
+    #[test]
+    fn the_gateways_word_counts() {
+        let why = || "why".to_owned();
+        let limited = |ms| Notice::RetryAfter { ms };
+        for (claim, cap, notices, status, words) in [
+            (Failed, None, vec![], Failed, "so it says"),
+            (Failed, Some(Cap::Cost), vec![], Capped, "cost"),
+            (Failed, None, vec![Notice::NoCredential { secret: why(), why: why() }], Auth, "why"),
+            (Failed, None, vec![Notice::LedgerFailed { why: why() }], Transient, "why"),
+            (Failed, None, vec![Notice::TooManyRefusals], Failed, "shut the door; so it says"),
+            (RateLimited, None, vec![limited(Some(3))], RateLimited, "so it says"),
+            (RateLimited, None, vec![], Transient, "so it says"),
+            (Completed, Some(Cap::Turns), vec![limited(None), Notice::TooManyRefusals], Completed, "so it says"),
+        ] {
+            let held = hold(said(claim), cap, &notices, true);
+            assert_eq!(held.status, status, "{claim:?} {notices:?}");
+            assert!(held.message.contains(words), "{held:?}");
+        }
+    }
+
+    #[test]
+    fn how_long_to_wait_is_the_providers_to_say() {
+        let limited = |ms| [Notice::RetryAfter { ms }];
+        assert_eq!(hold(said(RateLimited), None, &limited(Some(3)), true).retry_after_ms, Some(3));
+        assert_eq!(hold(said(Transient), None, &limited(Some(3)), true).retry_after_ms, Some(3));
+        assert_eq!(hold(said(RateLimited), None, &[], true).retry_after_ms, None, "nobody limited it");
+        // Without a provider of ours there is nobody else to ask.
+        assert_eq!(hold(said(RateLimited), None, &[], false).status, RateLimited);
+    }
+}
