@@ -75,6 +75,49 @@ while True:
 }
 
 #[tokio::test]
+async fn memory_of_all_together_is_limited() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    // Each of them is below the limit.
+    let script = "
+import os, time
+for child in range(8):
+    if os.fork() == 0:
+        weight = bytearray(os.urandom(1 << 20) * 40)
+        time.sleep(60)
+        os._exit(0)
+print(open('/proc/self/oom_score_adj').read().strip(), flush=True)
+time.sleep(60)
+";
+    let mut spec = room.argv(["/usr/bin/env", "python3", "-c", script]);
+    spec.limits.memory_bytes = 128 << 20;
+    let ran = room.run(&spec).await;
+    assert_eq!((ran.end.cause, ran.out().as_str()), (EndCause::OutOfMemory, "1000\n"));
+
+    // What they share counts once.
+    let script = "
+import os, time
+weight = bytearray(os.urandom(1 << 20) * 60)
+for child in range(8):
+    if os.fork() == 0:
+        time.sleep(2)
+        os._exit(0)
+time.sleep(2)
+";
+    let mut spec = room.argv(["/usr/bin/env", "python3", "-c", script]);
+    spec.limits.memory_bytes = 200 << 20;
+    assert_eq!(room.run(&spec).await.end.cause, EndCause::Exited);
+}
+
+#[tokio::test]
+async fn a_pin_that_is_not_held_by_a_mount_is_said() {
+    let Some(room) = Room::new(Kind::Local).await else { return };
+    let mut spec = room.sh("true");
+    spec.write.pinned = vec!["gone.py".into()];
+    let missing = room.run(&spec).await.started.attestation.missing;
+    assert!(missing.iter().any(|line| line.contains("gone.py")), "{missing:?}");
+}
+
+#[tokio::test]
 async fn memory_file_systems_take_no_end_of_empty_files() {
     let Some(room) = Room::new(Kind::Local).await else { return };
     let script = "

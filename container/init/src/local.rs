@@ -42,8 +42,7 @@ use std::{
 const LATER: Duration = Duration::from_secs(5);
 
 /// What this sandbox never has.
-const NO_ENGINE: &str =
-    "no limit on memory and processes of all together: without an engine there are limits per process only";
+const NO_ENGINE: &str = "no kernel limit on memory and processor of all together: that takes a container engine";
 
 /// Runs the job in `file`; returns the exit code. Refuses when the parent is not `parent`.
 pub fn run(file: &Path, parent: Option<u32>) -> i32 {
@@ -200,6 +199,9 @@ fn settle(
     die_with_parent()?;
     if reader_is_gone(&tell)? {
         return Err(Error::Orphan);
+    }
+    if let Err(why) = std::fs::write("/proc/self/oom_score_adj", "1000") {
+        missing.push(format!("when memory runs out, others may be killed first: {why}"));
     }
     layout.enter(missing)?;
     let was_root = geteuid().is_root();

@@ -106,7 +106,9 @@ struct Notes {
 impl Local {
     /// Prepares the sandbox; whether it works here is known when the first run starts.
     pub fn new(settings: LocalSettings, spawner: Spawner) -> Self {
-        let rules = MountRules::new(&settings.roots, settings.home.as_deref(), None);
+        let mut rules = MountRules::new(&settings.roots, settings.home.as_deref(), None);
+        // What policy names must not lay open what the host keeps beside its runs: secrets, the journal, the control socket.
+        settings.runs.parent().into_iter().for_each(|data| rules.close(data));
         Local { settings, spawner, rules, live: Mutex::default() }
     }
 
@@ -122,7 +124,9 @@ impl Local {
             features: vec![
                 "Landlock, seccomp and limits by borg-init; namespaces where the kernel gives them".to_owned(),
             ],
-            missing: [vec!["memory, processor and process limits: they need a container engine".to_owned()], missing()]
+            missing: [vec![
+                "a processor limit, and one of memory that the kernel holds (it is watched): they need a container engine".to_owned(),
+            ], missing()]
                 .concat(),
         }
     }
@@ -159,6 +163,7 @@ impl Local {
         match ready.unwrap_or_else(|_| Err(Error::NotReady(format!("no word from init in {READY:?}")))) {
             Ok((landlock_abi, seccomp, mut missing)) => {
                 missing.extend(self::missing());
+                missing.extend(unpinned(spec, dirs, &self.rules));
                 let attestation = Attestation {
                     sandbox: "local".to_owned(),
                     image_id: None,
@@ -289,8 +294,9 @@ impl Local {
         };
         let ended = self.ended(run);
         let progress = Arc::new(Progress::new());
-        let age = self.live().get(&run).map_or(Duration::ZERO, |live| age(live.pid));
-        let watch = Watch { limits: notes.limits, disk: notes.disk, age, progress: progress.clone() };
+        let memory_of = self.live().get(&run).map(|live| live.pid);
+        let (age, floor) = (memory_of.map_or(Duration::ZERO, age), self.settings.free_floor_bytes);
+        let watch = Watch { limits: notes.limits, disk: notes.disk, floor, memory_of, age, progress: progress.clone() };
         let mut reader = Reader::new(run, after, lines, progress);
         let mut tail = Tail::open(&self.dir(run).join(OUTPUT), ended.clone())?;
         {
@@ -372,6 +378,15 @@ fn missing() -> Vec<String> {
     vec!["an image: the programs of this machine are used".to_owned()]
 }
 
+/// Pinned files that cannot be shown read-only.
+fn unpinned(spec: &SandboxSpec, dirs: &RunDirs, rules: &MountRules) -> Vec<String> {
+    if spec.write.is_read_only() {
+        return Vec::new();
+    }
+    let refused = spec.write.pinned.iter().filter_map(|pinned| rules.check_pinned(&dirs.workspace, pinned).err());
+    refused.map(|why| format!("{why}; its content is restored at collection")).collect()
+}
+
 /// The usual `PATH` behind the programs of granted directories; none where none of them has any.
 fn search_path(host_paths: &[String]) -> Option<String> {
     let folders = host_paths.iter().map(|path| format!("{path}/bin")).filter(|bin| Path::new(bin).is_dir());
@@ -411,7 +426,7 @@ fn mounts(spec: &SandboxSpec, dirs: &RunDirs, rules: &MountRules) -> Result<Vec<
     }
     if !spec.write.is_read_only() {
         for pinned in &spec.write.pinned {
-            // One that cannot be shown read-only is restored at collection.
+            // What becomes of the others is said in `unpinned`.
             if let Ok(host) = rules.check_pinned(&dirs.workspace, pinned) {
                 let inside = PathBuf::from(borg_init::WORKSPACE).join(pinned);
                 mounts.push(Mount { host, inside, writable: false });

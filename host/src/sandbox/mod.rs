@@ -16,6 +16,7 @@ mod follow;
 pub mod image;
 mod job;
 mod local;
+mod memory;
 mod mounts;
 mod watch;
 

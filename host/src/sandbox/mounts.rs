@@ -46,6 +46,8 @@ pub enum Refused {
     Named { path: PathBuf, name: String },
     #[error("mount source `{path}` is a system path")]
     System { path: PathBuf },
+    #[error("mount source `{path}` lies in this host's own data or contains it")]
+    Own { path: PathBuf },
     #[error("mount source `{path}` contains `{secret}`")]
     Contains { path: PathBuf, secret: PathBuf },
     #[error("mount source `{path}` lies outside the directories a run may use")]
@@ -59,6 +61,8 @@ pub enum Refused {
 pub struct MountRules {
     roots: Vec<PathBuf>,
     guarded: Vec<PathBuf>,
+    /// Trees of which policy cannot grant any part.
+    closed: Vec<PathBuf>,
 }
 
 impl MountRules {
@@ -75,12 +79,17 @@ impl MountRules {
             guarded.extend(NAMES.iter().map(|name| home.join(name)));
             guarded.extend(PAIRS.iter().map(|(dir, name)| home.join(dir).join(name.trim_end_matches('*'))));
         }
-        MountRules { roots: roots.iter().map(|root| real(root)).collect(), guarded }
+        MountRules { roots: roots.iter().map(|root| real(root)).collect(), guarded, closed: Vec::new() }
+    }
+
+    /// Refuses to policy what lies in `tree` or contains it.
+    pub fn close(&mut self, tree: &Path) {
+        self.closed.push(tree.canonicalize().unwrap_or_else(|_| tree.to_owned()));
     }
 
     /// The real path to mount, or why there is none.
     pub fn check(&self, source: &Path) -> Result<PathBuf, Refused> {
-        let real = self.check_granted(source)?;
+        let real = self.check_harmless(source)?;
         let below = |root: &PathBuf| real.starts_with(root) && (real != *root || real.is_file());
         if !self.roots.iter().any(below) {
             return Err(Refused::Outside { path: real });
@@ -90,6 +99,14 @@ impl MountRules {
 
     /// The same for a path that policy itself names: it may lie anywhere, and must be as free of secrets.
     pub fn check_granted(&self, source: &Path) -> Result<PathBuf, Refused> {
+        let real = self.check_harmless(source)?;
+        match self.closed.iter().any(|closed| closed.starts_with(&real) || real.starts_with(closed)) {
+            true => Err(Refused::Own { path: real }),
+            false => Ok(real),
+        }
+    }
+
+    fn check_harmless(&self, source: &Path) -> Result<PathBuf, Refused> {
         if !source.is_absolute() {
             return Err(Refused::NotAbsolute(source.to_owned()));
         }
@@ -224,6 +241,22 @@ mod tests {
         }
         assert!(matches!(rules.check(Path::new("")), Err(Refused::NotAbsolute(_))));
         assert!(matches!(rules.check(Path::new("runs/r1")), Err(Refused::NotAbsolute(_))));
+    }
+
+    #[test]
+    fn policy_cannot_grant_the_host_s_own_data() {
+        let (_dir, top, mut rules) = operator();
+        let data = top.join("home/data");
+        fs::create_dir_all(data.join("secrets")).unwrap();
+        fs::create_dir_all(top.join("home/tools/bin")).unwrap();
+        assert_eq!(rules.check_granted(&data.join("secrets")), Ok(data.join("secrets")));
+        rules.close(&data);
+        symlink(&data, top.join("home/tools/link")).unwrap();
+        for own in [data.clone(), data.join("secrets"), data.join("runs/r1/workspace"), top.join("home/tools/link")] {
+            assert_eq!(rules.check_granted(&own), Err(Refused::Own { path: own.canonicalize().unwrap() }));
+        }
+        assert_eq!(rules.check_granted(&top.join("home/tools/bin")), Ok(top.join("home/tools/bin")));
+        assert_eq!(rules.check(&data.join("runs/r1/workspace")), Ok(data.join("runs/r1/workspace")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Watches a running process against its limits of time, silence, output and disk. Memory, processes and CPU are the kernel's to hold.
+//! Watches a running process against its limits of time, silence, output and disk, and of memory where no kernel limit holds it. Processes
+//! and CPU are the kernel's to hold.
 
-use super::disk;
+use super::{disk, memory};
 use borg_core::{executor::EndCause, run::Limits};
 use std::{
     path::PathBuf,
@@ -16,6 +17,9 @@ use tokio::{sync::Notify, time::Instant};
 const DISK_INTERVAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// Looks at the disk that may fail in a row before the run is ended: a limit that cannot be checked does not hold.
 const DISK_FAILURES: u32 = 3;
+
+/// The same for looks at the memory.
+const MEMORY_INTERVAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What the reader of a run's output tells its watcher.
 pub(super) struct Progress {
@@ -69,6 +73,11 @@ pub(super) struct Watch {
     pub limits: Limits,
     /// Trees that count as its disk.
     pub disk: Vec<PathBuf>,
+    /// Bytes that should stay free where the first tree is. Below it, what its file system lost meanwhile counts as well, because files that
+    /// were removed while they are open are in no tree.
+    pub floor: u64,
+    /// Its first process, if what that and all its descendants take is to be held to the memory limit.
+    pub memory_of: Option<i32>,
     /// How long it has been running.
     pub age: Duration,
     pub progress: Arc<Progress>,
@@ -77,13 +86,14 @@ pub(super) struct Watch {
 impl Watch {
     /// Resolves when a limit is broken, with the cause; never otherwise.
     pub(super) async fn breach(self) -> EndCause {
-        let Watch { limits, disk, age, progress } = self;
+        let Watch { limits, disk, floor, memory_of, age, progress } = self;
         let left = Duration::from_millis(limits.wall_ms).saturating_sub(age);
         tokio::select! {
             () = tokio::time::sleep(left) => EndCause::TimedOut,
             () = silence(&progress, Duration::from_millis(limits.idle_ms)) => EndCause::Silent,
             () = progress.capped.notified() => EndCause::OutputCap,
-            () = full(disk, limits) => EndCause::DiskCap,
+            () = full(disk, floor, limits) => EndCause::DiskCap,
+            () = overgrown(memory_of, limits.memory_bytes) => EndCause::OutOfMemory,
         }
     }
 }
@@ -102,8 +112,23 @@ async fn silence(progress: &Progress, idle: Duration) {
     }
 }
 
+/// Resolves when a process and its descendants take more than `limit`.
+async fn overgrown(root: Option<i32>, limit: u64) {
+    let Some(root) = root else { return std::future::pending().await };
+    loop {
+        let started = Instant::now();
+        let used = tokio::task::spawn_blocking(move || memory::used(root, limit));
+        match used.await.expect("reading of processes does not panic") {
+            Ok(used) if used > limit => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot measure a run's memory"),
+        }
+        tokio::time::sleep((started.elapsed() * 20).clamp(MEMORY_INTERVAL.0, MEMORY_INTERVAL.1)).await;
+    }
+}
+
 /// Resolves when the trees are over the limits.
-async fn full(trees: Vec<PathBuf>, limits: Limits) {
+async fn full(trees: Vec<PathBuf>, floor: u64, limits: Limits) {
     let Some(first) = trees.first().cloned() else { return std::future::pending().await };
     let trees = Arc::new(trees);
     let before = disk::space(&first).map_or(u64::MAX, |space| space.used);
@@ -114,10 +139,10 @@ async fn full(trees: Vec<PathBuf>, limits: Limits) {
         let look = move || -> std::io::Result<bool> {
             let usage = disk::usage(&trees, limits.disk_bytes, limits.disk_files)?;
             let over = usage.bytes > limits.disk_bytes || usage.files > limits.disk_files || usage.too_deep;
-            // What cannot be looked into is judged by what the whole file system lost meanwhile.
-            let hidden =
-                || Ok::<_, std::io::Error>(disk::space(&first)?.used.saturating_sub(before) > limits.disk_bytes);
-            Ok(over || (usage.unreadable > 0 && hidden()?))
+            // What cannot be seen is judged by what the whole file system lost meanwhile.
+            let space = disk::space(&first)?;
+            let lost = space.used.saturating_sub(before) > limits.disk_bytes;
+            Ok(over || (lost && (usage.unreadable > 0 || space.free < floor)))
         };
         match tokio::task::spawn_blocking(look).await.expect("walking a tree does not panic") {
             Ok(true) => return,
@@ -167,7 +192,7 @@ mod tests {
 
     fn watch(limits: Limits, disk: Vec<PathBuf>) -> (Watch, Arc<Progress>) {
         let progress = Arc::new(Progress::new());
-        (Watch { limits, disk, age: Duration::ZERO, progress: progress.clone() }, progress)
+        (Watch { limits, disk, floor: 0, memory_of: None, age: Duration::ZERO, progress: progress.clone() }, progress)
     }
 
     #[tokio::test(start_paused = true)]
@@ -213,6 +238,33 @@ mod tests {
         let (watch, progress) = watch(limits(), vec![]);
         progress.cap_output();
         assert_eq!(watch.breach().await, EndCause::OutputCap);
+    }
+
+    #[tokio::test]
+    async fn files_that_were_removed_while_open_do_not_fill_the_disk() {
+        use std::io::Write;
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = tempfile::tempfile_in(dir.path()).unwrap();
+        // Anybody may use this file system meanwhile, so only a large loss tells.
+        let limits = Limits { disk_bytes: 64 << 20, disk_files: 100, wall_ms: 10_000, ..limits() };
+        let watch = Watch { floor: u64::MAX, ..watch(limits, vec![dir.path().to_owned()]).0 };
+        let fill = async {
+            tokio::time::sleep(DISK_INTERVAL.0).await;
+            for _ in 0..128 {
+                file.write_all(&vec![1; 1 << 20]).unwrap();
+            }
+            std::future::pending::<EndCause>().await
+        };
+        let cause = tokio::select! { cause = watch.breach() => cause, cause = fill => cause };
+        assert_eq!(cause, EndCause::DiskCap);
+    }
+
+    #[tokio::test]
+    async fn memory_ends_a_run() {
+        let own = std::process::id().cast_signed();
+        let little = Limits { memory_bytes: 1 << 20, ..limits() };
+        let (watch, _) = watch(little, vec![]);
+        assert_eq!(Watch { memory_of: Some(own), ..watch }.breach().await, EndCause::OutOfMemory);
     }
 
     #[test]

@@ -228,7 +228,10 @@ impl Docker {
         let labels = Labels::of(&found).ok_or(Error::Unknown(run))?;
         let progress = Arc::new(Progress::new());
         let age = pid(&found).map_or(Duration::ZERO, watch::age);
-        let watch = Watch { limits: labels.limits, disk: labels.disk, age, progress: progress.clone() };
+        let floor = self.settings.free_floor_bytes;
+        // Memory is the engine's to hold.
+        let (limits, disk) = (labels.limits, labels.disk);
+        let watch = Watch { limits, disk, floor, memory_of: None, age, progress: progress.clone() };
         let mut reader = Reader::new(run, after, lines, progress);
         let name = self.name(run);
         let found = {
