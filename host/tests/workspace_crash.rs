@@ -131,6 +131,8 @@ async fn a_collection_cut_off_anywhere_can_be_redone() {
         let redone = room.workspace.collect(&order).await.unwrap();
         assert_eq!(redone, whole, "cut {cut}");
     }
+    // A Git process that was cut off may have been writing while its quarantine was removed.
+    room.workspace.discard(order.run).await.unwrap();
     assert_eq!(fs::read_dir(room.data.join("quarantine")).unwrap().count(), 0, "quarantines pile up");
     assert!(room.workspace.has_commit(&room.mirror, &whole.commit).await.unwrap());
     assert!(!room.workspace.has_commit(&room.mirror, &CommitId("1".repeat(40))).await.unwrap());
@@ -148,9 +150,14 @@ async fn a_half_made_mirror_and_a_half_made_run_are_made_anew() {
     // Locks of Git processes that died with the host are removed when the next one starts.
     let stale = room.mirror.dir.join("refs/borg/7/s1-a1.lock");
     write(&stale, "");
-    write(&room.mirror.dir.join("objects/pack/tmp_pack_x"), "");
+    let others = ["objects/pack/tmp_pack_x", "overlay-t7-s1-a1-check.index", "overlay-t7-s1-a1-check.index.lock"];
+    let others = others.map(|name| room.mirror.dir.join(name));
+    let others = others.into_iter().chain([room.data.join("artefacts/.part-x")]).collect::<Vec<_>>();
+    others.iter().for_each(|path| write(path, ""));
     Workspace::open(&room.data, room.git.clone(), Config::default()).unwrap();
-    assert!(!stale.exists() && !room.mirror.dir.join("objects/pack/tmp_pack_x").exists());
+    for path in others.iter().chain([&stale]) {
+        assert!(!path.exists(), "{}", path.display());
+    }
     room.collect(1, &base, all()).await;
     let names: Vec<_> = again.root.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 5, "{names:?}");

@@ -205,6 +205,19 @@ async fn strange_names_are_kept() {
 }
 
 #[tokio::test]
+async fn harness_in_a_folder_whose_name_is_no_text_does_not_reach_a_check() {
+    let room = Room::new(FILES).await;
+    let (base, dir) = room.attempt(1).await;
+    let folder = dir.workspace.join(OsStr::from_bytes(b"src/\xff"));
+    write(&folder.join("conftest.py"), "evil");
+    write(&folder.join("code.py"), "code");
+    let collected = room.collect(1, &base, all()).await;
+    let checked = room.workspace.with_harness_of(&room.mirror, &base, &collected.commit, run_key(1)).await.unwrap();
+    let expected = [".gitignore", "keep/x", "keep/y", "src/a.py", "src/b.py", "src/\\xff/code.py"];
+    assert_eq!(room.paths(&checked).await, expected);
+}
+
+#[tokio::test]
 async fn a_folder_that_is_ignored_still_shows_its_tracked_files() {
     let room = Room::new(&[("dist/kept.js", "old\n"), ("node_modules/pinned/a.js", "old\n"), ("x", "x\n")]).await;
     let base = room.commit(&[(".gitignore", "dist/\n")], "ignore").await;

@@ -3,9 +3,12 @@
 
 mod room;
 
-use borg_core::{collect::LeftReason, run::WriteGrant};
-use borg_host::workspace::{Config, Limits};
-use room::{Room, all, run_key, write};
+use borg_core::{
+    collect::{CommitId, LeftReason},
+    run::WriteGrant,
+};
+use borg_host::workspace::{Attempt, Config, Limits, Workspace};
+use room::{Room, all, left, run_key, write};
 use std::{fs, path::Path};
 
 /// Bytes of this process' memory that are in use, from `/proc/self/status`.
@@ -88,18 +91,111 @@ async fn limits_are_told_and_nothing_vanishes() {
     assert!(collected.left_behind.iter().all(|row| row.reason == LeftReason::OverLimit));
     assert_eq!(collected.incomplete.len(), 1);
 
-    // Entries beyond the count are not looked at, and what the parent has there stays.
-    let room = Room::with(&[("a", "a\n"), ("z", "z\n")], Config { limits, ..Config::default() }).await;
+    // A folder of too many entries is not looked at, and what the parent has there stays: it is listed in no order.
+    let room =
+        Room::with(&[("a", "a\n"), ("d0001/in", "in\n"), ("z", "z\n")], Config { limits, ..Config::default() }).await;
     let (base, dir) = room.attempt(1).await;
+    fs::remove_dir_all(dir.workspace.join("d0001")).unwrap();
     flood(&dir.workspace, 2, 600);
     fs::remove_file(dir.workspace.join("z")).unwrap();
+    let grant = WriteGrant { deny: vec!["d0000/**".into()], ..all() };
+    let collected = room.collect(1, &base, grant).await;
+    assert_eq!(collected.changed, ["z"]);
+    assert_eq!(room.text(&collected.commit, "d0001/in").await.as_deref(), Some("in\n"));
+    assert!(left(&collected).contains(&("d0001", LeftReason::OverLimit)), "{:?}", collected.left_behind);
+    assert_eq!(collected.incomplete.len(), 1);
+
+    // And so it is with the top.
+    flood(&dir.workspace.join("d0000"), 1, 2);
+    for n in 0..1000 {
+        fs::create_dir(dir.workspace.join(format!("e{n}"))).unwrap();
+    }
+    let mut order = room.order(1, &base, all());
+    order.reference = "refs/borg/7/again".into();
+    let collected = room.workspace.collect(&order).await.unwrap();
+    assert_eq!(collected.commit, base);
+    assert!(collected.incomplete[0].contains("more than 1000 entries"), "{:?}", collected.incomplete);
+}
+
+#[tokio::test]
+async fn many_long_names_and_sparse_files_cost_the_host_little() {
+    let limits = Limits { name_bytes: 2_000, read_bytes: 3 << 20, ..Limits::default() };
+    let room = Room::with(&[("a", "a\n"), ("b", "b\n"), ("c", "c\n")], Config { limits, ..Config::default() }).await;
+    let (base, dir) = room.attempt(1).await;
+    for n in 0..20 {
+        write(&dir.workspace.join(format!("long/{n:0200}")), "x\n");
+    }
+    for name in ["b", "c", "long/new"] {
+        fs::File::create(dir.workspace.join(name)).unwrap().set_len(2 << 20).unwrap();
+    }
     let collected = room.collect(1, &base, all()).await;
-    assert!(room.text(&collected.commit, "z").await.is_some());
-    assert!(
-        collected.incomplete.iter().any(|why| why.contains("more than 1000 entries")),
-        "{:?}",
-        collected.incomplete
-    );
+    assert_eq!(collected.changed.len(), 1 + 9, "{:?}", collected.changed);
+    let over: u64 = collected.left_behind.iter().map(|row| row.count).sum();
+    assert_eq!((over, collected.incomplete.len()), (2 + 11, 1), "{:?}", collected.left_behind);
+    assert_eq!(room.text(&collected.commit, "c").await.as_deref(), Some("c\n"));
+}
+
+/// Gives the source's `main` a tree in which each of `levels` folders holds `wide` of the next.
+async fn bomb(room: &Room, levels: usize, wide: usize, content: &str) {
+    let file = room.tmp().join("content");
+    fs::write(&file, content).unwrap();
+    let mut id = room.git_in(&room.source, &["hash-object", "-w", file.to_str().unwrap()]).await;
+    for level in 0..levels {
+        let kind = if level == 0 { "100644 blob" } else { "040000 tree" };
+        let lines: String = (0..wide).map(|n| format!("{kind} {id}\t{n:04}\n")).collect();
+        id = room.make_tree(&lines).await;
+    }
+    let commit = room.git_in(&room.source, &["commit-tree", &id, "-m", "bomb"]).await;
+    room.git_in(&room.source, &["update-ref", "refs/heads/main", &commit]).await;
+}
+
+#[tokio::test]
+async fn a_tree_that_some_small_objects_make_endless_fills_neither_disk_nor_time() {
+    let room = Room::new(&[("a", "a\n")]).await;
+    bomb(&room, 12, 10, "x\n").await;
+    let base = room.base().await;
+    let started = std::time::Instant::now();
+    let limits = Limits { entries: 1000, ..Limits::default() };
+    let small = Workspace::open(&room.data, room.git.clone(), Config { limits, ..Config::default() });
+    let attempt = |commit: &_| Attempt {
+        run: run_key(1),
+        mirror: room.mirror.clone(),
+        commit: CommitId::clone(commit),
+        lender: None,
+    };
+    let told = small.unwrap().prepare(&attempt(&base)).await.unwrap_err().to_string();
+    assert!(told.contains("more than a work tree may have"), "{told}");
+    let (list, whole) = room.workspace.list_tree(&room.mirror, &base, 100).await.unwrap();
+    assert_eq!((list.len(), whole), (100, false));
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+
+    bomb(&room, 1, 100, &"x".repeat(100_000)).await;
+    let base = room.base().await;
+    let limits = Limits { tree_bytes: 5_000_000, ..Limits::default() };
+    let small = Workspace::open(&room.data, room.git.clone(), Config { limits, ..Config::default() });
+    let told = small.unwrap().prepare(&attempt(&base)).await.unwrap_err().to_string();
+    assert!(told.contains("than a work tree may hold"), "{told}");
+    room.workspace.prepare(&attempt(&base)).await.unwrap();
+}
+
+#[tokio::test]
+async fn ignore_files_without_end_are_not_all_obeyed() {
+    let room = Room::new(&[("a", "a\n")]).await;
+    // One blob, a thousand paths.
+    let file = room.tmp().join("content");
+    fs::write(&file, "*.log\n".repeat(1000)).unwrap();
+    let blob = room.git_in(&room.source, &["hash-object", "-w", file.to_str().unwrap()]).await;
+    let inner = room.make_tree(&format!("100644 blob {blob}\t.gitignore\n")).await;
+    let lines: String = (0..1000).map(|n| format!("040000 tree {inner}\td{n:04}\n")).collect();
+    let tree = room.make_tree(&lines).await;
+    let commit = room.git_in(&room.source, &["commit-tree", &tree, "-m", "ignores"]).await;
+    room.git_in(&room.source, &["update-ref", "refs/heads/main", &commit]).await;
+    let (base, dir) = room.attempt(1).await;
+    write(&dir.workspace.join("d0000/x.log"), "x\n");
+    write(&dir.workspace.join("d0999/x.log"), "x\n");
+    let collected = room.collect(1, &base, all()).await;
+    assert_eq!(collected.changed, ["d0999/x.log"]);
+    assert!(collected.incomplete[0].contains("is not obeyed, and none after it"), "{:?}", collected.incomplete);
 }
 
 #[tokio::test]

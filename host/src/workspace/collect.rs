@@ -25,10 +25,11 @@ use std::{
     io::{BufReader, BufWriter},
 };
 
-/// How much of a work tree is taken; what lies beyond is left behind and makes the collection incomplete.
+/// How much of a work tree is taken; what lies beyond is left behind and makes the collection incomplete. A commit of more than that many
+/// entries, or bytes, is not written at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Files, links and folders looked at.
+    /// Files, links and folders looked at; a folder of more than are left is not entered.
     pub entries: u64,
     /// Files changed by one stage.
     pub changed_files: u64,
@@ -36,8 +37,14 @@ pub struct Limits {
     pub changed_bytes: u64,
     /// Bytes of one file.
     pub file_bytes: u64,
+    /// Bytes of files read, changed or not: a sparse file costs the agent nothing and the reader its full length.
+    pub read_bytes: u64,
+    /// Bytes of the names of all changed files, which an event keeps.
+    pub name_bytes: u64,
     /// Bytes of one artefact.
     pub artefact_bytes: u64,
+    /// Bytes of all files of a commit that is written into a directory.
+    pub tree_bytes: u64,
 }
 
 impl Default for Limits {
@@ -47,7 +54,10 @@ impl Default for Limits {
             changed_files: 100_000,
             changed_bytes: 1 << 30,
             file_bytes: 100 << 20,
+            read_bytes: 16 << 30,
+            name_bytes: 16 << 20,
             artefact_bytes: 8 << 20,
+            tree_bytes: 16 << 30,
         }
     }
 }
@@ -76,7 +86,9 @@ pub struct Collect {
 }
 
 /// Longest `.gitignore` that is obeyed, in bytes.
-const IGNORE_BYTES: usize = 1 << 20;
+const IGNORE_BYTES: usize = 256 << 10;
+/// `.gitignore` files read at once.
+const IGNORE_LOT: usize = 256;
 
 impl Workspace {
     /// Collects a run whose sandbox is dead.
@@ -167,14 +179,18 @@ impl Workspace {
             }
             Ok(found)
         });
-        let (folders, ids): (Vec<_>, Vec<_>) = found.await?.into_iter().unzip();
         let mut ignores = Ignores::default();
-        for (folder, blob) in folders.into_iter().zip(self.read_blobs(mirror, ids, IGNORE_BYTES).await?) {
-            match blob {
-                Some(blob) if blob.complete => ignores.add(&folder, &blob.bytes),
-                Some(_) | None => {
-                    ignores.faults.push(format!("{}.gitignore is too large to be obeyed", super::names::show(&folder)))
+        // One small blob can stand at any number of paths, so what is held counts by path.
+        for lot in found.await?.chunks(IGNORE_LOT) {
+            let ids = lot.iter().map(|(_, id)| id.clone()).collect();
+            for ((folder, _), blob) in lot.iter().zip(self.read_blobs(mirror, ids, IGNORE_BYTES).await?) {
+                match blob {
+                    Some(blob) if blob.complete => ignores.add(folder, &blob.bytes),
+                    Some(_) | None => ignores.refuse(folder, "is too large to be obeyed"),
                 }
+            }
+            if ignores.is_full() {
+                break;
             }
         }
         Ok(ignores)

@@ -1,6 +1,8 @@
 //! A new directory per attempt, and a commit's tree in it: byte for byte, without filters, attributes or line-end conversion.
 
-use super::{Error, Mirror, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, tree::Kind, walk};
+use super::{
+    Error, Limits, Mirror, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, tree::Kind, walk,
+};
 use crate::{
     git,
     spawn::{Stdin, Stdout, User},
@@ -77,9 +79,9 @@ impl Workspace {
         let mut running = self.git.stream(call.stdin(Stdin::Piped).stdout(Stdout::Piped)).await?;
         let ask = running.take_stdin().expect("asked for a pipe");
         let blobs = Blobs::new(running.take_stdout().expect("asked for a pipe"));
-        let (top, owner) = (top.to_owned(), self.config.agent);
+        let (top, owner, limits) = (top.to_owned(), self.config.agent, self.config.limits);
         let work = self.with_tree(mirror, commit, move |mut entries| {
-            let mut writer = Writer::new(&top, owner, ask, blobs)?;
+            let mut writer = Writer::new(&top, owner, limits, ask, blobs)?;
             while let Some(entry) = entries.next().map_err(Error::io("read a tree"))? {
                 let kind = entry.kind().map_err(Error::io("read a tree"))?;
                 writer.add(entry.path, kind, &entry.id)?;
@@ -123,6 +125,9 @@ pub(super) fn finish_entry(fd: BorrowedFd<'_>, mode: Mode, owner: Option<User>) 
 
 struct Writer<W: Write, R> {
     owner: User,
+    /// What may still be written: a few small objects can make a tree without end.
+    entries: u64,
+    bytes: u64,
     ask: BufWriter<W>,
     blobs: Blobs<R>,
     /// Asked for and not answered yet.
@@ -135,15 +140,19 @@ struct Writer<W: Write, R> {
 }
 
 impl<W: Write, R: io::Read> Writer<W, R> {
-    fn new(top: &Path, owner: User, ask: W, blobs: Blobs<R>) -> Result<Self> {
+    fn new(top: &Path, owner: User, limits: Limits, ask: W, blobs: Blobs<R>) -> Result<Self> {
+        let Limits { entries, tree_bytes: bytes, .. } = limits;
         let top = walk::open_top(top).map_err(Error::io(format!("open {}", top.display())))?;
         let (ask, open) = (BufWriter::new(ask), VecDeque::new());
-        Ok(Writer { owner, ask, blobs, open, unsent: 0, folders: vec![(top, Vec::new())], remarks: Vec::new() })
+        let (folders, remarks) = (vec![(top, Vec::new())], Vec::new());
+        Ok(Writer { owner, entries, bytes, ask, blobs, open, unsent: 0, folders, remarks })
     }
 
     /// Asks for the next file's content, writing answered ones when too many are open.
     fn add(&mut self, path: Vec<u8>, kind: Kind, id: &str) -> Result<()> {
-        names::check_path(&path).map_err(|why| Error::BadTree { path: names::show(&path), why })?;
+        let bad = |why| Error::BadTree { path: names::show(&path), why };
+        names::check_path(&path).map_err(bad)?;
+        self.entries = self.entries.checked_sub(1).ok_or_else(|| bad("is one entry more than a work tree may have"))?;
         if kind == Kind::Submodule {
             self.remarks.push(format!("{} is a submodule; its folder is left empty", names::show(&path)));
         } else {
@@ -187,6 +196,10 @@ impl<W: Write, R: io::Read> Writer<W, R> {
         let Some(size) = self.blobs.header().map_err(Error::io("read from git cat-file"))? else {
             return Err(Error::BadTree { path: names::show(&path), why: "has no content in the mirror" });
         };
+        self.bytes = self.bytes.checked_sub(size).ok_or_else(|| Error::BadTree {
+            path: names::show(&path),
+            why: "is more, with all before it, than a work tree may hold",
+        })?;
         let mode = match kind {
             Kind::Symlink => {
                 if size > names::MAX_PATH as u64 {

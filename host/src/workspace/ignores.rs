@@ -35,27 +35,66 @@ pub(super) fn is_litter(name: &[u8], is_folder: bool, siblings: impl Fn(&[u8]) -
     }
 }
 
+/// Lines of all `.gitignore` files together that are obeyed: a pattern takes about a kilobyte once it is compiled.
+const LINES: usize = 50_000;
+/// Bytes of all `.gitignore` files together that are obeyed.
+const BYTES: usize = 4 << 20;
+/// Faults that are told one by one.
+const FAULTS: usize = 20;
+
 /// All `.gitignore` files of one commit, by their folder (empty or ending in `/`).
 #[derive(Default)]
 pub(super) struct Ignores {
     folders: BTreeMap<Vec<u8>, Gitignore>,
-    /// Lines that are no patterns, for the report.
+    lines: usize,
+    bytes: usize,
+    /// What is not obeyed, for the report.
     pub faults: Vec<String>,
 }
 
 impl Ignores {
-    /// Adds the `.gitignore` of a folder.
+    /// Adds the `.gitignore` of a folder, unless there are too many already.
     pub fn add(&mut self, folder: &[u8], text: &[u8]) {
+        if self.is_full() {
+            return;
+        }
+        self.lines += text.iter().filter(|byte| **byte == b'\n').count() + 1;
+        self.bytes += text.len();
+        if self.is_full() {
+            let why = format!(
+                "is not obeyed, and none after it: together they have more than {LINES} lines or {BYTES} bytes"
+            );
+            self.faults.truncate(FAULTS);
+            self.faults.push(format!("{}.gitignore {why}", show(folder)));
+            return;
+        }
         let mut builder = GitignoreBuilder::new("");
         for line in text.split(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
             if builder.add_line(None, &line).is_err() {
-                self.faults.push(format!("{}.gitignore has a line that is no pattern: {line}", show(folder)));
+                self.refuse(
+                    folder,
+                    &format!("has a line that is no pattern: {}", line.chars().take(200).collect::<String>()),
+                );
             }
         }
         match builder.build() {
             Ok(rules) => drop(self.folders.insert(folder.to_owned(), rules)),
-            Err(error) => self.faults.push(format!("{}.gitignore cannot be used: {error}", show(folder))),
+            Err(error) => self.refuse(folder, &format!("cannot be used: {error}")),
+        }
+    }
+
+    /// True when no more rules are taken.
+    pub fn is_full(&self) -> bool {
+        self.lines > LINES || self.bytes > BYTES
+    }
+
+    /// Notes that the `.gitignore` of a folder is not obeyed, or not as a whole.
+    pub fn refuse(&mut self, folder: &[u8], why: &str) {
+        match self.faults.len() {
+            count if count < FAULTS => self.faults.push(format!("{}.gitignore {why}", show(folder))),
+            FAULTS => self.faults.push("more .gitignore files have faults".to_owned()),
+            _ => {}
         }
     }
 

@@ -96,8 +96,10 @@ pub(super) struct Merge<'a, R, W: Write> {
     /// Each path here is a prefix of the next.
     standing: Vec<Standing>,
     pinned_seen: Vec<Vec<u8>>,
-    visited: u64,
+    listed: u64,
     taken_bytes: u64,
+    read_bytes: u64,
+    name_bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -110,8 +112,10 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             found: Found::default(),
             standing: Vec::new(),
             pinned_seen: Vec::new(),
-            visited: 0,
+            listed: 0,
             taken_bytes: 0,
+            read_bytes: 0,
+            name_bytes: 0,
             buffer: Vec::new(),
         }
     }
@@ -121,7 +125,11 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
         let fd = walk::open_top(top).map_err(Error::io(format!("open {}", top.display())))?;
         let mut path = Vec::new();
         let mut stack = Vec::new();
-        self.enter(fd, &mut stack, &path, false)?;
+        if !self.enter(fd, &mut stack, &path, false)? {
+            let limit = self.rules.limits.entries;
+            self.found.incomplete.push(format!("the work tree has more than {limit} entries; it was not looked at"));
+            self.keep_rest()?;
+        }
         while let Some(folder) = stack.last_mut() {
             path.truncate(folder.prefix);
             let Some(named) = folder.names.next() else {
@@ -129,15 +137,6 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
                 continue;
             };
             path.extend_from_slice(&named.name);
-            self.visited += 1;
-            if self.visited > self.rules.limits.entries {
-                let limit = self.rules.limits.entries;
-                self.found
-                    .incomplete
-                    .push(format!("the work tree has more than {limit} entries; the rest was not looked at"));
-                self.keep_rest()?;
-                break;
-            }
             if named.is_folder {
                 path.push(b'/');
                 self.folder(&named, &path, &mut stack)?;
@@ -152,15 +151,20 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
         Ok((self.found, commit))
     }
 
-    /// Lists a folder and puts it on the stack.
-    fn enter(&mut self, fd: OwnedFd, stack: &mut Vec<Folder>, path: &[u8], tracked_only: bool) -> Result<()> {
-        let room = self.rules.limits.entries.saturating_sub(self.visited) + 1;
+    /// Lists a folder and puts it on the stack; false when that would be too many entries. A part of them would not do: a folder is listed
+    /// in no order, and what the parent has of the others would pass for removed.
+    fn enter(&mut self, fd: OwnedFd, stack: &mut Vec<Folder>, path: &[u8], tracked_only: bool) -> Result<bool> {
+        let room = self.rules.limits.entries.saturating_sub(self.listed);
         let listing = walk::list(fd.as_fd(), usize::try_from(room).unwrap_or(usize::MAX));
-        let (names, _cut_is_noticed_by_the_count) = listing.map_err(Error::io(format!("list {}", show(path))))?;
+        let (names, whole) = listing.map_err(Error::io(format!("list {}", show(path))))?;
+        if !whole {
+            return Ok(false);
+        }
+        self.listed += names.len() as u64;
         let is_owner = |named: &&Named| !named.is_folder && is_litter(b"target", true, |name| name == named.name);
         let owners = names.iter().filter(is_owner).map(|named| named.name.clone()).collect();
         stack.push(Folder { fd, prefix: path.len(), names: names.into_iter(), owners, tracked_only });
-        Ok(())
+        Ok(true)
     }
 
     /// `path` ends in a slash.
@@ -201,13 +205,15 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             // Another file system, or a right the host has not.
             None => walk::open_folder(above.fd.as_fd(), &named.name).map_err(|_| LeftReason::Unreadable),
         };
-        match opened {
-            Ok(fd) => self.enter(fd, stack, path, unwanted),
-            Err(reason) => {
-                self.found.left.add(bare, reason);
-                self.keep_below(path)
-            }
-        }
+        let refused = match opened {
+            Ok(fd) => match self.enter(fd, stack, path, unwanted)? {
+                true => return Ok(()),
+                false => LeftReason::OverLimit,
+            },
+            Err(reason) => reason,
+        };
+        self.found.left.add(bare, refused);
+        self.keep_below(path)
     }
 
     fn file(&mut self, name: &[u8], path: &[u8], folder: &Folder) -> Result<()> {
@@ -242,13 +248,12 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             return self.settle_pin(path, tracked.as_ref());
         }
         let limits = &self.rules.limits;
-        if self.found.changed.len() as u64 >= limits.changed_files
-            || self.taken_bytes + work.size > limits.changed_bytes
-        {
+        if self.is_full(path) || self.taken_bytes + work.size > limits.changed_bytes {
             self.found.left.add(path, LeftReason::OverLimit);
             return Ok(());
         }
         self.taken_bytes += work.size;
+        self.name_bytes += path.len() as u64;
         self.standing.push(Standing { path: path.to_vec(), what: StandingAs::Taken(self.found.changed.len()) });
         self.found.changed.push(Some(path.to_vec()));
         match work.content {
@@ -262,6 +267,13 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
                 result => result.map_err(stream_error),
             },
         }
+    }
+
+    /// True when one more changed path would be too much to report.
+    fn is_full(&self, path: &[u8]) -> bool {
+        let limits = &self.rules.limits;
+        self.found.changed.len() as u64 >= limits.changed_files
+            || self.name_bytes + path.len() as u64 > limits.name_bytes
     }
 
     /// Reads what stands at a path as far as it matters.
@@ -296,9 +308,10 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
             Err(_) => return Ok(Look::Left(LeftReason::Unreadable)),
         };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        if size > self.rules.limits.file_bytes {
+        if size > self.rules.limits.file_bytes || self.read_bytes + size > self.rules.limits.read_bytes {
             return Ok(Look::Left(LeftReason::OverLimit));
         }
+        self.read_bytes += size;
         if size <= IN_MEMORY {
             let mut bytes = std::mem::take(&mut self.buffer);
             bytes.clear();
@@ -366,13 +379,14 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
     fn gone(&mut self, entry: Entry) -> Result<()> {
         let kind = entry.kind().map_err(tree_error)?;
         self.trim_standing(&entry.path);
-        let over = self.found.changed.len() as u64 >= self.rules.limits.changed_files;
+        let over = self.is_full(&entry.path);
         let reason = match self.rules.writes.refusal(&entry.path) {
             // Its folder is written empty, so that nobody can tell whether it was removed.
             _ if kind == Kind::Submodule => return self.keep(entry, kind, None),
             None if over => LeftReason::OverLimit,
             None => {
                 let replaced = self.taken_above(&entry.path).is_some();
+                self.name_bytes += entry.path.len() as u64;
                 self.found.changed.push(Some(entry.path.clone()));
                 return if replaced { Ok(()) } else { self.import.remove(&entry.path).map_err(stream_error) };
             }

@@ -16,6 +16,9 @@ use std::{
 /// Names looked at in `/out`; an agent that writes more has the rest counted as one.
 const NAMES: usize = 10_000;
 
+/// How the names of artefacts begin that are being written.
+pub(super) const PART: &str = ".part-";
+
 pub(super) struct Taken {
     pub artefacts: Vec<Artefact>,
     /// Paths below `/out` that were not taken.
@@ -74,7 +77,7 @@ fn keep(store: &Path, bytes: &[u8]) -> Result<Digest> {
     if path.exists() {
         return Ok(digest);
     }
-    let mut fresh = tempfile::NamedTempFile::new_in(store).map_err(Error::io(what()))?;
+    let mut fresh = tempfile::Builder::new().prefix(PART).tempfile_in(store).map_err(Error::io(what()))?;
     fresh.write_all(bytes).and_then(|()| fresh.as_file().sync_all()).map_err(Error::io(what()))?;
     fresh.persist(&path).map_err(|error| Error::io(what())(error.error))?;
     File::open(store).and_then(|dir| dir.sync_all()).map_err(Error::io(what()))?;

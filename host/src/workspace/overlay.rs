@@ -2,7 +2,7 @@
 //!
 //! Done on Git's side (an index and a tree), never in a folder: what an agent committed as a link could lead a writer astray.
 
-use super::{Mirror, Result, TreeEntry, Workspace};
+use super::{Error, Mirror, Result, Workspace, names::show};
 use crate::spawn::Stdin;
 use borg_core::{check::harness, collect::CommitId, id::RunKey};
 use std::{
@@ -10,8 +10,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Most files of a tree that is checked.
-const FILES: usize = 2_000_000;
+/// Mode and id by path.
+type Harness = BTreeMap<Vec<u8>, (u32, String)>;
+
+/// How the names of our indexes in a mirror begin.
+const INDEX: &str = "overlay-";
+
+/// True for an index of ours in a mirror, and for its lock.
+pub(super) fn is_index(name: &[u8]) -> bool {
+    name.starts_with(INDEX.as_bytes())
+}
 
 impl Workspace {
     /// A commit like `head`, but with the base's harness; `head` itself where that makes no difference. Made the same way it has the same id.
@@ -25,13 +33,11 @@ impl Workspace {
         if base == head {
             return Ok(head.clone());
         }
-        let (before, _) = self.list_tree(mirror, base, FILES).await?;
-        let (after, _) = self.list_tree(mirror, head, FILES).await?;
-        let edits = edits(&before, &after, head.0.len());
+        let edits = edits(&self.harness(mirror, base).await?, &self.harness(mirror, head).await?, head.0.len());
         if edits.is_empty() {
             return Ok(head.clone());
         }
-        let index = mirror.dir.join(format!("overlay-{run}.index"));
+        let index = mirror.dir.join(format!("{INDEX}{run}.index"));
         let made = self.write_overlay(mirror, head, &index, edits).await;
         let lock = index.with_extension("index.lock");
         for leftover in [index, lock] {
@@ -41,11 +47,24 @@ impl Workspace {
         made
     }
 
-    async fn write_overlay(&self, mirror: &Mirror, head: &CommitId, index: &Path, edits: String) -> Result<CommitId> {
+    /// Mode and id of a commit's harness files, by their paths byte for byte: a runner finds those whose names are no text as well.
+    async fn harness(&self, mirror: &Mirror, commit: &CommitId) -> Result<Harness> {
+        self.with_tree(mirror, commit, |mut entries| {
+            let mut found = Harness::new();
+            while let Some(entry) = entries.next().map_err(Error::io("list a tree"))? {
+                if harness::is_whole(&show(&entry.path)) {
+                    found.insert(entry.path, (entry.mode, entry.id));
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn write_overlay(&self, mirror: &Mirror, head: &CommitId, index: &Path, edits: Vec<u8>) -> Result<CommitId> {
         let git = |what: &str| self.git().on(&mirror.dir, what).env("GIT_INDEX_FILE", index);
         self.git().run(git("read-tree").arg(&head.0)).await?;
-        let edit =
-            git("update-index").args(["--replace", "-z", "--index-info"]).stdin(Stdin::Bytes(edits.into_bytes()));
+        let edit = git("update-index").args(["--replace", "-z", "--index-info"]).stdin(Stdin::Bytes(edits));
         self.git().run(edit).await?;
         let tree = self.git().run(git("write-tree")).await?;
         let tree = String::from_utf8_lossy(&tree.stdout).trim().to_owned();
@@ -63,43 +82,36 @@ impl Workspace {
 }
 
 /// Input of `update-index -z --index-info`: what to take out, what to put in.
-fn edits(base: &[TreeEntry], head: &[TreeEntry], id_length: usize) -> String {
-    fn whole(entries: &[TreeEntry]) -> BTreeMap<&str, &TreeEntry> {
-        entries
-            .iter()
-            .filter(|entry| harness::is_whole(&entry.path))
-            .map(|entry| (entry.path.as_str(), entry))
-            .collect()
-    }
-    let (before, after) = (whole(base), whole(head));
+fn edits(base: &Harness, head: &Harness, id_length: usize) -> Vec<u8> {
+    let mut edits = Vec::new();
+    let mut edit = |mode: u32, id: &str, path: &[u8]| {
+        edits.extend(format!("{mode:o} {id}\t").bytes());
+        edits.extend(path);
+        edits.push(0);
+    };
     let nothing = "0".repeat(id_length);
-    let gone = after.keys().filter(|path| !before.contains_key(*path)).map(|path| format!("0 {nothing}\t{path}\0"));
-    let kept = before
-        .values()
-        .filter(|entry| {
-            after.get(entry.path.as_str()).is_none_or(|other| (other.mode, &other.id) != (entry.mode, &entry.id))
-        })
-        .map(|entry| format!("{:o} {}\t{}\0", entry.mode, entry.id, entry.path));
-    gone.chain(kept).collect()
+    for path in head.keys().filter(|path| !base.contains_key(*path)) {
+        edit(0, &nothing, path);
+    }
+    for (path, (mode, id)) in base.iter().filter(|(path, kept)| head.get(*path) != Some(kept)) {
+        edit(*mode, id, path);
+    }
+    edits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(path: &str, id: &str) -> TreeEntry {
-        TreeEntry { path: path.into(), mode: 0o100644, id: id.into() }
+    fn harness(files: &[(&[u8], &str)]) -> Harness {
+        files.iter().map(|(path, id)| (path.to_vec(), (0o100644, (*id).to_owned()))).collect()
     }
 
     #[test]
-    fn only_harness_is_put_back_or_taken_out() {
-        let base = [entry("Makefile", "a"), entry("src/a.py", "b"), entry("conftest.py", "c")];
-        let head = [entry("Makefile", "z"), entry("src/a.py", "y"), entry("pytest.ini", "x")];
-        let got = edits(&base, &head, 2);
-        assert!(got.contains("0 00\tpytest.ini\0"), "{got:?}");
-        assert!(got.contains("100644 a\tMakefile\0"), "{got:?}");
-        assert!(got.contains("100644 c\tconftest.py\0"), "{got:?}");
-        assert!(!got.contains("src/a.py"), "{got:?}");
-        assert_eq!(edits(&base, &base, 2), "");
+    fn what_differs_is_put_back_or_taken_out() {
+        let base = harness(&[(b"Makefile", "a"), (b"same.mk", "b"), (b"conftest.py", "c")]);
+        let head = harness(&[(b"Makefile", "z"), (b"same.mk", "b"), (b"\xff/pytest.ini", "x")]);
+        assert_eq!(edits(&base, &head, 2), b"0 00\t\xff/pytest.ini\x00100644 a\tMakefile\x00100644 c\tconftest.py\0");
+        assert_eq!(edits(&base, &base, 2), b"");
     }
 }

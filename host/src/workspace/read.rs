@@ -1,7 +1,7 @@
 //! Reads trees and blobs of a mirror through `git ls-tree` and `git cat-file --batch`.
 
 use super::{Error, Mirror, Result, Workspace, blocking, names::show, tree};
-use crate::spawn::{Stdin, Stdout};
+use crate::spawn::{Output, Stdin, Stdout};
 use borg_core::collect::CommitId;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -30,18 +30,22 @@ pub struct TreeEntry {
 impl Workspace {
     /// Lists a commit's tree in the order of its paths, at most `limit` entries; true when that is all of it.
     pub async fn list_tree(&self, mirror: &Mirror, commit: &CommitId, limit: usize) -> Result<(Vec<TreeEntry>, bool)> {
-        self.with_tree(mirror, commit, move |mut entries| {
+        let list = move |mut entries: tree::Stream<_>| {
             let mut list = Vec::new();
             while let Some(entry) = entries.next().map_err(Error::io("list a tree"))? {
                 if list.len() == limit {
-                    entries.skip_rest().map_err(Error::io("list a tree"))?;
                     return Ok((list, false));
                 }
                 list.push(TreeEntry { path: show(&entry.path), mode: entry.mode, id: entry.id });
             }
             Ok((list, true))
-        })
-        .await
+        };
+        let ((list, whole), ended) = self.over_tree(mirror, commit, list).await?;
+        // Git fails for want of a reader when it is not read to its end, which for a tree of trees of trees might never come.
+        if whole {
+            self.git.check("ls-tree", ended)?;
+        }
+        Ok((list, whole))
     }
 
     /// Reads a file at a commit, up to `limit` bytes; nothing when there is no such file.
@@ -89,23 +93,25 @@ impl Workspace {
         commit: &CommitId,
         work: impl FnOnce(tree::Stream<BufReader<ChildStdout>>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let (done, ended) = self.over_tree(mirror, commit, work).await?;
+        self.git.check("ls-tree", ended)?;
+        Ok(done)
+    }
+
+    /// The same for work that may stop early; how Git ended is then no matter.
+    async fn over_tree<T: Send + 'static>(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        work: impl FnOnce(tree::Stream<BufReader<ChildStdout>>) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Output)> {
         let call = self.git.on(&mirror.dir, "ls-tree").args(tree::ARGS).arg(&commit.0).stdout(Stdout::Piped);
         let mut running = self.git.stream(call).await?;
         let output = running.take_stdout().expect("asked for a pipe");
         let work = blocking(move || work(tree::Stream::new(BufReader::with_capacity(1 << 16, output))));
         let (done, ended) = tokio::join!(work, running.finish());
         // Broken work stops reading, and Git then fails for want of a reader: the work's own error is the cause.
-        let done = done?;
-        self.git.check("ls-tree", ended.map_err(crate::git::Error::from)?)?;
-        Ok(done)
-    }
-}
-
-impl<R: BufRead> tree::Stream<R> {
-    /// Reads and forgets what is left, so that Git ends well.
-    fn skip_rest(&mut self) -> io::Result<()> {
-        while self.next()?.is_some() {}
-        Ok(())
+        Ok((done?, ended.map_err(crate::git::Error::from)?))
     }
 }
 

@@ -1,6 +1,7 @@
-//! Clears up what Git processes leave when they are killed together with the host: lock files, half-written packs, quarantines.
+//! Clears up what is left when the host is killed: by Git processes lock files, half-written packs and indexes, and quarantines; by the host
+//! itself half-written artefacts.
 
-use super::remove::remove_tree;
+use super::{out, overlay, remove::remove_tree};
 use std::{fs, io, os::unix::ffi::OsStrExt, path::Path};
 
 /// Sweeps all repositories below the data directory. Only for a time when no Git process is at work there.
@@ -11,12 +12,12 @@ pub(super) fn sweep(data: &Path) -> io::Result<()> {
     for repositories in ["mirrors", "tasks"] {
         for repository in fs::read_dir(data.join(repositories))? {
             let repository = repository?.path();
-            remove_files(&repository, |name| name.ends_with(b".lock"), Below::No)?;
+            remove_files(&repository, |name| name.ends_with(b".lock") || overlay::is_index(name), Below::No)?;
             remove_files(&repository.join("refs"), |name| name.ends_with(b".lock"), Below::Yes)?;
             remove_files(&repository.join("objects"), |name| name.starts_with(b"tmp_"), Below::Yes)?;
         }
     }
-    Ok(())
+    remove_files(&data.join("artefacts"), |name| name.starts_with(out::PART.as_bytes()), Below::No)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ fn remove_files(top: &Path, is_left_over: fn(&[u8]) -> bool, below: Below) -> io
             if kind.is_dir() && below == Below::Yes {
                 waiting.push(entry.path());
             } else if kind.is_file() && is_left_over(entry.file_name().as_bytes()) {
-                tracing::info!(path = %entry.path().display(), "removed a leftover of a killed git process");
+                tracing::info!(path = %entry.path().display(), "removed a leftover of a host that was killed");
                 fs::remove_file(entry.path())?;
             }
         }

@@ -106,6 +106,18 @@ impl Room {
         self.spawner.run(spec).await.unwrap()
     }
 
+    /// Makes a tree in the source from lines as `git ls-tree` prints them; its id.
+    pub async fn make_tree(&self, lines: &str) -> String {
+        let spec = Spec {
+            cwd: self.source.clone(),
+            stdin: borg_host::spawn::Stdin::Bytes(lines.into()),
+            ..Spec::new("/usr/bin/git").arg("mktree")
+        };
+        let output = self.spawner.run(spec).await.unwrap();
+        assert!(output.status.success(), "git mktree: {}", output.stderr);
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     /// Writes files into the source and commits them.
     pub async fn commit(&self, files: &[(&str, &str)], message: &str) -> CommitId {
         for (path, text) in files {
