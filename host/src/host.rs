@@ -102,6 +102,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let base = settings.anthropic_base();
     let gateway = Config {
         anthropic_base: base.parse().with_context(|| format!("ANTHROPIC_BASE_URL is `{base}`, which is no address"))?,
+        ca_file: settings.anthropic_ca_file(),
         ..Config::default()
     };
     let ledger = JournalLedger { store: store.clone(), handle: handle.clone() };

@@ -21,7 +21,7 @@ struct Known {
     secret: bool,
 }
 
-const KNOWN: [Known; 10] = [
+const KNOWN: [Known; 11] = [
     Known { variable: "DATA_DIR", key: "data-dir", summary: "where everything the host knows is kept", secret: false },
     Known { variable: "BORG_POLICIES", key: "policies", summary: "folder of policy files", secret: false },
     Known { variable: "BORG_PLUGINS", key: "plugins", summary: "folders of plugins, separated by `:`", secret: false },
@@ -65,6 +65,12 @@ const KNOWN: [Known; 10] = [
         variable: "ANTHROPIC_BASE_URL",
         key: "anthropic-base-url",
         summary: "where the gateway finds the Messages API",
+        secret: false,
+    },
+    Known {
+        variable: "ANTHROPIC_CA_FILE",
+        key: "anthropic-ca-file",
+        summary: "certificate authorities to trust there (PEM), instead of the system's",
         secret: false,
     },
 ];
@@ -276,6 +282,10 @@ impl Settings {
 
     pub fn anthropic_base(&self) -> &str {
         self.value("ANTHROPIC_BASE_URL").unwrap_or(default("ANTHROPIC_BASE_URL"))
+    }
+
+    pub fn anthropic_ca_file(&self) -> Option<PathBuf> {
+        self.value("ANTHROPIC_CA_FILE").map(|path| self.root.join(path))
     }
 
     /// What applies where policy says nothing.

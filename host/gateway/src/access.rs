@@ -12,12 +12,18 @@ pub struct Config {
     /// Base of the Anthropic API, such as `https://api.anthropic.com`. Plain `http` is accepted for loopback addresses
     /// only; a path is put in front of `/v1/…`.
     pub anthropic_base: http::Uri,
+    /// Certificate authorities to trust, as PEM, instead of the system's: for a company's own proxy in front of the API.
+    pub ca_file: Option<PathBuf>,
     pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { anthropic_base: http::Uri::from_static("https://api.anthropic.com"), limits: Limits::default() }
+        Config {
+            anthropic_base: http::Uri::from_static("https://api.anthropic.com"),
+            ca_file: None,
+            limits: Limits::default(),
+        }
     }
 }
 

@@ -89,12 +89,17 @@ pub(crate) fn pass_headers(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-/// Milliseconds a provider asks to wait, if it says so in a number of milliseconds or seconds.
+/// Milliseconds a provider asks to wait, if it says so: in milliseconds, in seconds, or as a time (RFC 9110, 10.2.3). A time is
+/// measured by the provider's own clock, which its `date` tells; ours may differ.
 pub(crate) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1000.0))?;
+    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1000.0));
     // Saturates; a negative number or NaN becomes 0.
-    Some(ms as u64)
+    ms.map(|ms| ms as u64).or_else(|| {
+        let time = |name: &str| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok();
+        let wait = time("retry-after")?.duration_since(time("date")?).unwrap_or_default();
+        u64::try_from(wait.as_millis()).ok()
+    })
 }
 
 fn respond(status: StatusCode, retry: Retry, body: &Value) -> Response<Body> {

@@ -20,7 +20,17 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use std::{io, net::IpAddr};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Why the provider's address cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +41,8 @@ pub enum BaseError {
     Clear(String),
     #[error("the system's certificate authorities cannot be read; install `ca-certificates`")]
     Roots(#[source] io::Error),
+    #[error("the certificate authorities in {path} cannot be used: {why}; it must hold certificates as PEM", path = path.display())]
+    CaFile { path: PathBuf, why: String },
 }
 
 /// Why there is no response.
@@ -77,7 +89,13 @@ impl Upstream {
             "http" if is_loopback(authority.host()) => Http::Plain(builder.build(tcp)),
             "http" => return Err(BaseError::Clear(base.to_string())),
             "https" => {
-                let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(BaseError::Roots)?;
+                // Named, because the process may have no default or two.
+                let provider = rustls::crypto::ring::default_provider();
+                let tls = HttpsConnectorBuilder::new();
+                let tls = match &config.ca_file {
+                    None => tls.with_provider_and_native_roots(provider).map_err(BaseError::Roots)?,
+                    Some(path) => tls.with_tls_config(trusting(path, provider)?),
+                };
                 Http::Tls(builder.build(tls.https_only().enable_http1().wrap_connector(tcp)))
             }
             _ => return Err(not_http()),
@@ -138,6 +156,23 @@ fn headers(head: &Head, credential: &Credential) -> Result<HeaderMap, SendError>
         headers.insert("anthropic-beta", list);
     }
     Ok(headers)
+}
+
+/// TLS that trusts the authorities in a file and no others.
+fn trusting(path: &Path, provider: CryptoProvider) -> Result<ClientConfig, BaseError> {
+    let failed = |why: String| BaseError::CaFile { path: path.to_owned(), why };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(failed("there is none in it".into()));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -61,7 +61,8 @@ fn every_name_changes_something() {
     fn seen(settings: &Settings) -> String {
         let defaults = settings.defaults().unwrap();
         let (data, policies, plugins) = (settings.data_dir(), settings.policies(), settings.plugin_folders());
-        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {}", settings.anthropic_base())
+        let provider = (settings.anthropic_base(), settings.anthropic_ca_file());
+        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {provider:?}")
     }
     let plain = Folder::new("", "");
     fs::create_dir_all(plain.0.path().join("more/rules")).unwrap();
@@ -76,6 +77,7 @@ fn every_name_changes_something() {
             "CLAUDE_CODE_OAUTH_TOKEN" => "sk-ant-oat01-x",
             "TASK_TIMEOUT" => "300000",
             "ANTHROPIC_BASE_URL" => "http://127.0.0.1:1",
+            "ANTHROPIC_CA_FILE" => "ca.pem",
             other => panic!("what does {other} change?"),
         };
         assert_ne!(seen(&plain.load(&[(known.variable, value)]).unwrap()), before, "{} (environment)", known.variable);

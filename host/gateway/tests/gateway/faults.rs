@@ -66,6 +66,27 @@ async fn errors_of_the_provider_pass_in_shape_and_cost_nothing() {
 }
 
 #[tokio::test]
+async fn how_long_to_wait_is_read_in_every_form() {
+    let mut world = World::new().await;
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    for (headers, ms) in [
+        ("retry-after: 1.5\r\n".to_owned(), Some(1_500)),
+        ("retry-after-ms: 250\r\nretry-after: 9\r\n".to_owned(), Some(250)),
+        ("retry-after: -3\r\n".to_owned(), Some(0)),
+        (format!("{date}retry-after: Sun, 06 Nov 1994 08:51:07 GMT\r\n"), Some(90_000)),
+        (format!("{date}retry-after: Sunday, 06-Nov-94 08:49:47 GMT\r\n"), Some(10_000)),
+        (format!("{date}retry-after: Sun, 06 Nov 1994 08:00:00 GMT\r\n"), Some(0)),
+        ("retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n".to_owned(), None),
+        (format!("{date}retry-after: soon\r\n"), None),
+        (String::new(), None),
+    ] {
+        world.upstream.reply(json(429, &headers, &error("rate_limit_error", "slower")));
+        assert_eq!(world.post(BODY).await.status, 429);
+        assert_eq!(world.news.recv().await.unwrap(), Notice::RetryAfter { ms }, "{headers}");
+    }
+}
+
+#[tokio::test]
 async fn errors_without_shape_are_put_in_shape() {
     let world = World::new().await;
     let html = json(502, "", "<html>bad gateway</html>");

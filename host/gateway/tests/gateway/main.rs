@@ -8,3 +8,4 @@ mod faults;
 mod heads;
 mod recorded;
 mod support;
+mod tls;

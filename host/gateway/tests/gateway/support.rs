@@ -13,10 +13,11 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UnixStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, UnixStream},
     sync::{Notify, broadcast, watch},
 };
+use tokio_rustls::TlsAcceptor;
 
 pub const PLACEHOLDER: &str = "sk-ant-placeholder";
 pub const KEY: &str = "sk-real-very-secret-key";
@@ -61,14 +62,25 @@ pub struct Upstream {
 
 impl Upstream {
     async fn start() -> Upstream {
+        Upstream::behind(None).await
+    }
+
+    /// The stand-in with or without TLS.
+    pub async fn behind(tls: Option<TlsAcceptor>) -> Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap();
         let upstream = Upstream { base, replies: Arc::default(), got: Arc::default() };
         let own = upstream.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let own = own.clone();
-                tokio::spawn(async move { own.serve(stream).await });
+                let (own, tls) = (own.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => own.serve(stream).await,
+                        Some(tls) => own.serve(tls.accept(stream).await.ok()?).await,
+                    }
+                });
             }
         });
         upstream
@@ -87,7 +99,7 @@ impl Upstream {
         self.got.subscribe().wait_for(|got| got.len() >= count).await.unwrap();
     }
 
-    async fn serve(&self, mut stream: TcpStream) -> Option<()> {
+    async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
         let mut text = Vec::new();
         let head_end = loop {
             if let Some(at) = text.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -242,15 +254,24 @@ impl World {
     }
 
     pub async fn unadmitted(limit: impl FnOnce(&mut Limits), allow: impl FnOnce(&mut Access)) -> World {
+        World::at(Upstream::start().await, None, limit, allow).await
+    }
+
+    /// A gateway in front of this stand-in that trusts these authorities, or the system's.
+    pub async fn at(
+        upstream: Upstream,
+        ca_file: Option<PathBuf>,
+        limit: impl FnOnce(&mut Limits),
+        allow: impl FnOnce(&mut Access),
+    ) -> World {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("gw.sock");
-        let upstream = Upstream::start().await;
         let keys = Arc::new(Keys::default());
         keys.set([Some(Credential::ApiKey(Secret::new(KEY.into())))]);
         let book = Arc::new(Book::default());
         let mut limits = Limits { drain_time: Duration::from_secs(10), ..Limits::default() };
         limit(&mut limits);
-        let config = Config { anthropic_base: upstream.base.clone(), limits };
+        let config = Config { anthropic_base: upstream.base.clone(), ca_file, limits };
         let gateway = Gateway::new(config, keys.clone(), book.clone()).unwrap();
         let mut access = access(&socket);
         allow(&mut access);
