@@ -16,6 +16,9 @@ const ADAPTERS: [&str; 8] = ["agents", "chats", "control", "forge", "sandbox", "
 /// Crates that would bring I/O, a clock or a plugin engine into the core.
 const NOT_IN_CORE: [&str; 8] = ["tokio", "wasmtime", "hyper", "mio", "rusqlite", "bollard", "nix", "rustix"];
 
+/// The one crate that knows the plugin engine.
+const PLUGINS: &str = "host/plugins/Cargo.toml";
+
 /// Folders that hold other people's code, made up or recorded: data, not ours to keep tidy.
 const DATA: [&str; 6] = ["corpus", "scenarios", "fixtures", "captures", "recorded", "golden"];
 
@@ -86,6 +89,15 @@ fn judge(name: &str, text: &str) -> Vec<String> {
     }
     for (n, line) in text.lines().enumerate().filter(|(_, line)| names_a_machine(line)) {
         findings.push(format!("line {} names a path of somebody's machine: {}", n + 1, line.trim()));
+    }
+    if name.ends_with("/Cargo.toml") && name != PLUGINS {
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with("wasmtime")) {
+            findings.push(format!(
+                "line {} depends on {}: ask `borg-plugins`, so that the engine stays behind one door",
+                n + 1,
+                line.split(['.', ' ', '=']).next().unwrap_or(line)
+            ));
+        }
     }
     if !name.ends_with(".rs") {
         return findings;
@@ -198,6 +210,7 @@ mod tests {
                 "adapter `sandbox`",
             ),
             ("host/src/forge/mod.rs", "//! x\nfn a() { crate::store::open() }\n".to_owned(), "adapter `store`"),
+            ("host/Cargo.toml", "[dependencies]\nwasmtime-wasi.workspace = true\n".to_owned(), "on wasmtime-wasi: ask"),
         ];
         for (name, text, wanted) in rows {
             let findings = judge(name, &text);
@@ -212,6 +225,8 @@ mod tests {
                 "host/src/forge/mod.rs",
                 "//! x\n// like crate::sandbox\nuse crate::forge::b;\nuse crate::spawn::{sandbox, store};\n",
             ),
+            ("host/plugins/Cargo.toml", "[dependencies]\nwasmtime.workspace = true\n"),
+            ("Cargo.toml", "[workspace.dependencies]\nwasmtime = \"48\"\n"),
             ("host/src/main.rs", "//! x\nuse crate::{forge, sandbox};\n"),
             ("tests/corpus/a/base/lib.rs", "#[ignore]\nfn a() {}\n"),
             ("plugins/rules/x/src/lib.rs", "//! x\n#[ignore]\n"),
