@@ -262,18 +262,28 @@ fn passed(question: &Question<'_>, report: &Report) -> Reading {
     if let Some(fault) = report.faults.first() {
         return Reading::Failing(format!("the test command ended with code 0 but could not load {}", tell(fault)));
     }
+    if let Some(why) = &report.doubt {
+        return Reading::Failing(format!(
+            "the test command ended with code 0, but its output contradicts itself: {why}; does the code under test write results or end the process?"
+        ));
+    }
     let baseline_complete = question.baseline.is_some_and(|baseline| baseline.complete);
     if !report.complete && (report.runner.is_some() || baseline_complete) {
         return Reading::Failing(
             "the test command ended with code 0 without its closing summary, or with one that does not fit: does the code under test end the process?".into(),
         );
     }
+    if let Some(why) = question.baseline.and_then(|baseline| unlike(baseline, report)) {
+        return Reading::Failing(why);
+    }
     let passed: BTreeSet<&str> = report.passed.iter().map(String::as_str).collect();
     let before = question.baseline.filter(|baseline| baseline.ids_known());
-    if report.ids_known() || before.is_some() {
+    // These name each test that passed; where they name none, none ran.
+    let lists = report.ids_known() || matches!(report.runner, Some(Runner::Nextest | Runner::Node | Runner::Go));
+    if lists || before.is_some() {
         let due = before.into_iter().flat_map(|baseline| &baseline.passed).chain(question.required);
         let missing: Vec<String> = due
-            .filter(|id| !passed.contains(id.as_str()) && !question.removed.contains(*id))
+            .filter(|id| !question.removed.contains(*id) && !has_passed(report, &passed, id))
             .cloned()
             .collect::<BTreeSet<_>>()
             .into_iter()
@@ -281,22 +291,70 @@ fn passed(question: &Question<'_>, report: &Report) -> Reading {
         if !missing.is_empty() {
             return Reading::Failing(format!("not reported as passed: {}", list(&missing)));
         }
+    } else if let Some(why) = too_few(question, report) {
+        return Reading::Failing(why);
     }
-    if report.ids_known() && question.expect == Expect::TestsPass {
-        let leaves: BTreeSet<&str> = report.passed.iter().map(|id| leaf(report.runner, id)).collect();
+    if lists && question.expect == Expect::TestsPass {
+        let mut leaves: BTreeSet<&str> = report.passed.iter().map(|id| leaf(report.runner, id)).collect();
+        if report.runner == Some(Runner::Node) {
+            // A test that has subtests looks like a suite.
+            leaves.extend(report.passed.iter().flat_map(|id| id.split(" > ")));
+        }
         let missing: Vec<String> =
             question.required_names.iter().filter(|name| !leaves.contains(name.as_str())).cloned().collect();
         if !missing.is_empty() {
             return Reading::Failing(format!("written, but not reported as passed: {}", list(&missing)));
         }
         let known: BTreeSet<&String> = before.into_iter().flat_map(Report::ids).collect();
-        let skipped: Vec<String> =
-            report.skipped.iter().filter(|id| before.is_some() && !known.contains(id)).cloned().collect();
+        let knows = before.is_some() || question.baseline.is_some_and(|baseline| baseline.no_tests);
+        let skipped: Vec<String> = report.skipped.iter().filter(|id| knows && !known.contains(id)).cloned().collect();
         if !skipped.is_empty() {
             return Reading::Failing(format!("new, but skipped: {}", list(&skipped)));
         }
     }
     Reading::Green
+}
+
+/// How a report differs in kind from that of the base, which the same command gave.
+fn unlike(baseline: &Report, report: &Report) -> Option<String> {
+    let told = baseline.complete || baseline.ids().next().is_some();
+    if let (Some(before), true) = (baseline.runner, told)
+        && report.runner != Some(before)
+    {
+        let now = report.runner.map_or("no known runner", Runner::as_str);
+        return Some(format!("the tests were run by {} on the base, and now by {now}", before.as_str()));
+    }
+    if report.sessions > baseline.sessions.max(1) || report.sessions < baseline.sessions {
+        return Some(format!(
+            "the runner says to have finished {} times, and on the base {}: does the code under test write a summary?",
+            report.sessions, baseline.sessions
+        ));
+    }
+    (baseline.filed && !report.filed).then(|| {
+        "the runner left no report file, as it did on the base: does the code under test end the process?".to_owned()
+    })
+}
+
+/// True when a test is reported as passed. An id of a Python class or module, whose set-up failed, stands for the tests in it.
+fn has_passed(report: &Report, passed: &BTreeSet<&str>, id: &str) -> bool {
+    let within = |other: &&str| other.strip_prefix(id).is_some_and(|rest| rest.starts_with('.'));
+    passed.contains(id) || report.runner == Some(Runner::Unittest) && passed.iter().any(within)
+}
+
+/// Where passed tests are not listed, at least their number must fit.
+fn too_few(question: &Question<'_>, report: &Report) -> Option<String> {
+    let new = question.required.len().max(question.required_names.len()) as u64;
+    let old = question.baseline.and_then(|baseline| baseline.counted).unwrap_or_default();
+    let remedy = "let the test command list its tests by name (`-v`)";
+    match report.counted {
+        _ if report.runner.is_none() || question.expect != Expect::TestsPass => None,
+        Some(counted) if counted < old + new => Some(format!(
+            "{counted} tests passed, and {} should have; if tests were removed on purpose, {remedy}",
+            old + new
+        )),
+        None if new > 0 => Some(format!("nothing shows that the new tests passed: {remedy}")),
+        Some(_) | None => None,
+    }
 }
 
 /// Exit code other than 0.

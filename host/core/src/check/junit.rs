@@ -40,20 +40,32 @@ pub fn read(xml: &str) -> Result<Report, Error> {
     let mut report = Report { lists_passed: true, complete: true, ..Report::default() };
     let mut case: Option<Case> = None;
     let mut suites = 0;
+    // Cases as listed, and as the suites count them.
+    let (mut listed, mut said) = (0, None);
     loop {
         match reader.read_event().map_err(Error::Xml)? {
             Event::Start(start) => match start.local_name().as_ref() {
-                "testsuite" | "testsuites" => suites += 1,
+                "testsuite" | "testsuites" => {
+                    suites += 1;
+                    count(&start, &mut said)?;
+                }
                 "testcase" => case = Some(open(&start)?),
                 other => mark(case.as_mut(), other),
             },
             Event::Empty(start) => match start.local_name().as_ref() {
-                "testsuite" | "testsuites" => suites += 1,
-                "testcase" => close(&mut report, open(&start)?),
+                "testsuite" | "testsuites" => {
+                    suites += 1;
+                    count(&start, &mut said)?;
+                }
+                "testcase" => {
+                    listed += 1;
+                    close(&mut report, open(&start)?);
+                }
                 other => mark(case.as_mut(), other),
             },
             Event::End(end) if end.local_name().as_ref() == "testcase" => {
                 if let Some(case) = case.take() {
+                    listed += 1;
                     close(&mut report, case);
                 }
             }
@@ -90,8 +102,27 @@ pub fn read(xml: &str) -> Result<Report, Error> {
     if suites == 0 {
         return Err(Error::NoSuite);
     }
+    if said.is_some_and(|said| said != listed) {
+        report.doubt(format!("the report file lists {listed} tests and counts {}", said.unwrap_or_default()));
+    }
+    report.counted = Some(report.passed.len() as u64);
     report.settle();
     Ok(report)
+}
+
+/// Adds the tests a `<testsuite>` says it has; `<testsuites>` repeats their sum, if it says anything.
+fn count(start: &BytesStart<'_>, said: &mut Option<u64>) -> Result<(), Error> {
+    if start.local_name().as_ref() != "testsuite" {
+        return Ok(());
+    }
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|error| Error::Attribute(error.into()))?;
+        if attribute.key.as_ref() == "tests" {
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(Error::Attribute)?;
+            *said = value.parse::<u64>().ok().map(|count| count.saturating_add(said.unwrap_or_default()));
+        }
+    }
+    Ok(())
 }
 
 fn open(start: &BytesStart<'_>) -> Result<Case, Error> {

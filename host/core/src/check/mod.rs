@@ -35,20 +35,29 @@ pub struct Report {
     pub errored: Vec<String>,
     /// What kept tests from running at all: errors of build, import or collection.
     pub faults: Vec<Fault>,
-    /// The runner printed its closing summary, and the counts in it agree with the ids where both are known.
+    /// The runner printed its closing summary. Where its counts and the ids disagree, there is a `doubt`.
     pub complete: bool,
     /// Passed tests are listed by id (many runners list only failures unless asked).
     pub lists_passed: bool,
     /// The runner said that there was nothing to run.
     pub no_tests: bool,
     /// How often the runner closed: summaries, or how often one and the same package or binary was closed.
+    #[serde(skip_serializing_if = "is_default")]
     pub sessions: u32,
     /// Tests that passed by the summaries' own count, where the runner counts them.
+    #[serde(skip_serializing_if = "is_default")]
     pub counted: Option<u64>,
     /// The report file the runner was asked for was there.
+    #[serde(skip_serializing_if = "is_default")]
     pub filed: bool,
     /// The first contradiction within the output. Such a report is never green.
+    #[serde(skip_serializing_if = "is_default")]
     pub doubt: Option<String>,
+}
+
+/// Events of earlier versions lack what nothing was known of; so do those of today.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// An error that kept tests from being built, imported or collected.
@@ -105,33 +114,42 @@ pub fn parse(command: &str, output: &str, junit: Option<&str>) -> Report {
         Runner::Node => node::read(output),
         Runner::Go => go::read(output),
     };
-    if let Some(listed) = junit.and_then(|junit| junit::read(junit).ok()) {
-        report.passed = listed.passed;
-        report.failed = listed.failed;
-        report.skipped = listed.skipped;
-        report.errored = listed.errored;
-        report.faults.extend(listed.faults);
-        report.lists_passed = true;
+    // Only pytest was asked for such a file: beside another runner it is the tested code that wrote it.
+    if runner == Runner::Pytest
+        && let Some(listed) = junit.and_then(|junit| junit::read(junit).ok())
+    {
+        pytest::hold_against(&mut report, listed);
     }
     report.runner = Some(runner);
     report.settle();
     report
 }
 
-/// Takes colours and cursor movements out, so that a terminal-minded runner reads like a plain one.
+/// Takes colours, titles and cursor movements out, so that a terminal-minded runner reads like a plain one.
+///
+/// A sequence (ECMA-48) that is not closed as it should be takes nothing with it.
 fn strip_ansi(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        if char == '\u{1b}' {
-            if chars.next_if_eq(&'[').is_some() {
-                chars.by_ref().find(|end| ('@'..='~').contains(end));
-            }
-        } else if char != '\r' {
-            out.push(char);
-        }
+    let mut rest = text;
+    while let Some(at) = rest.find(['\u{1b}', '\r']) {
+        out.push_str(&rest[..at]);
+        rest = rest[at..].strip_prefix('\r').unwrap_or_else(|| after_escape(&rest[at + 1..]));
     }
+    out.push_str(rest);
     out
+}
+
+/// What follows an escape sequence, given what follows its first character.
+fn after_escape(rest: &str) -> &str {
+    if let Some(body) = rest.strip_prefix('[') {
+        let end = body.find(|char: char| !(' '..='?').contains(&char)).unwrap_or(body.len());
+        return body[end..].strip_prefix(|char: char| ('@'..='~').contains(&char)).unwrap_or(body);
+    }
+    if let Some(body) = rest.strip_prefix(']') {
+        let end = body.find(['\u{7}', '\u{1b}', '\n']).unwrap_or(body.len());
+        return body[end..].strip_prefix('\u{7}').or_else(|| body[end..].strip_prefix("\u{1b}\\")).unwrap_or(body);
+    }
+    rest
 }
 
 #[cfg(test)]

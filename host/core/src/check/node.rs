@@ -7,27 +7,71 @@ use std::collections::HashMap;
 
 pub fn read(output: &str) -> Report {
     let mut found = Found::default();
-    if output.lines().any(|line| line == "TAP version 13") {
+    if output.lines().any(|line| line == "TAP version 13")
+        && !output.lines().any(|line| line.starts_with("\u{2139} tests "))
+    {
         found.tap(output);
     } else {
         found.spec(output);
     }
-    let mut report = found.report;
+    let Found { mut report, entries, passed, skipped, .. } = found;
     let lists = report.ids().next().is_some();
     report.lists_passed = lists;
-    let counted = total(output);
-    report.complete = counted.is_some();
-    report.no_tests =
-        !lists && report.faults.is_empty() && (counted == Some(0) || output.starts_with("Could not find"));
+    let summaries = Summary::all(output);
+    report.sessions = summaries.len() as u32;
+    report.complete = !summaries.is_empty();
+    let sum = |of: fn(&Summary) -> u64| summaries.iter().map(of).fold(0, u64::saturating_add);
+    report.counted = (!summaries.is_empty()).then(|| sum(|one| one.pass));
+    // Before 18.17 the files were counted, and suites not at all.
+    if summaries.iter().all(|one| one.suites.is_some()) && report.complete {
+        let all = sum(|one| one.tests.saturating_add(one.suites.unwrap_or_default()));
+        if entries != all || passed < sum(|one| one.pass) || skipped < sum(|one| one.skipped) {
+            report.doubt(format!("{entries} tests and suites are listed, and the closing summary counts {all}"));
+        }
+    }
+    report.no_tests = !lists
+        && report.faults.is_empty()
+        && (report.complete && sum(|one| one.tests) == 0 || output.starts_with("Could not find"));
     report
 }
 
-/// The closing `# tests 6` of TAP or `ℹ tests 6` of spec.
-fn total(output: &str) -> Option<usize> {
-    output.lines().rev().find_map(|line| {
-        let rest = line.strip_prefix("# tests ").or_else(|| line.strip_prefix("\u{2139} tests "))?;
-        rest.trim().parse().ok()
-    })
+/// The closing lines, `# tests 6` of TAP or `ℹ tests 6` of spec, and those that follow. They come from the process above those of
+/// the tests.
+#[derive(Default)]
+struct Summary {
+    tests: u64,
+    suites: Option<u64>,
+    pass: u64,
+    skipped: u64,
+}
+
+impl Summary {
+    fn all(output: &str) -> Vec<Summary> {
+        let entry = |line: &str| -> Option<(String, u64)> {
+            let rest = line.strip_prefix("# ").or_else(|| line.strip_prefix("\u{2139} "))?;
+            let (word, count) = rest.split_once(' ')?;
+            Some((word.to_owned(), count.trim().parse().ok()?))
+        };
+        let mut all: Vec<Summary> = Vec::new();
+        let mut open: Option<Summary> = None;
+        for line in output.lines() {
+            match (entry(line), &mut open) {
+                (Some((word, count)), _) if word == "tests" => {
+                    open = Some(Summary { tests: count, ..Summary::default() })
+                }
+                (Some((word, count)), Some(summary)) => match word.as_str() {
+                    "suites" => summary.suites = Some(count),
+                    "pass" => summary.pass = count,
+                    "skipped" => summary.skipped = count,
+                    "todo" => all.extend(open.take()),
+                    _ => {}
+                },
+                (None, _) => open = None,
+                (Some(_), None) => {}
+            }
+        }
+        all
+    }
 }
 
 #[derive(Default)]
@@ -36,6 +80,10 @@ struct Found {
     seen: HashMap<String, usize>,
     /// Words of a file that failed to load, printed before its result.
     noise: String,
+    /// Lines with a result: of tests, suites and files.
+    entries: u64,
+    passed: u64,
+    skipped: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +94,15 @@ enum End {
 }
 
 impl Found {
+    fn count(&mut self, end: End) {
+        self.entries += 1;
+        match end {
+            End::Passed => self.passed += 1,
+            End::Failed => {}
+            End::Skipped => self.skipped += 1,
+        }
+    }
+
     fn file(&mut self, id: String, end: End) {
         let count = self.seen.entry(id.clone()).or_insert(0);
         *count += 1;
@@ -106,6 +163,7 @@ impl Found {
                 None if failed => End::Failed,
                 None => End::Passed,
             };
+            self.count(end);
             if depth == 0 && is_file(&name) && (failed || process) {
                 self.file_failed(&name);
             } else if !(suite || depth == 0 && is_file(&name)) {
@@ -123,22 +181,20 @@ impl Found {
     fn spec(&mut self, output: &str) {
         let mut open: Vec<String> = Vec::new();
         for line in output.lines() {
-            let trimmed = line.trim_start();
-            let depth = (line.len() - trimmed.len()) / 2;
-            if trimmed.ends_with("failing tests:") {
+            if line.trim_start().ends_with("failing tests:") {
                 break;
             }
-            let mut chars = trimmed.chars();
-            let (Some(mark), Some(' ')) = (chars.next(), chars.next()) else {
+            let Some((depth, mark, rest)) = marked(line) else {
                 self.note(line);
                 continue;
             };
-            let (text, directive) = directive(chars.as_str());
-            let name = without_time(text);
+            let (text, directive) = directive(rest);
+            let name = without_time(text).unwrap_or(text.trim_end());
             let end = match mark {
-                '\u{25b6}' => {
+                SUITE => {
                     if open.len() == depth + 1 && open[depth] == name {
                         // Older versions close a suite with the sign that opens it.
+                        self.count(End::Passed);
                         open.truncate(depth);
                     } else {
                         open.truncate(depth);
@@ -147,26 +203,24 @@ impl Found {
                     }
                     continue;
                 }
-                '\u{2714}' => End::Passed,
-                '\u{2716}' => End::Failed,
-                '\u{fe63}' => End::Skipped,
-                _ => {
-                    self.note(line);
-                    continue;
-                }
+                PASSED => End::Passed,
+                FAILED => End::Failed,
+                _ => End::Skipped,
             };
-            if open.len() > depth && open[depth] == name {
+            let end = if directive.is_some() { End::Skipped } else { end };
+            self.count(end);
+            let is_file = depth == 0 && is_file(name);
+            if !is_file && open.len() > depth && open[depth] == name {
                 open.truncate(depth);
                 continue;
             }
             open.truncate(depth);
-            if depth == 0 && is_file(name) {
+            if is_file {
                 if matches!(end, End::Failed) {
                     self.file_failed(name);
                 }
                 continue;
             }
-            let end = if directive.is_some() { End::Skipped } else { end };
             let path: Vec<&str> = open.iter().map(String::as_str).chain([name]).collect();
             self.file(path.join(" > "), end);
             if depth == 0 {
@@ -195,11 +249,30 @@ fn unescape(name: &str) -> String {
     name.replace("\\#", "#").replace("\\\\", "\\")
 }
 
-fn without_time(text: &str) -> &str {
-    match text.rsplit_once(" (") {
-        Some((name, time)) if time.ends_with("ms)") || time.ends_with("s)") => name,
-        _ => text.trim_end(),
-    }
+/// The name in `NAME (0.171ms)`.
+fn without_time(text: &str) -> Option<&str> {
+    let (name, time) = text.trim_end().rsplit_once(" (")?;
+    time.strip_suffix("s)")?.trim_end_matches('m').parse::<f64>().is_ok().then_some(name)
+}
+
+const SUITE: char = '\u{25b6}';
+const PASSED: char = '\u{2714}';
+const FAILED: char = '\u{2716}';
+const SKIPPED: char = '\u{fe63}';
+
+/// Depth, mark and rest of a line of the spec reporter. Half a line that a test printed may stand before the mark; a result has a time.
+fn marked(line: &str) -> Option<(usize, char, &str)> {
+    let (at, mark) = line.char_indices().rev().find(|(at, char)| {
+        let rest = line[at + char.len_utf8()..].strip_prefix(' ');
+        match *char {
+            SUITE => rest.is_some(),
+            PASSED | FAILED | SKIPPED => rest.is_some_and(|rest| without_time(directive(rest).0).is_some()),
+            _ => false,
+        }
+    })?;
+    let before = &line[..at];
+    let depth = (before.len() - before.trim_end_matches(' ').len()) / 2;
+    Some((depth, mark, &line[at + mark.len_utf8() + 1..]))
 }
 
 fn is_file(name: &str) -> bool {

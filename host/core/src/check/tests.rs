@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 macro_rules! recorded {
-    ($name:literal) => {
+    ($name:expr) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/check/recorded/", $name))
     };
 }
 
+mod forged;
 mod go;
 
 const UNITTEST: &str = "python3 -m unittest discover -v -s tests";
@@ -165,7 +166,7 @@ fn cargo_libtest_and_nextest() {
     // A test that prints a result line of its own makes the counts disagree.
     let forged =
         "running 1 test\ntest forged ... ok\ntest real ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored\n";
-    assert!(!parse("cargo test", forged, None).complete);
+    assert!(parse("cargo test", forged, None).doubt.is_some());
     let syntax = "error: expected expression, found `}`\n --> tests/a.rs:3:1\n";
     assert!(parse("cargo test", syntax, None).faults[0].syntax);
 }
@@ -292,7 +293,7 @@ fn green_needs_every_id() {
         ("test_a (m.C.test_a) ... ok\n", "without its closing summary"),
         ("test_a (m.C.test_a) ... ok\n\nRan 1 test in 0.1s\n\nOK\n", "not reported as passed: m.C.test_b"),
         (
-            "test_a (m.C.test_a) ... ok\ntest_b (m.C.test_b) ... skipped 'x'\n\nRan 2 tests in 0.1s\n\nOK\n",
+            "test_a (m.C.test_a) ... ok\ntest_b (m.C.test_b) ... skipped 'x'\n\nRan 2 tests in 0.1s\n\nOK (skipped=1)\n",
             "not reported as passed: m.C.test_b",
         ),
         (
@@ -311,7 +312,10 @@ fn green_needs_every_id() {
     assert!(twice(&required, UNITTEST, (0, GREEN)).reason.contains("m.C.test_new"));
     let named = Ask { names: &["test_new"], ..pass };
     assert!(twice(&named, UNITTEST, (0, GREEN)).reason.contains("written, but not reported as passed: test_new"));
-    let fresh = GREEN.replace("Ran 2", "Ran 3").replace("\n\n---", "\ntest_n (m.C.test_n) ... skipped 'x'\n\n---");
+    let fresh = GREEN
+        .replace("Ran 2", "Ran 3")
+        .replace("\n\n---", "\ntest_n (m.C.test_n) ... skipped 'x'\n\n---")
+        .replace("OK\n", "OK (skipped=1)\n");
     assert!(twice(&pass, UNITTEST, (0, &fresh)).reason.contains("new, but skipped"));
 }
 
