@@ -19,7 +19,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format; a newer one is refused by an older binary.
-pub const EVENT_VERSION: u32 = 1;
+pub const EVENT_VERSION: u32 = 2;
 
 /// Text that is kept beside the hash chain, so that it can be deleted: the chain holds its digest only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,64 @@ impl Kept {
     /// The same with its digest only.
     pub fn without_text(&self) -> Self {
         Kept { digest: self.digest, text: String::new() }
+    }
+}
+
+/// Serde forms of texts that others hold as they are, and the journal as [`Kept`]. What was written before they were kept is read too.
+pub mod aside {
+    use super::{Kept, Notice};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form<T> {
+        Kept(Kept),
+        Plain(T),
+    }
+
+    /// A text; empty once it is deleted.
+    pub mod text {
+        use super::{Deserialize, Deserializer, Form, Kept, Serialize, Serializer};
+
+        pub fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+            Kept::new(text).serialize(serializer)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+            Ok(match Form::<String>::deserialize(deserializer)? {
+                Form::Kept(Kept { text, .. }) | Form::Plain(text) => text,
+            })
+        }
+    }
+
+    /// A notice, which quotes agents; one that says nothing once its text is deleted.
+    pub mod notice {
+        use super::{Deserialize, Deserializer, Form, Kept, Notice, Serialize, Serializer};
+        use crate::chat::NoticeKind;
+        use serde::{de, ser};
+
+        pub fn serialize<S: Serializer>(notice: &Notice, serializer: S) -> Result<S::Ok, S::Error> {
+            Kept::new(serde_json::to_string(notice).map_err(ser::Error::custom)?).serialize(serializer)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Notice>, D::Error> {
+            Ok(Box::new(match Form::<Notice>::deserialize(deserializer)? {
+                Form::Plain(notice) => notice,
+                Form::Kept(kept) if kept.text.is_empty() => Notice {
+                    chat: String::new(),
+                    kind: NoticeKind::Progress,
+                    topic: String::new(),
+                    parts: Vec::new(),
+                    buttons: Vec::new(),
+                    document: None,
+                    replaces: None,
+                    reply_to: None,
+                    silent: true,
+                    width: 0,
+                },
+                Form::Kept(kept) => serde_json::from_str(&kept.text).map_err(de::Error::custom)?,
+            }))
+        }
     }
 }
 
@@ -227,10 +285,16 @@ pub enum Body {
     },
     /// A notice went out, or had nowhere to go.
     Told {
+        #[serde(with = "aside::notice")]
         notice: Box<Notice>,
     },
     /// The deadline of a parked task passed.
     DeadlinePassed,
+    /// What is owed waits for something outside: it goes on by itself once that has changed.
+    Delayed {
+        reason: String,
+        remedy: String,
+    },
 }
 
 /// Why a run could not start.

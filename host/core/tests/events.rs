@@ -1,4 +1,4 @@
-//! The journal outlives the program: events are written as `golden/events-v1.jsonl` says, and read back.
+//! The journal outlives the program: events are written as the newest file in `golden/` says, and read back.
 //!
 //! A line that changes is a journal that an older or newer binary misreads. A new field is `#[serde(default)]` or comes with a new
 //! `EVENT_VERSION` and a golden file of its own; golden files of earlier versions stay and must still be read.
@@ -60,11 +60,12 @@ fn place(body: &Body) -> usize {
         Body::Stopped { .. } => 29,
         Body::Forgotten { .. } => 30,
         Body::Told { .. } => 31,
-        Body::DeadlinePassed => LAST,
+        Body::DeadlinePassed => 32,
+        Body::Delayed { .. } => LAST,
     }
 }
 
-const LAST: usize = 32;
+const LAST: usize = 33;
 
 fn examples() -> Vec<Body> {
     let s = str::to_owned;
@@ -220,6 +221,7 @@ fn examples() -> Vec<Body> {
         Body::Forgotten { run },
         Body::Told { notice: Box::new(notice) },
         Body::DeadlinePassed,
+        Body::Delayed { reason: s("12 MiB are free"), remedy: s("make room") },
     ]
 }
 
@@ -264,4 +266,33 @@ fn every_golden_file_is_still_read() {
         files += 1;
     }
     assert_eq!(files, EVENT_VERSION, "one golden file per version");
+}
+
+#[test]
+fn what_agents_say_can_be_deleted_and_older_journals_have_it_inside() {
+    let kept = |text: &str, of: &str| {
+        let digest = Digest::of_bytes(of.as_bytes());
+        serde_json::json!({ "$kept": digest, "text": text })
+    };
+    let read = |value: serde_json::Value| serde_json::from_value::<Body>(value).unwrap();
+    let ended = examples().into_iter().find(|body| matches!(body, Body::RunEnded { .. })).unwrap();
+    let mut value = serde_json::to_value(&ended).unwrap();
+    assert_eq!(value["outcome"]["message"], kept("later", "later"));
+    assert_eq!(value["end"]["stderr_tail"], kept("oh", "oh"));
+    value["outcome"]["message"] = "later".into();
+    value["end"]["stderr_tail"] = "oh".into();
+    assert_eq!(read(value.clone()), ended, "as it was written before");
+    value["outcome"]["message"] = kept("", "later");
+    let Body::RunEnded { outcome, .. } = read(value) else { panic!() };
+    assert_eq!(outcome.message, "");
+
+    let told = examples().into_iter().find(|body| matches!(body, Body::Told { .. })).unwrap();
+    let Body::Told { notice } = &told else { panic!() };
+    let mut value = serde_json::to_value(&told).unwrap();
+    let text = value["notice"]["text"].as_str().unwrap().to_owned();
+    assert_eq!(value["notice"], kept(&text, &text));
+    value["notice"]["text"] = "".into();
+    assert!(matches!(read(value.clone()), Body::Told { notice } if notice.parts.is_empty()));
+    value["notice"] = serde_json::to_value(notice).unwrap();
+    assert_eq!(read(value), told, "as it was written before");
 }

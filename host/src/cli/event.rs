@@ -224,6 +224,7 @@ impl Teller {
 }
 
 fn created(task: &NewTask) -> String {
+            Body::Delayed { reason, remedy } => (Step, format!("waits: {reason}; {remedy}")),
     let stages: Vec<&str> = task.pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     let pipeline = format!("pipeline {} ({})", task.pipeline.name, stages.join(" → "));
     let again = task.retry_of.map(|old| format!(", again after #{old}")).unwrap_or_default();

@@ -254,7 +254,7 @@ impl Engine {
         let task = task.cloned();
         let doing = self.performing.spawn(async move {
             let (key, id) = (effect.key.clone(), effect.task);
-            doers.wait_for_room(&effect, task.as_ref(), &policy).await;
+            doers.wait_for_room(&effect, task.as_ref(), &policy, &handle).await;
             let body = doers.perform(effect, policy, task, &handle).await;
             let event = Event { at_ms: now_ms(), task: Some(id), settles: Some(key.clone()), body };
             if handle.post(event).await.is_err() {

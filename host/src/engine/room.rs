@@ -3,10 +3,11 @@
 //!
 //! How much a run may write is the sandbox's to hold.
 
-use super::{Engine, Reply, doers::Doers, handle::Input};
+use super::{Engine, Handle, Reply, doers::Doers, event, handle::Input};
 use crate::store::{Batch, StoreError};
 use borg_core::{
     effect::{Effect, Order},
+    event::Body,
     id::RunKey,
     intent::Intent,
     policy::Policy,
@@ -72,13 +73,19 @@ impl Engine {
 
 impl Doers {
     /// Waits until there is room for an effect, or until it is called off.
-    pub(super) async fn wait_for_room(&self, effect: &Effect, task: Option<&Task>, policy: &Policy) {
+    pub(super) async fn wait_for_room(&self, effect: &Effect, task: Option<&Task>, policy: &Policy, handle: &Handle) {
         let needed = needed(&effect.order, task, policy.host.free_space_floor);
         let mut said = false;
         while free(&self.data_dir) < needed && !run_of(&effect.order).is_some_and(|run| self.is_called_off(run)) {
             if !said {
                 let (free_mib, needed_mib) = (free(&self.data_dir) >> 20, needed >> 20);
                 tracing::error!(key = %effect.key, free_mib, needed_mib, "waiting for room on the disk; make some");
+                let body = Body::Delayed {
+                    reason: format!("the disk is almost full: {free_mib} MiB are free, and {needed_mib} MiB must be"),
+                    remedy: "make room, or lower `free-space-floor` in [host] and start the host again".into(),
+                };
+                // A host that is stopping tells nobody any more.
+                let _ = handle.post(event(Some(effect.task), body)).await;
                 said = true;
             }
             sleep(PAUSE).await;

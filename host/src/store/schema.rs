@@ -1,11 +1,13 @@
 //! Tables, and how older ones become newer ones. A backup precedes every migration.
 
 use super::StoreError;
+use borg_core::event::EVENT_VERSION;
 use rusqlite::Connection;
 use std::path::Path;
 
 /// Each entry brings the format from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,7 +37,13 @@ CREATE TABLE ledger (
     row TEXT NOT NULL
 ) STRICT;
 CREATE INDEX ledger_by_task ON ledger (task, id);
-"];
+",
+    "-- Events of version 2 begin here: an older program cannot read them.",
+];
+
+/// Whoever cannot read the events must not open the file either.
+const _: () =
+    assert!(MIGRATIONS.len() >= EVENT_VERSION as usize, "a new version of events comes with a new format of the file");
 
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
     migrate_by(&MIGRATIONS, db, path)

@@ -264,3 +264,39 @@ async fn requests_are_kept_by_task_and_in_order() {
     assert_eq!(found, [(0, Some(200)), (2, Some(202))]);
     assert!(store.run(|journal| journal.ledger(TaskId(9))).await.unwrap().is_empty());
 }
+
+#[test]
+fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
+    use borg_core::{
+        budget::Usage,
+        executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let outcome = Outcome {
+        status: OutcomeStatus::Completed,
+        message: "a secret thought".into(),
+        session: None,
+        usage: Usage::default(),
+        claimed_cost_micros: None,
+        turns: None,
+        retry_after_ms: None,
+    };
+    let end = RunEnd { cause: EndCause::Exited, exit_code: Some(0), stderr_tail: "a secret sigh".into() };
+    let run = "t1-s0-a1-agent".parse().unwrap();
+    let quoting = Notice { parts: vec![Part::Text("it says: a secret thought".into())], ..notice() };
+    let bodies =
+        [Body::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }, Body::Told { notice: Box::new(quoting) }];
+    let events = bodies.iter().cloned().map(event).collect();
+    journal.commit(&Batch { events, ..Batch::default() }).unwrap();
+    let read = |journal: &Journal| -> Vec<Body> {
+        journal.events(0, None, 10).unwrap().into_iter().map(|recorded| recorded.event.body).collect()
+    };
+    assert_eq!(read(&journal), bodies);
+    let inside: i64 =
+        journal.db.query_row("SELECT COUNT(*) FROM events WHERE event LIKE '%secret%'", [], |row| row.get(0)).unwrap();
+    assert_eq!(inside, 0);
+    journal.db.execute("DELETE FROM texts", []).unwrap();
+    assert_eq!(journal.verify().unwrap(), None);
+    assert!(!format!("{:?}", read(&journal)).contains("secret"));
+}

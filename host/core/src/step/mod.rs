@@ -115,7 +115,8 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::Stopped { .. }
         | Body::Forgotten { .. }
         | Body::Told { .. }
-        | Body::DeadlinePassed => {}
+        | Body::DeadlinePassed
+        | Body::Delayed { .. } => {}
     }
     if let Some(task) = event.task.and_then(|id| state.tasks.get_mut(&id)) {
         let policy = policies.of(task).clone();
@@ -228,6 +229,7 @@ impl Turn<'_> {
             Body::CancelRequested { .. } => self.cancel(),
             Body::Unblocked { .. } => self.unblock(),
             Body::DeadlinePassed => self.unpark(),
+            Body::Delayed { reason, remedy } => self.tell_progress(&format!("waits: {reason}; {remedy}")),
             Body::Approved { by, digest, note } => self.approved(by, digest, note),
             Body::Rejected { by, digest, note } => self.rejected(by, digest, note),
             Body::Delivered { branch, commit, pushed_to, answer } => {
