@@ -234,6 +234,38 @@ async fn git_is_held_to_its_repository() {
 }
 
 #[tokio::test]
+async fn a_small_pack_that_unfolds_does_not_take_the_memory_of_the_machine() {
+    if launcher().is_none() {
+        eprintln!(
+            "skipped: a_small_pack_that_unfolds_does_not_take_the_memory_of_the_machine: borg-init is not built (`cargo xtask build`)"
+        );
+        return;
+    }
+    let room = Room::new(FILES).await;
+    fs::write(room.source.join("zeros"), vec![0; 100 << 20]).unwrap();
+    room.commit(&[], "zeros").await;
+    room.git_in(&room.source, &["repack", "-adq"]).await;
+    let settings = Settings { launcher: launcher(), max_memory_bytes: 48 << 20, ..Settings::default() };
+    let git = Git::open(&room.data, room.spawner.clone(), settings).unwrap();
+    let small = Workspace::open(&room.data, git, Config::default()).unwrap();
+    let told = small.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    assert!(told.to_lowercase().contains("out of memory"), "{told}");
+    room.base().await;
+}
+
+#[tokio::test]
+async fn what_a_module_file_would_run_is_refused_at_the_fetch() {
+    let room = Room::new(FILES).await;
+    write(
+        &room.source.join(".gitmodules"),
+        "[submodule \"s\"]\n\tpath = s\n\turl = /s\n\tupdate = !touch /tmp/pwned\n",
+    );
+    room.commit(&[], "modules").await;
+    let told = room.workspace.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    assert!(told.contains("gitmodulesUpdate"), "{told}");
+}
+
+#[tokio::test]
 async fn a_repository_is_served_as_its_owner() {
     if !is_root() {
         eprintln!("skipped: a_repository_is_served_as_its_owner: only root can act as another user");

@@ -12,7 +12,7 @@ use nix::{
 
 /// Sets soft and hard limits; never raises a hard limit that is already lower.
 pub(crate) fn limit(limits: &Rlimits) -> Result<(), Error> {
-    let Rlimits { cpu_seconds, file_bytes, open_files, processes, address_space_bytes } = *limits;
+    let Rlimits { cpu_seconds, file_bytes, open_files, processes, address_space_bytes, data_bytes } = *limits;
     let wanted = [
         (Resource::RLIMIT_CORE, Some(0)),
         (Resource::RLIMIT_CPU, cpu_seconds),
@@ -20,6 +20,7 @@ pub(crate) fn limit(limits: &Rlimits) -> Result<(), Error> {
         (Resource::RLIMIT_NOFILE, open_files),
         (Resource::RLIMIT_NPROC, processes),
         (Resource::RLIMIT_AS, address_space_bytes),
+        (Resource::RLIMIT_DATA, data_bytes),
     ];
     for (resource, value) in wanted {
         if let Some(value) = value {

@@ -97,6 +97,8 @@ pub struct Rlimits {
     /// Processes and threads of the *user*, not of this process alone.
     pub processes: Option<u64>,
     pub address_space_bytes: Option<u64>,
+    /// Memory of its own that it may write: what it allocates, not the files it maps to read.
+    pub data_bytes: Option<u64>,
 }
 
 /// What is in force after [`crate::confine_self`].

@@ -1,7 +1,7 @@
 //! What every Git process of the host is told: our configuration file, the environment, and the confinement profile.
 
 use super::{Call, Settings};
-use borg_confine::{ParentDeath, Profile};
+use borg_confine::{ParentDeath, Profile, Rlimits};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -146,6 +146,7 @@ pub(super) fn profile(settings: &Settings, call: &Call) -> Profile {
         read,
         write,
         landlock: settings.landlock,
+        limits: Rlimits { data_bytes: Some(settings.max_memory_bytes), ..Rlimits::default() },
         parent_death: ParentDeath::Terminate,
         ..Profile::default()
     }

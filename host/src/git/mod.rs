@@ -38,6 +38,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Largest file (a pack) Git may write, in bytes.
     pub max_file_bytes: u64,
+    /// Most memory one Git process may allocate, in bytes: a few kilobytes of a pack can unfold to any size. Held where Git is confined.
+    pub max_memory_bytes: u64,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             landlock: borg_confine::Landlock::Required,
             timeout: Duration::from_secs(600),
             max_file_bytes: 8 << 30,
+            max_memory_bytes: 4 << 30,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     grace, job,
     watch::{Progress, Watch, age},
 };
-use crate::spawn::{Spawner, Spec, Stdout};
+use crate::spawn::{Spawner, Spec, Stdout, Stop};
 use borg_core::{
     executor::{EndCause, RunEnd},
     id::RunKey,
@@ -222,6 +222,8 @@ impl Local {
             .args(["--parent".to_owned(), std::process::id().to_string()]);
         child.stdout = Stdout::Fd(output.into());
         child.timeout = timeout;
+        // Asked, init ends only after all inside are dead. When the host dies nobody waits: init has itself killed then, with all of it.
+        child.stop = Stop::Ask(DEAD);
         let running = self.spawner.stream(child).await.map_err(|error| Error::Spawn(error.into()))?;
         let pid = running.pid();
         let no_such = |errno: rustix::io::Errno| Error::Spawn(io::Error::from(errno).into());

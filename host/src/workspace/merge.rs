@@ -122,7 +122,7 @@ impl<'a, R: BufRead, W: Write> Merge<'a, R, W> {
 
     /// Walks the tree below `top`; true when there is a commit to make.
     pub fn run(mut self, top: &Path) -> Result<(Found, bool)> {
-        let fd = walk::open_top(top).map_err(Error::io(format!("open {}", top.display())))?;
+        let fd = walk::open_used_top(top).map_err(Error::io(format!("open {}", top.display())))?;
         let mut path = Vec::new();
         let mut stack = Vec::new();
         if !self.enter(fd, &mut stack, &path, false)? {

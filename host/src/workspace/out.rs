@@ -27,7 +27,7 @@ pub(super) struct Taken {
 
 /// Takes the declared names from a dead sandbox's `/out`: regular files with one link and at most `limit` bytes.
 pub(super) fn take(dir: &Path, declared: &[String], limit: u64, store: &Path) -> Result<Taken> {
-    let folder = walk::open_top(dir).map_err(Error::io(format!("open {}", dir.display())))?;
+    let folder = walk::open_used_top(dir).map_err(Error::io(format!("open {}", dir.display())))?;
     let (names, whole) = walk::list(folder.as_fd(), NAMES).map_err(Error::io("list /out"))?;
     let mut taken = Taken { artefacts: Vec::new(), left: Vec::new() };
     for named in names {

@@ -8,7 +8,7 @@ use rustix::{
 };
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -55,12 +55,7 @@ pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
 fn open(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let handle = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-    // The kernel's own name of the handle: `fchmod` refuses handles that only stand for a path.
-    match rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU) {
-        // Somebody else's folder: opening tells whether that matters.
-        Ok(()) | Err(Errno::PERM) => {}
-        Err(error) => return Err(error.into()),
-    }
+    walk::open_up(handle.as_fd())?;
     walk::open_folder(parent, name)
 }
 

@@ -8,7 +8,7 @@ use rustix::{
 use std::{
     fs::File,
     io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -22,6 +22,23 @@ const STAY: ResolveFlags = ResolveFlags::BENEATH
 pub(super) fn open_top(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+/// The same for a top that an agent of the host's own user may have shut: its mode means nothing, and is opened first.
+pub(super) fn open_used_top(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open_up(rustix::fs::open(path, flags, Mode::empty())?.as_fd())?;
+    open_top(path)
+}
+
+/// Gives the owner of a folder, opened as no more than a name, all rights to it.
+pub(super) fn open_up(handle: BorrowedFd<'_>) -> io::Result<()> {
+    // The kernel's own name of the handle: `fchmod` refuses handles that only stand for a path.
+    match rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU) {
+        // Somebody else's folder: opening tells whether that matters.
+        Ok(()) | Err(Errno::PERM) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens a folder by its name within another.
@@ -87,4 +104,38 @@ pub(super) fn list(folder: BorrowedFd<'_>, limit: usize) -> io::Result<(Vec<Name
         a_bytes.cmp(b_bytes)
     });
     Ok((names, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_top_that_was_shut_is_opened_as_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("top");
+        std::fs::create_dir_all(top.join("in")).unwrap();
+        let shut = || std::fs::set_permissions(&top, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let look = || {
+            shut();
+            (open_top(&top).is_err(), open_used_top(&top).and_then(|fd| list(fd.as_fd(), 10)).unwrap().0.len())
+        };
+        if !rustix::process::geteuid().is_root() {
+            assert_eq!(look(), (true, 1));
+            return;
+        }
+        // Root reads everything; one thread of it acts as somebody else.
+        let user = nix::unistd::Uid::from_raw(10_001);
+        std::os::unix::fs::chown(&top, Some(user.as_raw()), None).unwrap();
+        let seen = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                nix::unistd::setfsuid(user);
+                look()
+            });
+            other.join().unwrap()
+        });
+        assert_eq!(seen, (true, 1));
+    }
 }
