@@ -13,4 +13,5 @@ pub mod repo;
 pub mod require;
 pub mod scenario;
 pub mod script;
+pub mod terminal;
 pub mod trial;

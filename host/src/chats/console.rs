@@ -11,7 +11,7 @@ use std::{
     io::{self, BufRead, IsTerminal, Read},
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Name of the one chat a terminal is.
 const CHAT: &str = "terminal";
@@ -30,15 +30,33 @@ enum Typed {
     TooLong,
 }
 
-/// Talks with whoever types, until the end of input; gives back control then. Without a terminal it reads lines and prints answers.
+/// Talks with whoever types, until the end of input or Ctrl-C; gives back control then. Without a terminal it reads lines and prints
+/// answers.
 pub async fn converse(conversation: Conversation, uid: u32) -> io::Result<()> {
+    let (typed, lines) = mpsc::channel::<Typed>(16);
+    let (interrupt, interrupted) = oneshot::channel();
+    let printer = open(typed, interrupt)?;
+    let pace = if printer.writes_over() { PACE } else { PACE_OF_LINES };
+    let screen = Screen::start(printer)?;
+    let ended = tokio::select! {
+        // Whoever waits for an answer may have had enough of that.
+        Ok(()) = interrupted => Ok(()),
+        ended = listen(conversation, uid, lines, pace, &screen) => ended,
+    };
+    ended.and(screen.finish().await)
+}
+
+/// Answers what is typed, and shows what is told meanwhile, until the end of input.
+async fn listen(
+    conversation: Conversation,
+    uid: u32,
+    mut lines: mpsc::Receiver<Typed>,
+    pace: Duration,
+    screen: &Screen,
+) -> io::Result<()> {
     let chat = format!("console:{CHAT}");
     let mut notices = conversation.chats.listen(&chat, width);
-    let (typed, mut lines) = mpsc::channel::<Typed>(16);
-    let printer = open(typed)?;
-    let pace = if printer.writes_over() { PACE } else { PACE_OF_LINES };
     let mut live = Live::new(conversation.desk.clone(), &chat, pace);
-    let screen = Screen::start(printer)?;
     let mut ordinal = 0_u64;
     loop {
         tokio::select! {
@@ -46,7 +64,7 @@ pub async fn converse(conversation: Conversation, uid: u32) -> io::Result<()> {
             biased;
             Some(post) = notices.recv() => screen.show(&post).await?,
             line = lines.recv() => match line {
-                None => break,
+                None => return Ok(()),
                 Some(Typed::Line(line)) if line.trim().is_empty() => {}
                 Some(Typed::Line(line)) => {
                     ordinal += 1;
@@ -69,7 +87,6 @@ pub async fn converse(conversation: Conversation, uid: u32) -> io::Result<()> {
             }
         }
     }
-    screen.finish().await
 }
 
 fn update(ordinal: u64, uid: u32, text: String) -> Update {
@@ -86,7 +103,8 @@ fn update(ordinal: u64, uid: u32, text: String) -> Update {
     }
 }
 
-fn open(typed: mpsc::Sender<Typed>) -> io::Result<Printer> {
+/// Starts to read; `interrupt` is told when somebody pressed Ctrl-C.
+fn open(typed: mpsc::Sender<Typed>, interrupt: oneshot::Sender<()>) -> io::Result<Printer> {
     if !io::stdin().is_terminal() {
         std::thread::Builder::new().name("console".into()).spawn(move || read_lines(io::stdin().lock(), &typed))?;
         return Ok(Printer::plain(io::stdout()));
@@ -108,7 +126,12 @@ fn open(typed: mpsc::Sender<Typed>) -> io::Result<Printer> {
                         return;
                     }
                 }
-                Err(ReadlineError::Interrupted | ReadlineError::Eof) => return,
+                Err(ReadlineError::Eof) => return,
+                Err(ReadlineError::Interrupted) => {
+                    // Nobody converses any more otherwise.
+                    let _ = interrupt.send(());
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(%error, "the terminal cannot be read any more");
                     return;

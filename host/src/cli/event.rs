@@ -68,7 +68,13 @@ impl Teller {
         if let Body::RunStarted { attestation, .. } = &event.body {
             self.missing.clone_from(&attestation.missing);
         }
-        let lines = [(weight, text), (Weight::Step, meaning.stop.unwrap_or_default())];
+        let stop = match meaning.stop {
+            // The word alone, where the reason stands above already.
+            Some((status, reason)) if text.contains(&reason) => status.to_string(),
+            Some((status, reason)) => format!("{status}: {reason}"),
+            None => String::new(),
+        };
+        let lines = [(weight, text), (Weight::Step, stop)];
         let lines = lines.into_iter().filter(|(_, text)| !text.is_empty());
         lines.map(|(weight, text)| (weight, neutral::line(&text, LINE_WHOLE))).collect()
     }
@@ -218,13 +224,13 @@ impl Teller {
                 (Detail, format!("{}: told to end ({})", self.at(run), cause_words(*cause)))
             }
             Body::Forgotten { .. } | Body::Told { .. } => (Detail, String::new()),
+            Body::Delayed { reason, remedy } => (Step, format!("waits: {reason}; {remedy}")),
             Body::DeadlinePassed => (Detail, "goes on after its wait".into()),
         }
     }
 }
 
 fn created(task: &NewTask) -> String {
-            Body::Delayed { reason, remedy } => (Step, format!("waits: {reason}; {remedy}")),
     let stages: Vec<&str> = task.pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     let pipeline = format!("pipeline {} ({})", task.pipeline.name, stages.join(" → "));
     let again = task.retry_of.map(|old| format!(", again after #{old}")).unwrap_or_default();
@@ -410,7 +416,7 @@ mod tests {
         let mut made = Made::new();
         assert_eq!(
             made.check(RunKind::Baseline, 1, report(&["a"], &["b"], true)),
-            "spec: tests (baseline): 1 passed, 1 failed (exit 1) in 2 s; to be run again: failed: b; it counts when it is so twice"
+            "spec: tests (baseline): 1 passed, 1 failed (exit 1) in 2 s; to be run again: it counts when it is so twice"
         );
         assert_eq!(
             made.check(RunKind::Recheck, 1, report(&["a"], &["b"], true)),

@@ -48,7 +48,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-fn explain(error: &anyhow::Error) -> (Code, String, String) {
+/// Exit code, message, and what to do (empty where the message says it all).
+pub fn explain(error: &anyhow::Error) -> (Code, String, String) {
     let message = chain(error);
     if let Some(problem) = error.downcast_ref::<Problem>() {
         return (problem.code, problem.message.clone(), problem.remedy.clone());

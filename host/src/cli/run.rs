@@ -34,7 +34,7 @@ impl Run {
         banner(&host, &settings)?;
         let terminal = Terminal::remember();
         let conversation = host.conversation();
-        let ended = host.run(until_stopped(conversation)).await;
+        let ended = host.run(until_stopped(conversation, &terminal)).await;
         terminal.restore();
         ended?;
         Ok(ExitCode::SUCCESS)
@@ -42,7 +42,7 @@ impl Run {
 }
 
 /// Resolves when the person at the terminal is done, or a signal comes. From then on a further signal ends the process.
-async fn until_stopped(conversation: Conversation) {
+async fn until_stopped(conversation: Conversation, terminal: &Terminal) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::error!("signals cannot be heard; the host stops");
@@ -64,6 +64,8 @@ async fn until_stopped(conversation: Conversation) {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    // At a prompt Ctrl-C is a key; from here on it is a signal again.
+    terminal.restore();
     eprintln!("stopping; containers go on and are taken up at the next start (Ctrl-C again ends at once)");
     tokio::spawn(async move {
         tokio::select! {

@@ -18,6 +18,7 @@ use std::{
     io::{self, BufRead, IsTerminal, Read, Write},
     process::ExitCode,
 };
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 /// Longest secret that is taken, in bytes.
@@ -70,14 +71,14 @@ pub struct Row {
 impl Secret {
     pub async fn perform(self, settings: &Settings) -> Result<ExitCode> {
         match self {
-            Secret::Set(set) => set.perform(settings),
+            Secret::Set(set) => set.perform(settings).await,
             Secret::List(list) => list.perform(settings).await,
         }
     }
 }
 
 impl Set {
-    fn perform(self, settings: &Settings) -> Result<ExitCode> {
+    async fn perform(self, settings: &Settings) -> Result<ExitCode> {
         if !self.value.is_empty() {
             let remedy =
                 format!("`borg-host secret set {}` alone asks for it; change the value that was just shown", self.name);
@@ -87,7 +88,7 @@ impl Set {
                 remedy,
             ));
         }
-        let value = if io::stdin().is_terminal() { prompt(&self.name)? } else { piped()? };
+        let value = if io::stdin().is_terminal() { prompt(&self.name).await? } else { piped()? };
         if value.trim().is_empty() {
             let remedy = format!("type it, or pipe it in: `… | borg-host secret set {}`", self.name);
             return Err(problem(Code::Usage, "the secret is empty", remedy));
@@ -117,20 +118,30 @@ fn piped() -> Result<Zeroizing<String>> {
     Ok(value)
 }
 
-/// Asks at the terminal without showing what is typed.
-fn prompt(name: &str) -> Result<Zeroizing<String>> {
+/// Asks at the terminal without showing what is typed. A signal leaves the terminal as it was.
+async fn prompt(name: &str) -> Result<Zeroizing<String>> {
     let before = tcgetattr(io::stdin()).context("asking the terminal")?;
     let mut hidden = before.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     eprint!("{name}: ");
     io::stderr().flush()?;
     tcsetattr(io::stdin(), OptionalActions::Flush, &hidden).context("hiding what is typed")?;
-    let mut value = Zeroizing::new(String::new());
-    let read = io::stdin().lock().take(LIMIT).read_line(&mut value);
+    let read = tokio::task::spawn_blocking(|| {
+        let mut value = Zeroizing::new(String::new());
+        io::stdin().lock().take(LIMIT).read_line(&mut value).map(|_| value)
+    });
+    let read = tokio::select! {
+        read = read => Some(read),
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+    };
     tcsetattr(io::stdin(), OptionalActions::Now, &before).context("showing again what is typed")?;
     eprintln!();
-    read.context("reading the secret")?;
-    Ok(value)
+    match read {
+        Some(read) => read.context("waiting for the secret")?.context("reading the secret"),
+        None => Err(problem(Code::Failed, "nothing was stored", "")),
+    }
 }
 
 impl List {

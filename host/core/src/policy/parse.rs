@@ -565,7 +565,8 @@ fn price(section: &mut Section<'_>) -> Price {
     }
 }
 
-fn secret_source(from: &str) -> Option<SecretSource> {
+/// Where a secret comes from, as policy files write it; none for anything else.
+pub fn secret_source(from: &str) -> Option<SecretSource> {
     let (kind, rest) = from.split_once(':').map_or((from, None), |(kind, rest)| (kind, Some(rest)));
     match (kind, rest) {
         ("claude-credentials", None) => Some(SecretSource::ClaudeCredentials { path: None }),

@@ -1,5 +1,6 @@
 //! The demo's folder: a real Git repository with a feature missing, and an installation of its own beside it.
 
+use super::shop::Shop;
 use crate::cli::{
     failure::{Code, problem},
     inline,
@@ -16,13 +17,6 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-const FILES: [(&str, &str); 5] = [
-    ("README.md", include_str!("shop/README.md")),
-    ("shop.py", include_str!("shop/shop.py")),
-    ("tests/__init__.py", include_str!("shop/tests/__init__.py")),
-    ("tests/test_shop.py", include_str!("shop/tests/test_shop.py")),
-    (".borg/script.toml", include_str!("script.toml")),
-];
 /// What the demo takes over of the caller's environment: the rest would make it another demo on each machine.
 const KEPT: [&str; 4] = ["HOME", "PATH", "DOCKER_HOST", "BORG_PLUGINS"];
 
@@ -33,8 +27,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Makes the folder with everything in it. It stays until somebody removes it.
-    pub async fn make(dir: Option<&Path>, environment: &Environment) -> Result<Place> {
+    /// Makes the folder, with nothing in it. It stays until somebody removes it.
+    pub fn make(dir: Option<&Path>) -> Result<Place> {
         let root = match dir {
             Some(dir) => {
                 fs::create_dir(dir).with_context(|| format!("creating {}; it must not exist yet", dir.display()))?;
@@ -45,13 +39,20 @@ impl Place {
             }
         };
         let program = std::env::current_exe().context("finding the program itself")?;
-        let place = Place { root: root.canonicalize().context("finding the demo's folder")?, program };
-        place.policies()?;
-        for (name, text) in FILES {
-            write(&place.repository().join(name), text)?;
+        Ok(Place { root: root.canonicalize().context("finding the demo's folder")?, program })
+    }
+
+    /// Puts a shop and the installation for it there, in the place of an earlier one.
+    pub async fn furnish(&self, shop: &Shop, environment: &Environment) -> Result<()> {
+        let repository = self.repository();
+        if repository.exists() {
+            fs::remove_dir_all(&repository).with_context(|| format!("removing {}", repository.display()))?;
         }
-        place.commit(environment).await?;
-        Ok(place)
+        self.policies(shop)?;
+        for (name, text) in shop.files {
+            write(&repository.join(name), text)?;
+        }
+        self.commit(environment).await
     }
 
     pub fn repository(&self) -> PathBuf {
@@ -77,7 +78,7 @@ impl Place {
     }
 
     /// The shipped policies with the scripted executor everywhere, this repository, and this person as owner.
-    fn policies(&self) -> Result<()> {
+    fn policies(&self, shop: &Shop) -> Result<()> {
         write(&self.root.join("borg.toml"), "# The demo's own installation; all settings have their defaults.\n")?;
         for (name, text) in SHIPPED {
             let text = match name {
@@ -86,9 +87,10 @@ impl Place {
                 "repos.toml" => {
                     let mut table = toml::Table::new();
                     table.insert("url".into(), self.repository().display().to_string().into());
-                    table.insert("check".into(), "python3 -m unittest discover -v".into());
+                    table.insert("check".into(), shop.check.into());
                     format!("{text}\n[repo.\"demo/shop\"]\n{table}")
                 }
+                "host.toml" => shop.toolchain.as_ref().map_or_else(|| text.to_owned(), |found| local(text, found)),
                 _ => text.to_owned(),
             };
             write(&self.root.join("policies").join(name), &text)?;
@@ -124,6 +126,13 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// The shipped `host.toml` for the local sandbox, with a toolchain that tests may read.
+fn local(text: &str, toolchain: &Path) -> String {
+    let paths = toml::Value::from(vec![toolchain.display().to_string()]);
+    let text = text.replacen("\nsandbox = \"docker\"", "\nsandbox = \"local\"", 1);
+    text.replacen("\n[checks]", &format!("\n[checks]\nhost-paths = {paths}\n#"), 1)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -23,8 +23,8 @@ pub struct Replay {
 pub struct Meaning {
     /// Of a run of the test command.
     pub check: Option<Judgement>,
-    /// Where the task stands now, when it has stopped for a time or for good.
-    pub stop: Option<String>,
+    /// Where the task stands now and why, when it has stopped for a time or for good.
+    pub stop: Option<(Status, String)>,
 }
 
 impl Replay {
@@ -45,7 +45,7 @@ impl Replay {
         let (state, _) = step::step(std::mem::take(&mut self.state), event, &self.policies);
         self.state = state;
         let stop = self.state.tasks.get(&id).filter(|task| Some(task.status()) != before);
-        Meaning { check, stop: stop.and_then(|task| stop_words(task, event.at_ms)) }
+        Meaning { check, stop: stop.and_then(|task| standstill(task, event.at_ms)) }
     }
 }
 
@@ -53,7 +53,8 @@ impl Replay {
 pub fn judged(judgement: &Judgement) -> String {
     let (outcome, reason) = (words::outcome(judgement.outcome), neutral::line(&judgement.reason, 500));
     match (judgement.again, judgement.met, judgement.outcome) {
-        (true, _, _) => format!("; to be run again: {reason}"),
+        // Which tests, and why, the second run tells.
+        (true, _, _) => "; to be run again: it counts when it is so twice".into(),
         (false, true, _) => format!("; {outcome}, as it must be: {reason}"),
         (false, false, CheckOutcome::CheckError) => format!("; {outcome}: {reason}"),
         (false, false, CheckOutcome::Red | CheckOutcome::BuildRed | CheckOutcome::Green | CheckOutcome::NotRun) => {
@@ -62,27 +63,23 @@ pub fn judged(judgement: &Judgement) -> String {
     }
 }
 
-/// Why a task stands still; none while it goes on.
-fn stop_words(task: &Task, now_ms: u64) -> Option<String> {
+/// Where a task stands still, and why; none while it goes on.
+fn standstill(task: &Task, now_ms: u64) -> Option<(Status, String)> {
     let id = task.id();
-    match &task.phase {
-        Phase::Queued { .. } | Phase::Running(_) | Phase::Approved { .. } => None,
+    let why = match &task.phase {
+        Phase::Queued { .. } | Phase::Running(_) | Phase::Approved { .. } => return None,
         Phase::Parked { until_ms, reason, .. } => {
             let wait = words::duration(until_ms.saturating_sub(now_ms));
-            Some(format!("waits {wait}: {} It goes on by itself", sentence(reason)))
+            format!("{} It goes on by itself in {wait}", sentence(reason))
         }
-        Phase::Blocked { reason, remedy, .. } => {
-            Some(format!("{}: {} What to do: {remedy}", Status::Blocked, sentence(reason)))
-        }
-        Phase::NeedsReview { review, .. } => {
-            let reasons = review.ruling.reasons.join("; ");
-            Some(format!(
-                "{}: {reasons}. What to do: `borg-host task diff {id}`, then `borg-host task approve {id}` or `borg-host task reject {id}`",
-                Status::NeedsReview
-            ))
-        }
-        Phase::Ended { ending, reason } => Some(format!("{}: {}", Status::from(*ending), headline(reason))),
-    }
+        Phase::Blocked { reason, remedy, .. } => format!("{} What to do: {remedy}", sentence(reason)),
+        Phase::NeedsReview { review, .. } => format!(
+            "{} What to do: `borg-host task diff {id}`, then `borg-host task approve {id}` or `borg-host task reject {id}`",
+            sentence(&review.ruling.reasons.join("; "))
+        ),
+        Phase::Ended { reason, .. } => headline(reason).to_owned(),
+    };
+    Some((task.status(), why))
 }
 
 /// A reason without the output that follows it.

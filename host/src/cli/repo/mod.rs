@@ -92,21 +92,13 @@ impl Add {
     /// Looks at the repository and adds it to policy.
     fn write(&self, folder: &Folder, policy: &Policy) -> Result<()> {
         let name = &self.name;
-        if !is_repository_name(name) {
-            let remedy = "write owner/name with letters, digits, `-`, `_` and `.`, as in `acme/shop`";
-            return Err(problem(Code::Usage, format!("`{name}` is no name for a repository"), remedy));
-        }
+        named(name)?;
         if policy.repos.contains_key(name) {
             let file = folder.holder("repo", name).unwrap_or_else(|| FILE.to_owned());
             let remedy = format!("edit [repo.\"{name}\"] in policies/{file}, or `borg-host repo remove {name}` first");
             return Err(problem(Code::Failed, format!("there is a repository `{name}` already"), remedy));
         }
-        let url = address(&self.url)?;
-        let found = check::look(&url)?;
-        if let check::Head::Unborn { branch } = &found.head {
-            let remedy = "make a first commit there, then add it again";
-            return Err(problem(Code::Failed, format!("{url} is empty: its branch {branch} has no commit"), remedy));
-        }
+        let url = found(&self.url)?;
         folder.edit(FILE, |document| {
             insert(
                 document,
@@ -129,6 +121,25 @@ pub fn add(policies: &Path, name: &str, url: &str, check: Option<&str>) -> Resul
     let (folder, policy) = Folder::read(policies)?;
     let check = check.map(str::to_owned);
     Add { name: name.to_owned(), url: url.to_owned(), check, base: None, image: None }.write(&folder, &policy)
+}
+
+/// A name that a repository may have.
+pub fn named(name: &str) -> Result<String> {
+    if is_repository_name(name) {
+        return Ok(name.to_owned());
+    }
+    let remedy = "write owner/name with letters, digits, `-`, `_` and `.`, as in `acme/shop`";
+    Err(problem(Code::Usage, format!("`{name}` is no name for a repository"), remedy))
+}
+
+/// The address of a repository that is there and has a commit, as policy keeps it.
+pub fn found(typed: &str) -> Result<String> {
+    let url = address(typed)?;
+    if let check::Head::Unborn { branch } = &check::look(&url)?.head {
+        let remedy = "make a first commit there, then add it again";
+        return Err(problem(Code::Failed, format!("{url} is empty: its branch {branch} has no commit"), remedy));
+    }
+    Ok(url)
 }
 
 /// The address as policy keeps it: paths are absolute, since the host runs elsewhere than the person who typed them.
