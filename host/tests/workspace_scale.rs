@@ -135,6 +135,24 @@ async fn many_long_names_and_sparse_files_cost_the_host_little() {
     assert_eq!(room.text(&collected.commit, "c").await.as_deref(), Some("c\n"));
 }
 
+#[tokio::test]
+async fn a_change_of_much_text_is_surveyed_in_bounded_memory() {
+    let room = Room::new(&[("a", "a\n")]).await;
+    let (base, dir) = room.attempt(1).await;
+    let text = "x = 1\n".repeat(150_000);
+    for n in 0..200 {
+        write(&dir.workspace.join(format!("m{n}.py")), &format!("# {n}\n{text}"));
+    }
+    let collected = room.collect(1, &base, all()).await;
+    assert_eq!(collected.changed.len(), 200);
+    let before = peak_memory();
+    let limits = borg_core::survey::Limits::default();
+    let survey = room.workspace.survey(&room.mirror, &base, &collected.commit, limits).await.unwrap();
+    let grown = peak_memory() - before;
+    assert!(grown < 160 << 20, "{grown} bytes more");
+    assert!(survey.incomplete.iter().any(|why| why.contains("bytes of text")), "{:?}", survey.incomplete);
+}
+
 /// Gives the source's `main` a tree in which each of `levels` folders holds `wide` of the next.
 async fn bomb(room: &Room, levels: usize, wide: usize, content: &str) {
     let file = room.tmp().join("content");

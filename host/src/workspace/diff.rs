@@ -8,6 +8,10 @@ use borg_core::{
 
 /// Bytes of the raw list that are read; one row is about a hundred bytes.
 const RAW_BYTES: usize = 32 << 20;
+/// Bytes of whole texts that are read for one survey, of all files together.
+const TEXTS_BYTES: usize = 64 << 20;
+/// Texts read at once.
+const LOT: usize = 16;
 
 impl Workspace {
     /// Facts about the files that differ between two commits of a mirror.
@@ -24,13 +28,29 @@ impl Workspace {
         let patch = self.diff(mirror, base, head, &survey::PATCH_ARGS, limits.patch_bytes + 1).await?;
         let mut survey = survey::survey(&raw, &patch, limits);
         let wanted = survey.wanted_texts();
-        let ids = wanted.iter().map(|text| text.blob.clone()).collect();
-        let texts = self.read_blobs(mirror, ids, limits.text_bytes + 1).await?;
-        for (wanted, text) in wanted.iter().zip(texts) {
-            match text {
-                Some(blob) => survey.set_text(wanted, &blob.bytes),
-                None => survey.incomplete.push(format!("blob {} is not in the mirror", wanted.blob)),
+        if raw.len() >= RAW_BYTES {
+            survey.incomplete.push(format!("the list of changed files is longer than {RAW_BYTES} bytes"));
+        }
+        let (mut taken, mut room) = (0, TEXTS_BYTES);
+        'lots: for lot in wanted.chunks(LOT) {
+            let ids = lot.iter().map(|text| text.blob.clone()).collect();
+            for (wanted, text) in lot.iter().zip(self.read_blobs(mirror, ids, limits.text_bytes + 1).await?) {
+                match text {
+                    Some(blob) if blob.bytes.len() > room => break 'lots,
+                    Some(blob) => {
+                        room -= blob.bytes.len();
+                        survey.set_text(wanted, &blob.bytes);
+                    }
+                    None => survey.incomplete.push(format!("blob {} is not in the mirror", wanted.blob)),
+                }
+                taken += 1;
             }
+        }
+        if taken < wanted.len() {
+            let rest = wanted.len() - taken;
+            survey.incomplete.push(format!(
+                "the changed files have more than {TEXTS_BYTES} bytes of text; of {rest} only the diff was looked at"
+            ));
         }
         Ok(survey)
     }

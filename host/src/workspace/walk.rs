@@ -116,7 +116,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let top = dir.path().join("top");
         std::fs::create_dir_all(top.join("in")).unwrap();
-        let shut = || std::fs::set_permissions(&top, std::fs::Permissions::from_mode(0)).unwrap();
+        let shut = || std::fs::set_permissions(&top, std::fs::Permissions::from_mode(0o000)).unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let look = || {
             shut();
