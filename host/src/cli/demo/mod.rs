@@ -29,6 +29,7 @@ use clap::Args;
 use place::Place;
 use shop::Shop;
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -79,7 +80,8 @@ async fn assemble(place: &Place, environment: &Environment) -> Result<Host> {
 
 /// True where the local sandbox finds Python.
 fn has_python() -> bool {
-    PROGRAMS.iter().any(|folder| Path::new(folder).join("python3").exists())
+    let is_program = |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0);
+    PROGRAMS.iter().any(|folder| is_program(&Path::new(folder).join("python3")))
 }
 
 /// What is about to happen, and how well it is sealed.

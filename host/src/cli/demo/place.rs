@@ -15,6 +15,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use toml_edit::{Array, DocumentMut};
 use zeroize::Zeroizing;
 
 /// What the demo takes over of the caller's environment: the rest would make it another demo on each machine.
@@ -90,7 +91,10 @@ impl Place {
                     table.insert("check".into(), shop.check.into());
                     format!("{text}\n[repo.\"demo/shop\"]\n{table}")
                 }
-                "host.toml" => shop.toolchain.as_ref().map_or_else(|| text.to_owned(), |found| local(text, found)),
+                "host.toml" => match &shop.toolchain {
+                    Some(toolchain) => local(text, toolchain)?,
+                    None => text.to_owned(),
+                },
                 _ => text.to_owned(),
             };
             write(&self.root.join("policies").join(name), &text)?;
@@ -129,10 +133,11 @@ impl Place {
 }
 
 /// The shipped `host.toml` for the local sandbox, with a toolchain that tests may read.
-fn local(text: &str, toolchain: &Path) -> String {
-    let paths = toml::Value::from(vec![toolchain.display().to_string()]);
-    let text = text.replacen("\nsandbox = \"docker\"", "\nsandbox = \"local\"", 1);
-    text.replacen("\n[checks]", &format!("\n[checks]\nhost-paths = {paths}\n#"), 1)
+fn local(text: &str, toolchain: &Path) -> Result<String> {
+    let mut policy: DocumentMut = text.parse().context("reading the shipped host.toml")?;
+    policy["host"]["sandbox"] = toml_edit::value("local");
+    policy["checks"]["host-paths"] = toml_edit::value(Array::from_iter([toolchain.display().to_string()]));
+    Ok(policy.to_string())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
