@@ -13,7 +13,7 @@ pub struct CheckRun {
     pub output: Kept,
     /// Test files new or changed in the stage that is checked.
     pub test_files: Vec<String>,
-    /// Names of the tests written in them.
+    /// Names of the tests that are new in them.
     pub names: Vec<String>,
     /// Ids of the baseline whose tests are gone from the text.
     pub removed: BTreeSet<String>,

@@ -146,6 +146,22 @@ pub(super) fn leaf(runner: Option<Runner>, id: &str) -> &str {
     name.trim()
 }
 
+/// What a stage whose tests failed as they should leaves to those that follow: the ids and names that must be reported as passed.
+///
+/// `names` are those written new in that stage. Tests of it that pass already belong to it; of a file that could not be loaded, or by
+/// a runner that lists failures only, no more than the names are known.
+pub fn demands(baseline: Option<&Report>, red: &Report, names: &[String]) -> (Vec<String>, Vec<String>) {
+    let known: BTreeSet<&String> = baseline.into_iter().flat_map(Report::ids).collect();
+    let new = red.passed.iter().filter(|id| !known.contains(id));
+    let ids = red.failed.iter().chain(&red.errored).chain(new).cloned().collect();
+    let shown: BTreeSet<&str> = red.ids().map(|id| leaf(red.runner, id)).collect();
+    let unshown = names.iter().filter(|name| match red.lists_passed {
+        true => !red.faults.is_empty() && !shown.contains(name.as_str()),
+        false => true,
+    });
+    (ids, unshown.cloned().collect())
+}
+
 /// Ids of a report whose test is no longer written anywhere among the changed files, though it was at the base.
 ///
 /// Whether the removal is honest is for the rules to say; here it only explains why an id is missing.

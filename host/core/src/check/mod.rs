@@ -15,7 +15,7 @@ mod python;
 mod runner;
 mod unittest;
 
-pub use inventory::{removed_ids, test_names};
+pub use inventory::{demands, removed_ids, test_names};
 pub use judge::{Expect, Judgement, Question, Run, judge};
 pub use runner::{Runner, detect, sniff};
 

@@ -95,10 +95,10 @@ impl Turn<'_> {
         } else if judgement.met {
             if expect == Expect::TestsFail {
                 // From here on these must be reported as passed.
-                self.task.required.extend(judgement.failed.iter().cloned());
-                if judgement.outcome == CheckOutcome::BuildRed {
-                    self.task.required_names.extend(check.names.iter().cloned());
-                }
+                let baseline = self.task.baseline.as_ref().map(|run| &run.report);
+                let (ids, names) = check::demands(baseline, &check.report, &check.names);
+                self.task.required.extend(ids);
+                self.task.required_names.extend(names);
             }
             let evidence = judgement.evidence(&record.stage);
             self.stage_done(*record, Some(evidence));

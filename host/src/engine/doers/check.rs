@@ -179,7 +179,7 @@ fn tail(text: &str, bytes: usize) -> &str {
     &text[start..]
 }
 
-/// Test files of the stage, the names of the tests in them, and the baseline's ids whose tests are gone.
+/// Test files of the stage, the names of the tests that are new in them, and the baseline's ids whose tests are gone.
 fn tests_of(order: &CheckOrder, survey: &Survey) -> (Vec<String>, Vec<String>, BTreeSet<String>) {
     let of_stage =
         survey.files.iter().filter(|file| file.class == FileClass::Test && order.changed.contains(&file.path));
@@ -187,7 +187,10 @@ fn tests_of(order: &CheckOrder, survey: &Survey) -> (Vec<String>, Vec<String>, B
     let mut names = Vec::new();
     for file in of_stage {
         files.push(file.path.clone());
-        names.extend(file.head_text.iter().flat_map(|text| check::test_names(&file.path, text)));
+        let before: BTreeSet<String> =
+            file.base_text.iter().flat_map(|text| check::test_names(&file.path, text)).collect();
+        let written = file.head_text.iter().flat_map(|text| check::test_names(&file.path, text));
+        names.extend(written.filter(|name| !before.contains(name)));
     }
     let removed =
         order.baseline.as_ref().map(|baseline| check::removed_ids(baseline, &survey.files)).unwrap_or_default();

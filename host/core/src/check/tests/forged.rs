@@ -131,7 +131,7 @@ fn without_names_the_numbers_must_fit() {
             baseline: Some(&baseline),
             test_files: &[],
             required: &[quiet.id.to_owned()],
-            required_names: &[],
+            required_names: &["test_slug".to_owned(), "test_slug".to_owned()],
             removed: &BTreeSet::new(),
         };
         let end = end(0);
@@ -221,6 +221,50 @@ fn a_perfect_forgery_cannot_be_told_from_its_output() {
     GO.believes(forged!("go-v-perfect.txt"), None);
     // Each test is a process here, and an exit code of 0 is all that is asked of it.
     NEXTEST.believes(forged!("nextest-exit-silent.txt"), None);
+}
+
+/// A test that passes before the work, or stands in a file that could not be loaded, must not vanish either.
+#[test]
+fn all_tests_of_a_red_stage_are_demanded() {
+    let red = parse(UNITTEST, recorded!("unittest.txt"), None);
+    let base = Report { passed: vec!["tests.test_old.Old.test_adds".into()], ..Report::default() };
+    let written = ["test_slug", "test_wrong", "test_imported"].map(str::to_owned);
+    let (ids, names) = demands(Some(&base), &red, &written);
+    assert_eq!(
+        ids,
+        [
+            "tests.test_new.New.test_sub",
+            "tests.test_new.New.test_wrong",
+            "tests.test_new.New.test_slug",
+            "tests.test_old.Old.test_docstring"
+        ]
+    );
+    assert_eq!(names, ["test_imported"]);
+    let (_, names) = demands(Some(&base), &Report { faults: Vec::new(), ..red }, &written);
+    assert!(names.is_empty());
+    let quiet = parse("python3 -m unittest", recorded!("unittest-quiet.txt"), None);
+    assert_eq!(demands(None, &quiet, &written).1, written);
+}
+
+/// A class whose set-up failed has no tests yet, only itself; later its tests stand for it.
+#[test]
+fn a_class_that_failed_is_made_good_by_its_tests() {
+    let suite = Suite { id: "tests.test_shop.Shop", ..PYTHON };
+    let required = [suite.id.to_owned()];
+    let question = Question {
+        expect: Expect::TestsPass,
+        baseline: None,
+        test_files: &[],
+        required: &required,
+        required_names: &[],
+        removed: &BTreeSet::new(),
+    };
+    let report = parse(suite.command, suite.honest, None);
+    let end = end(0);
+    assert!(judge(&question, Run { end: &end, report: &report, output: "" }, None).met);
+    let required = ["tests.test_shop.Sho".to_owned()];
+    let question = Question { required: &required, ..question };
+    assert!(!judge(&question, Run { end: &end, report: &report, output: "" }, None).met);
 }
 
 #[test]
