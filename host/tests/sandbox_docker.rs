@@ -162,6 +162,26 @@ async fn a_host_that_comes_back_finds_its_run_and_every_line() {
 }
 
 #[tokio::test]
+async fn a_run_is_adopted_though_it_moved_the_folder_of_a_pin() {
+    let Some(room) = room().await else { return };
+    let mut spec = room
+        .sh("mv tests elsewhere; echo x > late.py; echo > /out/moved; while ! test -e /out/go; do sleep 0.05; done");
+    spec.write.pinned = vec!["tests/test_a.py".into(), "late.py".into()];
+    let dirs = room.dirs(spec.run);
+    fs::create_dir(dirs.workspace.join("tests")).unwrap();
+    fs::write(dirs.workspace.join("tests/test_a.py"), "pinned\n").unwrap();
+    let first = room.start(&spec).await.unwrap();
+    until("it moved the folder", || dirs.out.join("moved").exists()).await;
+    assert!(dirs.workspace.join("elsewhere").exists() && dirs.workspace.join("late.py").exists());
+    let next = room.again().await;
+    let adopted = next.start(&spec, &dirs).await.unwrap();
+    assert_eq!((adopted.init_pid, &adopted.attestation), (first.init_pid, &first.attestation));
+    fs::write(dirs.out.join("go"), "").unwrap();
+    assert_eq!(follow(&next, spec.run, 0).await.1.cause, EndCause::Exited);
+    next.remove(spec.run).await.unwrap();
+}
+
+#[tokio::test]
 async fn why_a_run_was_killed_survives_the_host() {
     let Some(room) = room().await else { return };
     let spec = room.sh("sleep 1000");

@@ -114,7 +114,8 @@ impl Docker {
             })
             .await?;
         }
-        let plan = plan::plan(spec, dirs, &image, &self.settings, &self.rules, &self.machine)?;
+        let running = existing.as_ref().filter(|_| adopt);
+        let plan = plan::plan(spec, dirs, &image, &self.settings, &self.rules, &self.machine, running)?;
         let name = self.name(spec.run);
         if !adopt {
             self.create(&name, &plan).await?;

@@ -1,7 +1,7 @@
 //! What the engine is told about one container. Pure but for resolving paths; whether the engine obeyed is `attest.rs`.
 
 use super::DockerSettings;
-use crate::sandbox::{BASE_REPO, Error, MountRules, RunDirs, job};
+use crate::sandbox::{BASE_REPO, Error, MountRules, Refused, RunDirs, job};
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
     MountBindOptions, MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy,
@@ -70,7 +70,7 @@ impl Labels {
     }
 }
 
-/// Plans the container of a run.
+/// Plans the container of a run, or says what was planned of one that has been started.
 pub(super) fn plan(
     spec: &SandboxSpec,
     dirs: &RunDirs,
@@ -78,9 +78,16 @@ pub(super) fn plan(
     settings: &DockerSettings,
     rules: &MountRules,
     machine: &Machine,
+    running: Option<&ContainerInspectResponse>,
 ) -> Result<Plan, Error> {
     let mut missing = Vec::new();
-    let mounts = mounts(spec, dirs, settings, rules, &mut missing)?;
+    let mut mounts = mounts(spec, dirs, settings, rules)?;
+    for pinned in spec.write.pinned.iter().filter(|_| !spec.write.is_read_only()) {
+        match pin(pinned, dirs, rules, running)? {
+            Ok(mount) => mounts.push(mount),
+            Err(why) => missing.push(format!("{why}; its content is restored at collection")),
+        }
+    }
     let tmpfs = tmpfs(spec, image, &mounts, machine)?;
     let (uid, gid) = machine.identity;
     let cpus = spec.limits.cpu_millis.min(machine.cpus.saturating_mul(1000)).max(10);
@@ -157,7 +164,6 @@ fn mounts(
     dirs: &RunDirs,
     settings: &DockerSettings,
     rules: &MountRules,
-    missing: &mut Vec<String>,
 ) -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
     let mut add = |source: &Path, target: &str, read_only: bool| -> Result<(), Error> {
@@ -182,15 +188,29 @@ fn mounts(
         add(&home, borg_init::HOME, false)?;
         add(&tmp, "/tmp", false)?;
     }
-    if !spec.write.is_read_only() {
-        for pinned in &spec.write.pinned {
-            match rules.check_pinned(&dirs.workspace, pinned) {
-                Ok(source) => mounts.push(bind(source, &format!("{}/{pinned}", borg_init::WORKSPACE), true)?),
-                Err(why) => missing.push(format!("{why}; its content is restored at collection")),
-            }
-        }
-    }
     Ok(mounts)
+}
+
+/// The read-only mount of a pinned file, or why there is none. Once a container runs, its process may have moved the folders above the file, or
+/// made one where there was none; what counts then is what was mounted at the start.
+fn pin(
+    pinned: &str,
+    dirs: &RunDirs,
+    rules: &MountRules,
+    running: Option<&ContainerInspectResponse>,
+) -> Result<Result<Mount, Refused>, Error> {
+    let target = format!("{}/{pinned}", borg_init::WORKSPACE);
+    let source = match running.map(|found| found.mounts.iter().flatten()) {
+        None => rules.check_pinned(&dirs.workspace, pinned),
+        Some(mut mounts) => match mounts.any(|mount| mount.destination.as_ref() == Some(&target)) {
+            true => rules.check(&dirs.workspace).map(|workspace| workspace.join(pinned)),
+            false => Err(Refused::NotPlain { path: pinned.into() }),
+        },
+    };
+    match source {
+        Ok(source) => Ok(Ok(bind(source, &target, true)?)),
+        Err(why) => Ok(Err(why)),
+    }
 }
 
 fn bind(source: PathBuf, target: &str, read_only: bool) -> Result<Mount, Error> {
