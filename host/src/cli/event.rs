@@ -105,6 +105,10 @@ impl Teller {
                 let warnings: String = warnings.iter().map(|warning| format!("; {warning}")).collect();
                 (Step, format!("prepared: from {branch} at {}{check}{warnings}", commit.short()))
             }
+            // Where it is known that this stopped the task, that says it all.
+            Body::PrepareFailed { .. } | Body::DeliverFailed { .. } if meaning.stop.is_some() => {
+                (Detail, String::new())
+            }
             Body::PrepareFailed { reason, remedy } => (Step, format!("cannot start: {reason}. {remedy}")),
             Body::Briefed { grant, .. } => {
                 let write = match grant.write().allow.as_slice() {

@@ -5,6 +5,7 @@ use borg_core::intent;
 use borg_host::{
     control::client::{NoHost, Refusal},
     policies::PolicyError,
+    sandbox,
     settings::SettingsError,
 };
 use std::{io, process::ExitCode};
@@ -59,6 +60,12 @@ pub fn explain(error: &anyhow::Error) -> (Code, String, String) {
     }
     if error.downcast_ref::<NoHost>().is_some() {
         return (Code::NoHost, message, "start it with `borg-host run`, in the folder of its borg.toml".into());
+    }
+    if let Some(sandbox::Error::NoEngine { socket, .. }) = error.downcast_ref::<sandbox::Error>() {
+        let message = format!("no Docker engine answers at {socket}, and policy says `sandbox = \"docker\"`");
+        let remedy = "start it (`sudo systemctl start docker`), or set DOCKER_HOST to its `unix://` socket; without an engine, \
+                      `sandbox = \"local\"` in policies/host.toml allows the weaker sandbox";
+        return (Code::Failed, message, remedy.into());
     }
     match error.downcast_ref::<PolicyError>() {
         Some(PolicyError::Wrong(diagnostics, files)) => {

@@ -1,7 +1,7 @@
 //! Prepares a task: the mirror is fresh, the base is known, and everything its agents need is there before any of them starts.
 
 use super::{Doers, chain};
-use crate::{git::source::Source, workspace};
+use crate::{git::source::Source, sandbox, workspace};
 use borg_core::{collect::CommitId, event::Body, policy::Policy};
 use borg_gateway::Secrets as _;
 
@@ -106,8 +106,16 @@ impl Doers {
     }
 
     async fn check_image(&self, image: &str) -> Result<(), Failure> {
-        let remedy = "`borg-host image build` makes borg-base; other images need `docker pull`";
-        self.sandbox.check_image(image).await.map_err(|error| failure(chain(&error), remedy))
+        self.sandbox.check_image(image).await.map_err(|error| match error {
+            sandbox::Error::NoImage(name) => {
+                let get = match name.strip_prefix("borg-base:") {
+                    Some(_) => "`borg-host image build` makes it".to_owned(),
+                    None => format!("`docker pull {name}` brings it, or policy names another image"),
+                };
+                failure(format!("image `{name}` is not here"), format!("{get}; then retry"))
+            }
+            other => failure(chain(&other), "`borg-host doctor` looks at the engine; mend that, then retry"),
+        })
     }
 
     /// `make test`, where the base's top-level Makefile has that very target.
