@@ -102,7 +102,8 @@ pub fn read(xml: &str) -> Result<Report, Error> {
     if suites == 0 {
         return Err(Error::NoSuite);
     }
-    if said.is_some_and(|said| said != listed) {
+    // A module that is skipped as a whole may be counted twice and listed once.
+    if said.is_some_and(|said| said < listed) {
         report.doubt(format!("the report file lists {listed} tests and counts {}", said.unwrap_or_default()));
     }
     report.counted = Some(report.passed.len() as u64);

@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
             _ => {
                 // The short summary: `WORD ID - why`.
                 let Some((word, rest)) = line.split_once(' ') else { return };
-                let id = rest.split(" - ").next().unwrap_or(rest);
+                let id = rest.split(" - ").next().unwrap_or(rest).trim_end();
                 if id.contains("::") {
                     let word = word.split('(').next().unwrap_or(word);
                     self.short += u64::from(matches!(word, "PASSED" | "XPASS"));

@@ -27,7 +27,9 @@ pub fn read(output: &str) -> Report {
                 body.push('\n');
             }
             section(&mut report, head, line.starts_with("FAIL"), &body);
-        } else if let Some(test) = Test::of(line) {
+        } else if let Some(test) = Test::of(line).or_else(|| {
+            Test::of_module(line).filter(|_| lines.peek().is_some_and(|next| next.starts_with("Doctest: ")))
+        }) {
             run.finish(&mut report);
             run.start(&mut report, test, line);
             if line.contains("... ") {
@@ -192,6 +194,12 @@ impl Session {
 }
 
 impl Test {
+    /// The doctest of a module that is in no package, `json ()`; the next line says that it is one.
+    fn of_module(line: &str) -> Option<Test> {
+        let name = line.strip_suffix(" ()")?.to_owned();
+        Some(Test { id: name.clone(), name, counts: true, subtest: false })
+    }
+
     /// The test in a line that starts with `NAME (ID)`.
     fn of(line: &str) -> Option<Test> {
         let (name, rest) = line.trim_start().split_once(" (")?;

@@ -297,6 +297,14 @@ fn skips_and_noise_of_an_honest_suite_add_up() {
         assert_eq!(report.skipped.iter().filter(|id| id.starts_with("unnamed")).count(), unnamed);
         assert_eq!(report.counted, Some(1));
     }
+    let doctests = "json ()\nDoctest: json ... ok\nencode (json.encoder.JSONEncoder)\nDoctest: json.encoder.JSONEncoder.encode ... ok\n\n---\nRan 2 tests in 1.5s\n\nOK\n";
+    let report = parse(UNITTEST, doctests, None);
+    assert_eq!((report.passed.len(), report.doubt), (2, None));
+    // Parameters with spaces, half lines under `-s`, unexpected passes, a skipped module, doctests, and all of it once more (`-rA`).
+    for file in [None, Some(recorded!("pytest-odd.xml"))] {
+        let report = parse("pytest -s -rA --doctest-modules", recorded!("pytest-odd.txt"), file);
+        assert_eq!((report.counted, report.sessions, report.doubt), (Some(10), 1, None));
+    }
     // Two runs of one command, each with its summary.
     let two = format!("{0}{0}", recorded!("unittest-skips-3.13.0.txt"));
     let report = parse(UNITTEST, &two, None);
