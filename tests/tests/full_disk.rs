@@ -115,7 +115,11 @@ fn a_task_is_begun_only_when_there_is_room_for_it() {
     let task = host.task(REPOSITORY, "quick", "Add a discount", "").unwrap();
     traces::until(LIMIT, "the host says what it waits for", || Ok(host.log().contains("waiting for room on the disk")))
         .unwrap();
-    assert_eq!(host.entries(task).unwrap().len(), 1);
+    traces::until(LIMIT, "the person is told", || {
+        Ok(host.entries(task)?.iter().any(|entry| entry.kind() == "delayed"))
+    })
+    .unwrap();
+    assert!(!host.entries(task).unwrap().iter().any(|entry| entry.kind() == "prepared"));
     std::fs::remove_file(host.data().join("ballast")).unwrap();
     assert_eq!(host.settled(task, LIMIT).unwrap(), "completed");
     assert_eq!(repo.branches().unwrap(), ["borg/1/add-a-discount"]);

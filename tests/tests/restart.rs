@@ -6,7 +6,7 @@ mod chain;
 use anyhow::{Result, ensure};
 use borg_tests::{
     crash::{self, Sandbox, gate, output, traces},
-    harness::Host,
+    harness::{Entry, Host},
     repo::Repo,
     require,
 };
@@ -65,12 +65,34 @@ impl Room {
         let shown = self.host.json(&["task", "show", &self.task.to_string()]).unwrap();
         assert_eq!(shown["records"][0]["attempt"], 1, "an attempt was used up");
         assert!(journal.iter().all(|entry| entry.kind() != "deadline-passed"), "the task was parked");
+        assert_eq!(shown["spent"]["wall-ms"].as_u64().unwrap(), ran_ms(&journal), "time before the restart counts");
         traces::until_nothing_of_runs(&self.host, LIMIT).unwrap();
         self.host.stop().unwrap();
         assert_eq!(traces::of_host(&self.host).unwrap(), [""; 0]);
         chain::holds(&self.host).unwrap();
         output::started(&journal)
     }
+}
+
+/// How long agents ran: what the end of each run tells, and of runs that were lost what was heard of them.
+fn ran_ms(journal: &[Entry]) -> u64 {
+    let at = |entry: &Entry| entry.0["at_ms"].as_u64().unwrap();
+    let (mut whole, mut heard) = (0, None);
+    for entry in journal {
+        heard = match (entry.kind(), heard) {
+            ("run-started", lost) => {
+                whole += lost.map_or(0, |(from, to)| to - from);
+                Some((at(entry), at(entry)))
+            }
+            ("progressed" | "metered", Some((from, _))) => Some((from, at(entry))),
+            ("run-ended", _) => {
+                whole += entry.body()["wall_ms"].as_u64().unwrap();
+                None
+            }
+            (_, heard) => heard,
+        };
+    }
+    whole
 }
 
 #[test]

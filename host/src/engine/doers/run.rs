@@ -144,7 +144,13 @@ impl Doers {
         }
         // How far the output of a sandbox that is gone was read says nothing about a new one's.
         let begun = begun.filter(|_| !fresh);
-        let earlier_ms = begun.as_ref().map_or(lost_ms, |agent| now_ms().saturating_sub(agent.started_ms));
+        // One that ended while nobody looked has not run since; when that was nobody knows.
+        let is_running = found.as_ref().is_some_and(|found| found.running);
+        let earlier_ms = match &begun {
+            Some(agent) if is_running => now_ms().saturating_sub(agent.started_ms),
+            Some(agent) => agent.ran_ms(),
+            None => lost_ms,
+        };
         let left = left(order, task, policy, earlier_ms);
         let dirs = self.workspace.run_dir(run);
         let spec = if fresh { Some(self.spec(order, &executor, &settings, &job, left).await?) } else { None };
@@ -215,7 +221,11 @@ impl Doers {
             .await
             .map_err(|error| Failure::Body(plugin_failed(&error)))?;
         let outcome = held::hold(outcome, door.cap(), &held::drain(&mut notices), !order.egress.is_empty());
-        let wall_ms = if is_timed { spent.wall_ms } else { now_ms().saturating_sub(begun_ms) };
+        let wall_ms = match (is_timed, fresh || is_running) {
+            (true, _) => spent.wall_ms,
+            (false, true) => now_ms().saturating_sub(begun_ms),
+            (false, false) => earlier_ms,
+        };
         Ok(Some(Body::RunEnded { run, end, outcome, wall_ms, start_error: None }))
     }
 
