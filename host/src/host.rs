@@ -27,9 +27,9 @@ use borg_core::{
     effect::Effect,
     policy::{Policy, SandboxChoice, source::SourceFile},
 };
-use borg_gateway::{Config, Gateway};
+use borg_gateway::{Config, Gateway, Limits};
 use borg_plugins::{LoadError, Options, Permits, Plugins};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use watch::Watch;
 
 /// Version of this program.
@@ -103,7 +103,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let gateway = Config {
         anthropic_base: base.parse().with_context(|| format!("ANTHROPIC_BASE_URL is `{base}`, which is no address"))?,
         ca_file: settings.anthropic_ca_file(),
-        ..Config::default()
+        limits: Limits { drain_time: Duration::from_millis(policy.host.drain_ms), ..Limits::default() },
     };
     let ledger = JournalLedger { store: store.clone(), handle: handle.clone() };
     let gateway = Gateway::new(gateway, secrets.clone(), Arc::new(ledger)).context("starting the gateway")?;

@@ -125,7 +125,10 @@ fn a_provider_that_stops_in_the_middle_is_given_up_and_asked_again() {
 }
 
 fn silent(fault: FaultKind) {
-    let change = |setup: Setup| setup.policy("[executor.claude-code]\nidle = \"4s\"").unwrap();
+    // Nothing more comes of such a request, so there is no use in waiting for the end of it.
+    let change = |setup: Setup| {
+        setup.policy("[executor.claude-code]\nidle = \"4s\"").unwrap().policy("[host]\ndrain = \"1s\"").unwrap()
+    };
     let Some(trial) = Trial::with(honest().fault(Fault::at(1, fault)), shop(), change) else { return };
     let task = trial.task();
     trial.ends(task, "completed");

@@ -97,8 +97,11 @@ impl Watch {
 
 /// Keys of `[host]` that were arranged at the start and read differently now.
 fn later(then: &HostPolicy, now: &HostPolicy) -> Vec<&'static str> {
-    let rows =
-        [("sandbox", then.sandbox != now.sandbox), ("free-space-floor", then.free_space_floor != now.free_space_floor)];
+    let rows = [
+        ("sandbox", then.sandbox != now.sandbox),
+        ("free-space-floor", then.free_space_floor != now.free_space_floor),
+        ("drain", then.drain_ms != now.drain_ms),
+    ];
     rows.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
@@ -221,5 +224,6 @@ mod tests {
         let now = HostPolicy { sandbox: borg_core::policy::SandboxChoice::Local, parallel: 9, ..then.clone() };
         assert_eq!(later(&then, &now), ["sandbox"]);
         assert_eq!(later(&then, &HostPolicy { free_space_floor: 1, ..then.clone() }), ["free-space-floor"]);
+        assert_eq!(later(&then, &HostPolicy { drain_ms: 1, ..then.clone() }), ["drain"]);
     }
 }

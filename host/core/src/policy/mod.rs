@@ -286,6 +286,8 @@ pub struct HostPolicy {
     pub repository: Option<String>,
     /// Waits and tries again this often in a row after a transient failure, before the task waits for a person.
     pub transient_retries: u32,
+    /// How long a response of the model is read to its end, for the sake of its cost, after its agent has gone; in milliseconds.
+    pub drain_ms: u64,
 }
 
 /// `sandbox = "docker"` (the default) or `"local"`; there is no silent fallback.

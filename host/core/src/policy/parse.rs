@@ -129,6 +129,7 @@ fn empty(digest: Digest) -> Policy {
             pipeline: "feature".into(),
             repository: None,
             transient_retries: 3,
+            drain_ms: 30_000,
         },
     }
 }
@@ -468,6 +469,7 @@ impl<'a> Builder<'a> {
             pipeline: section.string("pipeline").unwrap_or(default.pipeline),
             repository: section.string("repository"),
             transient_retries: section.number("transient-retries", 0..101, default.transient_retries.into()) as u32,
+            drain_ms: section.duration("drain", default.drain_ms),
         };
         let spans = ["budget", "pipeline", "repository"].map(|key| section.span_of(key));
         section.finish();
