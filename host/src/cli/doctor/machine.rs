@@ -182,7 +182,7 @@ async fn sandbox(settings: &Settings, init: InitBinary, spawner: &Spawner, repor
         report.add(Finding::warning(
             "sandbox",
             format!("not there: {missing}"),
-            "`borg-host task show N` says with each run what it had",
+            "`borg-host task log N` says with the first run what it had to do without",
         ))?;
     }
     Ok(())

@@ -177,9 +177,10 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
         let from = row.from.unwrap_or_default();
         report.add(match row.why {
             None => Finding::good("credentials", format!("{} ({from})", row.name)),
+            // What to do stands below, and only there.
             Some(why) => Finding::fault(
                 "credentials",
-                format!("{} ({from}): {why}", row.name),
+                format!("{} ({from}): {}", row.name, why.split("; `borg-host").next().unwrap_or(&why)),
                 credential_remedy(&row.name, &from),
             ),
         })?;

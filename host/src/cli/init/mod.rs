@@ -121,7 +121,7 @@ impl Init {
             return Ok(());
         }
         policy::replace(path, text)?;
-        out::line(format!("{}  {}", if is_there { "replaced" } else { "wrote   " }, path.display()))?;
+        out::line(format!("{} {}", if is_there { "replaced" } else { "wrote   " }, path.display()))?;
         Ok(())
     }
 }
