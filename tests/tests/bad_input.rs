@@ -88,10 +88,8 @@ fn a_missing_image_blocks_the_task_before_anything_runs() {
     assert_eq!(host.settled(task, LIMIT).unwrap(), "blocked");
     let id = task.to_string();
     let log = host.cli(&["task", "log", &id]).unwrap().success().stdout;
-    let told = format!(
-        "blocked: image `nowhere.invalid/none:1` is not here. What to do: `docker pull nowhere.invalid/none:1` brings it"
-    );
-    assert!(log.contains(&told), "{log}");
+    let told = "blocked: image `nowhere.invalid/none:1` is not here. What to do: `docker pull nowhere.invalid/none:1` brings it";
+    assert!(log.contains(told), "{log}");
     assert_eq!(log.matches("is not here").count(), 1, "once is enough:\n{log}");
     host.cli(&["task", "show", &id]).unwrap().success();
     let kinds: Vec<String> = host.entries(task).unwrap().iter().map(|entry| entry.kind().to_owned()).collect();
