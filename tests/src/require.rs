@@ -86,6 +86,16 @@ pub fn claude_bundle() -> Option<PathBuf> {
     whole.then_some(program)
 }
 
+/// Python as the local sandbox shows it.
+#[track_caller]
+pub fn python() -> bool {
+    let there = ["/usr/bin/python3", "/usr/local/bin/python3"].iter().any(|path| Path::new(path).exists());
+    if !there {
+        skip("no python3 for the local sandbox");
+    }
+    there
+}
+
 /// A Docker engine that answers, with an image of this name.
 #[track_caller]
 pub fn image(name: &str) -> bool {

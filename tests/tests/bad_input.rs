@@ -9,7 +9,7 @@ use borg_tests::{
     repo::Repo,
     require,
 };
-use std::{fs, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 const REPOSITORY: &str = "acme/shop";
 const CHECK: &str = "python3 -m unittest discover -v";
@@ -104,43 +104,71 @@ fn a_missing_image_blocks_the_task_before_anything_runs() {
     assert_eq!(host.settled(task, LIMIT).unwrap(), "completed", "{:?}", host.cli(&["task", "log", &id]));
 }
 
-/// The demo to its end, and what it printed.
+/// Plays the demo to its end; every one of `words` must have been printed, and what it names to look at next must be there.
 #[track_caller]
-fn demo(docker_host: &str, sandbox: &str) {
+fn demo(start: impl FnOnce(&Path) -> Command, docker_host: &str, words: &[&str]) {
     let Some(program) = require::host() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let mut demo = process::command(&program);
+    let mut demo = start(&program);
     demo.current_dir(dir.path()).args(["demo", "--dir", "here"]);
     demo.env("HOME", dir.path()).env("BORG_PLUGINS", require::plugins()).env("DOCKER_HOST", docker_host);
     let told = process::run(demo, "", LIMIT).unwrap().success();
     for words in [
-        sandbox,
-        "spec:   Write /out/spec.md",
-        "red, as it must be: failed: ",
-        "green, as it must be: all tests passed",
-        "+def total(lines, grams):",
-        "verdict: pass",
-        "delivered: borg/1/orders-have-a-total",
-    ] {
+        words,
+        &[
+            "spec:   Write /out/spec.md",
+            "green, as it must be: all tests passed",
+            "verdict: pass",
+            "delivered: borg/1/orders-have-a-total",
+        ],
+    ]
+    .concat()
+    {
         assert!(told.stdout.contains(words), "`{words}` is not in:\n{}\n{}", told.stdout, told.stderr);
     }
-    // What it names to look at next is there.
     let mut log = process::command(&program);
     log.args(["--config", "here/borg.toml", "task", "log", "1"]).current_dir(dir.path()).env("HOME", dir.path());
     let log = process::run(log, "", LIMIT).unwrap().success().stdout;
-    assert!(log.contains("impl:   Edit shop.py") && log.trim_end().ends_with("completed"), "{log}");
+    assert!(log.contains("impl:   Edit ") && log.trim_end().ends_with("completed"), "{log}");
 }
+
+const NO_ENGINE: &str = "unix:///nonexistent/docker.sock";
 
 #[test]
 fn the_demo_in_the_local_sandbox() {
-    demo("unix:///nonexistent/docker.sock", "weaker than containers");
+    if require::python() {
+        let words = ["weaker than containers", "red, as it must be: failed: ", "+def total(lines, grams):"];
+        demo(|program| process::command(program), NO_ENGINE, &words);
+    }
 }
 
 #[test]
 fn the_demo_in_containers() {
     if require::image(IMAGE) {
-        demo("unix:///var/run/docker.sock", "sandbox     Docker");
+        let words = ["sandbox     Docker", "red, as it must be: failed: ", "+def total(lines, grams):"];
+        demo(|program| process::command(program), "unix:///var/run/docker.sock", &words);
     }
+}
+
+/// Rust, Git and a C compiler are all that a machine must have.
+#[test]
+fn the_demo_on_a_machine_without_python() {
+    let toolchain = Path::new(env!("CARGO")).parent().unwrap();
+    let start = |program: &Path| {
+        let mut hidden = process::command("unshare");
+        hidden.arg("--mount");
+        if !nix::unistd::geteuid().is_root() {
+            hidden.arg("--map-root-user");
+        }
+        // A file of nobody's stands where Python was, for this program and its children alone.
+        let hide = "for python in /usr/bin/python3 /usr/local/bin/python3; do \
+            if [ -e $python ]; then mount --bind /dev/null $(readlink -f $python); fi; done; exec \"$0\" \"$@\"";
+        hidden.args(["sh", "-e", "-c", hide]).arg(program);
+        hidden.env("PATH", format!("{}:{}", toolchain.display(), process::PATH));
+        hidden
+    };
+    let words = ["weaker than containers", "red (does not build yet), as it must be", "+pub fn total(lines"];
+    demo(start, NO_ENGINE, &words);
 }
 
 /// A question without a running host, and one to a running host.

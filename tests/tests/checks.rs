@@ -39,7 +39,7 @@ impl Trial {
         if sandbox == Sandbox::Docker && !require::image(IMAGE) {
             return None;
         }
-        let setup = crash::setup(sandbox)?;
+        let setup = crash::setup_of_any(sandbox)?;
         let repo = files.iter().fold(Repo::new().unwrap(), |repo, (path, text)| repo.file(path, text).unwrap());
         let repo = repo.file(".borg/script.toml", script).unwrap().commit("Base").unwrap();
         let host = crash::start(change(setup.repository(REPOSITORY, &repo, Some(check)).unwrap())).unwrap();

@@ -3,7 +3,7 @@
 
 use borg_tests::{
     crash::{self, Sandbox, gate, warm},
-    harness::{Host, Setup},
+    harness::Host,
     process,
     repo::Repo,
     terminal::Terminal,
@@ -28,11 +28,7 @@ const OVER: &str = "\u{1b}[1A\r\u{1b}[2K";
 /// An installation that nothing has been started on; none when the program is not built.
 #[track_caller]
 fn installation(repo: &Repo) -> Option<Host> {
-    let setup = Setup::new()?.executor("scripted").policy("[host]\npipeline = \"quick\"").unwrap();
-    let setup = match Sandbox::strongest() {
-        Sandbox::Docker => setup,
-        Sandbox::Local => setup.policy("[host]\nsandbox = \"local\"").unwrap(),
-    };
+    let setup = crash::setup(Sandbox::strongest())?.policy("[host]\npipeline = \"quick\"").unwrap();
     let host = setup.repository(REPOSITORY, repo, Some(CHECK)).unwrap().write().unwrap();
     warm::before(&host).unwrap();
     Some(host)

@@ -135,6 +135,17 @@ impl Room {
         Some(room(sandbox))
     }
 
+    /// True where there is Python inside; containers bring their own.
+    #[track_caller]
+    pub fn has_python(&self) -> bool {
+        let there = self.kind == Kind::Docker
+            || ["/usr/bin/python3", "/usr/local/bin/python3"].iter().any(|path| Path::new(path).exists());
+        if !there {
+            skip("no python3 for the local sandbox");
+        }
+        there
+    }
+
     async fn adapter(kind: Kind, top: &Path, installation: Option<&str>, free_floor_bytes: u64) -> Option<Sandbox> {
         let bytes = fs::read(top.join("borg-init")).expect("init is there");
         let init = InitBinary { path: top.join("borg-init"), sha256: Digest::of_bytes(&bytes) };

@@ -38,9 +38,19 @@ impl Sandbox {
     }
 }
 
-/// The shipped policies with the scripted agent; none when the program is not built.
+/// The shipped policies with the scripted agent, for a repository in Python; none when the program is not built or nothing could run it.
 #[track_caller]
 pub fn setup(sandbox: Sandbox) -> Option<Setup> {
+    // Containers bring their own.
+    if sandbox == Sandbox::Local && !require::python() {
+        return None;
+    }
+    setup_of_any(sandbox)
+}
+
+/// The same for a repository of any language.
+#[track_caller]
+pub fn setup_of_any(sandbox: Sandbox) -> Option<Setup> {
     let setup = Setup::new()?.executor("scripted").env("RUST_LOG", "info");
     Some(match sandbox {
         Sandbox::Docker => setup,

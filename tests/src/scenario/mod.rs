@@ -125,6 +125,9 @@ impl Played {
                 require::skip(&format!("no Docker engine with the image {IMAGE}"));
                 return Ok(None);
             }
+            if !require::python() {
+                return Ok(None);
+            }
             setup = setup.policy("[host]\nsandbox = \"local\"")?;
         }
         let mut api = None;
