@@ -5,7 +5,7 @@
 //!
 //! | place | holds |
 //! |---|---|
-//! | `server.rs` | connections, tokens, paths, answers on the wire with their faults |
+//! | `server.rs`, `watched.rs` | connections, tokens, paths, answers on the wire with their faults |
 //! | `params.rs`, `multipart.rs` | what came with a call |
 //! | `methods/` | what each method does and refuses |
 //! | `text/`, `keyboard.rs` | what may be sent |
@@ -37,6 +37,7 @@ mod state;
 mod text;
 mod transcript;
 mod updates;
+mod watched;
 
 pub use chats::{Action, Standing};
 pub use faults::{Fault, Rule};

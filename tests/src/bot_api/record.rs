@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum Answer {
     /// Still being worked on.
     Open,
-    /// Handed to the connection. Nothing shows yet that the other side read it.
+    /// Handed to the connection. Nothing shows yet that the other side read it, and if it dies now nothing will.
     Sent,
     /// The other side asked something else on the same connection afterwards.
     Read,

@@ -9,6 +9,7 @@ use super::{
     poll,
     record::Answer,
     refusal::Refusal,
+    watched::Watched,
 };
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -19,7 +20,10 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Larger requests are refused.
@@ -46,9 +50,11 @@ async fn connection(stream: TcpStream, number: u64, shared: Arc<Shared>) {
     let mut cut = shared.cut.subscribe();
     cut.borrow_and_update();
     let service = service_fn(|request| handle(shared.clone(), number, request));
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let reset = Arc::new(AtomicBool::new(false));
+    let stream = TokioIo::new(Watched { stream, reset: reset.clone() });
+    let serving = hyper::server::conn::http1::Builder::new().serve_connection(stream, service);
     let broken = tokio::select! {
-        ended = serving => ended.is_err(),
+        ended = serving => ended.is_err() || reset.load(Ordering::Relaxed),
         _ = cut.changed() => true,
     };
     if broken {
