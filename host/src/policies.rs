@@ -112,7 +112,7 @@ pub fn complete(mut policy: Policy, defaults: &Defaults) -> Policy {
             executor.image.clone_from(image);
         }
         if let Some(wall_ms) = defaults.wall_ms {
-            executor.wall_ms = executor.wall_ms.min(wall_ms);
+            executor.limits.wall_ms = executor.limits.wall_ms.min(wall_ms);
         }
         executor.model = executor.model.take().or_else(|| defaults.model.clone());
     }
@@ -168,7 +168,8 @@ mod tests {
         let longer = Defaults { wall_ms: Some(u64::MAX), ..Defaults::default() };
         let plain = load(dir.path(), &Defaults::default()).unwrap().0;
         for (name, executor) in load(dir.path(), &longer).unwrap().0.executors {
-            assert_eq!(executor.wall_ms, plain.executors[&name].wall_ms, "{name} may not run longer than policy says");
+            let said = plain.executors[&name].limits.wall_ms;
+            assert_eq!(executor.limits.wall_ms, said, "{name} may not run longer than policy says");
         }
     }
 

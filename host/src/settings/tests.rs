@@ -109,7 +109,7 @@ fn defaults_reach_the_policy() {
     assert_eq!(with.host.repository.as_deref(), Some("acme/shop"));
     assert_eq!(with.secrets["claude"], SecretSource::Env("CLAUDE_CODE_OAUTH_TOKEN".into()));
     for executor in with.executors.values() {
-        assert_eq!((executor.image.as_str(), executor.wall_ms), ("acme/dev:1", 1500));
+        assert_eq!((executor.image.as_str(), executor.limits.wall_ms), ("acme/dev:1", 1500));
         assert_eq!(executor.model.as_deref(), Some("claude-opus-4"));
     }
 }

@@ -63,16 +63,8 @@ pub struct PersonaPolicy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecutorPolicy {
     pub image: String,
-    pub memory_bytes: u64,
-    pub cpu_millis: u32,
-    pub pids: u32,
-    pub disk_bytes: u64,
-    pub disk_files: u64,
-    pub output_bytes: u64,
-    /// Longest single run, in milliseconds; the budget may end it sooner.
-    pub wall_ms: u64,
-    /// Longest silence, in milliseconds.
-    pub idle_ms: u64,
+    /// Limits of one run; the budget may end it sooner.
+    pub limits: Limits,
     /// Names of `[egress.*]` it may use.
     pub egress: Vec<String>,
     pub model: Option<String>,
@@ -259,13 +251,8 @@ pub enum Via {
 pub struct CheckPolicy {
     /// Image where the repository names none.
     pub image: String,
-    pub memory_bytes: u64,
-    pub cpu_millis: u32,
-    pub pids: u32,
-    pub disk_bytes: u64,
-    pub disk_files: u64,
-    pub output_bytes: u64,
-    pub wall_ms: u64,
+    /// Limits of one test run; it may be silent for as long as it runs.
+    pub limits: Limits,
     /// Directories of this machine that test runs in the local sandbox may read: where the runner lies outside of `/usr`. Absolute.
     pub host_paths: Vec<String>,
 }
@@ -296,38 +283,6 @@ pub struct HostPolicy {
 pub enum SandboxChoice {
     Docker,
     Local,
-}
-
-impl ExecutorPolicy {
-    /// Limits of one run.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            memory_bytes: self.memory_bytes,
-            cpu_millis: self.cpu_millis,
-            pids: self.pids,
-            disk_bytes: self.disk_bytes,
-            disk_files: self.disk_files,
-            output_bytes: self.output_bytes,
-            wall_ms: self.wall_ms,
-            idle_ms: self.idle_ms,
-        }
-    }
-}
-
-impl CheckPolicy {
-    /// Limits of one test run; a test may be silent for as long as it runs.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            memory_bytes: self.memory_bytes,
-            cpu_millis: self.cpu_millis,
-            pids: self.pids,
-            disk_bytes: self.disk_bytes,
-            disk_files: self.disk_files,
-            output_bytes: self.output_bytes,
-            wall_ms: self.wall_ms,
-            idle_ms: 0,
-        }
-    }
 }
 
 impl Policy {

@@ -274,7 +274,7 @@ impl Turn<'_> {
             head: head.clone(),
             changed,
             baseline: self.task.baseline.as_ref().map(|run| run.report.clone()),
-            limits: checks.limits(),
+            limits: checks.limits,
             policy: self.task.spec.policy,
         })))
     }
