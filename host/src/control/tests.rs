@@ -2,9 +2,10 @@
 
 use super::{
     client::{Client, NoHost, Refusal},
+    routes::BODY_BYTES,
     *,
 };
-use crate::fixture::Fixture;
+use crate::{engine::Reply, fixture::Fixture};
 use borg_core::{intent::TaskRequest, policy::Role, task::Status};
 use std::os::unix::fs::FileTypeExt;
 use tokio::{
