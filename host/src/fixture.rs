@@ -57,9 +57,9 @@ impl Fixture {
         let spawner = Spawner::start().unwrap();
         let git = Git::open(&data, spawner.clone(), git::Settings::default()).unwrap();
         let workspace = Workspace::open(&data, git, workspace::Config::default()).unwrap();
-        let chats = Chats::new(plugins.clone());
+        let chats = Chats::new(plugins.clone(), handle.clone());
         let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
-        let conversation = Conversation { plugins: plugins.clone(), chats: chats.clone(), desk };
+        let conversation = Conversation { chats: chats.clone(), desk };
         let settings = LocalSettings {
             allowed: Allowed::ByPolicy,
             init: InitBinary { path: data.join("no-init"), sha256: Digest::of_bytes(b"") },

@@ -110,9 +110,8 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let git = git::Settings { launcher: Some(init.path.clone()), ..git::Settings::default() };
     let git = Git::open(&data, spawner, git)?;
     let workspace = Workspace::open(&data, git, workspace::Config::default())?;
-    let chats = Chats::new(plugins.clone());
+    let chats = Chats::new(plugins.clone(), handle.clone());
     let conversation = Conversation {
-        plugins: plugins.clone(),
         chats: chats.clone(),
         desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
     };

@@ -31,10 +31,12 @@ pub enum UpdateKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
     pub id: String,
+    pub receipt: String,
     pub chat: String,
     pub sender: String,
     pub sender_name: String,
     pub sender_is_bot: bool,
+    pub own_name: String,
     pub text: String,
     pub kind: UpdateKind,
     pub reply_to: Option<String>,
@@ -59,6 +61,7 @@ pub struct Said {
     pub text: String,
     pub addressed: Addressed,
     pub reply_to: Option<String>,
+    pub problem: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +132,6 @@ pub enum Post {
     Send(TextPost),
     Edit { receipt: String, post: TextPost },
     Document { chat: String, document: Document, caption: String, reply_to: Option<String> },
-    Answer { chat: String, text: String },
+    Answer { chat: String, press: String, text: String },
     Typing { chat: String },
 }

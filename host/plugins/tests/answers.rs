@@ -196,17 +196,20 @@ async fn chats_hear_show_and_know_the_time_they_are_granted() {
     assert_eq!(chat.info().transport, Transport::Console);
     let update = Update {
         id: "1".into(),
+        receipt: String::new(),
         chat: "c".into(),
         sender: "s".into(),
         sender_name: "S".into(),
         sender_is_bot: false,
+        own_name: String::new(),
         text: "what time is it".into(),
         kind: UpdateKind::Message,
         reply_to: None,
         raw: "{}".into(),
     };
-    let said = chat.hear(&update).await.unwrap();
+    let said = chat.hear(&json!({"tone": "dry"}), &update).await.unwrap();
     assert_eq!((said[0].sender.as_str(), said[0].addressed), ("s", Addressed::Overheard));
+    assert_eq!(said[0].problem.as_deref(), Some(r#"{"tone":"dry"}"#), "settings arrive");
     assert_eq!(said[0].text, "1700000000123 1700000000123", "ours and WASI's clock follow one grant");
 
     let parts = vec![
@@ -214,11 +217,11 @@ async fn chats_hear_show_and_know_the_time_they_are_granted() {
         Part::Code { language: "rust".into(), text: "x".into() },
         Part::Field { label: "l".into(), value: "v".into() },
     ];
-    let posts = chat.show(&notice(parts)).await.unwrap();
+    let posts = chat.show(&Value::Null, &notice(parts)).await.unwrap();
     let texts: Vec<_> = posts.iter().map(|post| if let Post::Send(post) = post { &*post.text } else { "" }).collect();
     assert_eq!(texts, ["# h", "rust: x", "l = v"]);
 
     let mut long = notice(vec![Part::Text("t".into())]);
     long.buttons = vec![Button { label: "b".into(), action: "a".repeat(65) }];
-    bad_answer(chat.show(&long).await.unwrap_err(), "show", "65 bytes");
+    bad_answer(chat.show(&Value::Null, &long).await.unwrap_err(), "show", "65 bytes");
 }

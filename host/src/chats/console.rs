@@ -92,10 +92,12 @@ async fn listen(
 fn update(ordinal: u64, uid: u32, text: String) -> Update {
     Update {
         id: ordinal.to_string(),
+        receipt: String::new(),
         chat: CHAT.into(),
         sender: uid.to_string(),
         sender_name: String::new(),
         sender_is_bot: false,
+        own_name: String::new(),
         text,
         kind: UpdateKind::Message,
         reply_to: None,

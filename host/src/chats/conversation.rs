@@ -1,6 +1,6 @@
 //! One exchange with a person: what they said, what it means, what they are told.
 
-use super::Chats;
+use super::{ChatError, Chats};
 use crate::engine::{
     Desk, Reply,
     desk::{StoreError, TaskRow},
@@ -13,7 +13,6 @@ use borg_core::{
     task::Task,
     words,
 };
-use borg_plugins::{CallError, Plugins};
 
 /// Largest diff shown in a chat, in bytes; the rest is in `borg-host task diff`.
 const DIFF_BYTES: usize = 64 << 10;
@@ -21,7 +20,6 @@ const DIFF_BYTES: usize = 64 << 10;
 /// Understands and answers, for every transport alike.
 #[derive(Clone)]
 pub struct Conversation {
-    pub plugins: Plugins,
     pub chats: Chats,
     pub desk: Desk,
 }
@@ -43,9 +41,9 @@ impl Conversation {
         }
     }
 
-    async fn try_answer(&self, transport: &str, update: &Update, width: u32) -> Result<Vec<Post>, CallError> {
+    async fn try_answer(&self, transport: &str, update: &Update, width: u32) -> Result<Vec<Post>, ChatError> {
         let mut posts = Vec::new();
-        for said in self.plugins.chat(transport, None)?.hear(update).await? {
+        for said in self.chats.hear(transport, update).await? {
             if let Some(notice) = self.reply(transport, &said).await {
                 posts.extend(self.chats.show(&notice, width).await?);
             }
@@ -64,6 +62,10 @@ impl Conversation {
         }
         let chat = format!("{transport}:{}", said.chat);
         let person = PersonId(format!("{transport}:{}", said.sender));
+        if let Some(problem) = &said.problem {
+            let hint = notice(&chat, NoticeKind::Hint, vec![Part::Text(problem.clone())]);
+            return self.may_hear(transport, &person).await.then_some(hint);
+        }
         let intent = match intent::parse(&said.text) {
             Ok(intent) => intent,
             Err(misunderstood) => {

@@ -10,8 +10,10 @@ mod live;
 pub use conversation::Conversation;
 pub use live::Live;
 
-use borg_core::chat::{Notice, Post};
-use borg_plugins::{CallError, Plugins};
+use crate::engine::Handle;
+use borg_core::chat::{Notice, Post, Said, Update};
+use borg_plugins::{CallError, Kind, Plugins, validate_settings};
+use serde_json::Value;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -21,10 +23,20 @@ use tokio::sync::mpsc;
 /// Columns assumed where nobody says.
 pub const WIDTH: u32 = 100;
 
+/// Why a frontend says nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("[chat.{chat}.settings] of policy does not fit: {faults}")]
+    Settings { chat: String, faults: String },
+}
+
 /// Routes notices to whoever listens in their chat.
 #[derive(Clone)]
 pub struct Chats {
     plugins: Plugins,
+    handle: Handle,
     listeners: Arc<Mutex<HashMap<String, Listener>>>,
 }
 
@@ -36,8 +48,8 @@ struct Listener {
 }
 
 impl Chats {
-    pub fn new(plugins: Plugins) -> Self {
-        Chats { plugins, listeners: Arc::default() }
+    pub fn new(plugins: Plugins, handle: Handle) -> Self {
+        Chats { plugins, handle, listeners: Arc::default() }
     }
 
     /// Listens in a chat, `transport:name`; a later listener takes the place of an earlier one.
@@ -68,12 +80,28 @@ impl Chats {
         Ok(())
     }
 
+    /// What an update of a transport says.
+    pub async fn hear(&self, transport: &str, update: &Update) -> Result<Vec<Said>, ChatError> {
+        let chat = self.plugins.chat(transport, None)?;
+        Ok(chat.hear(&self.settings(transport).await?, update).await?)
+    }
+
     /// Posts for a notice, by the plugin of its transport.
-    pub async fn show(&self, notice: &Notice, width: u32) -> Result<Vec<Post>, CallError> {
+    pub async fn show(&self, notice: &Notice, width: u32) -> Result<Vec<Post>, ChatError> {
         let mut notice = notice.clone();
         notice.width = width;
         let transport = notice.chat.split_once(':').map_or("console", |(transport, _)| transport);
-        self.plugins.chat(transport, None)?.show(&notice).await
+        let chat = self.plugins.chat(transport, None)?;
+        Ok(chat.show(&self.settings(transport).await?, &notice).await?)
+    }
+
+    /// Settings of a frontend in the policy in force. A host that is stopping has none any more: its last words are said by the defaults.
+    async fn settings(&self, name: &str) -> Result<Value, ChatError> {
+        let Some(manifest) = self.plugins.manifest(Kind::Chat, name) else { return Ok(Value::Null) };
+        let policy = self.handle.policy().await.ok();
+        let given = policy.and_then(|policy| policy.chats.get(name).map(|chat| chat.settings.clone()));
+        validate_settings(&manifest, &given.unwrap_or_default())
+            .map_err(|faults| ChatError::Settings { chat: name.to_owned(), faults: faults.join("; ") })
     }
 }
 

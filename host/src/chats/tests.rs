@@ -13,10 +13,12 @@ use borg_tests::require;
 fn update(sender: &str, text: &str) -> Update {
     Update {
         id: "1".into(),
+        receipt: String::new(),
         chat: "terminal".into(),
         sender: sender.into(),
         sender_name: String::new(),
         sender_is_bot: false,
+        own_name: String::new(),
         text: text.into(),
         kind: UpdateKind::Message,
         reply_to: None,
@@ -131,6 +133,7 @@ async fn strangers_get_silence_but_for_the_terminal_of_this_host() {
         text: text.into(),
         addressed: borg_core::chat::Addressed::Command,
         reply_to: None,
+        problem: None,
     };
     for words in ["/tasks", "/pause", "hello", "/tsaks", "/task\n"] {
         let replied = fixture.conversation.reply("telegram", &said("8", words)).await;
@@ -138,6 +141,10 @@ async fn strangers_get_silence_but_for_the_terminal_of_this_host() {
         assert!(fixture.conversation.reply("telegram", &said("7", words)).await.is_some(), "{words}");
         assert!(fixture.conversation.reply("console", &said("8", words)).await.is_some(), "{words}");
     }
+    let unheard = |sender| borg_core::chat::Said { problem: Some("say it in words".into()), ..said(sender, "/pause") };
+    let told = fixture.conversation.reply("telegram", &unheard("7")).await.unwrap();
+    assert!(told.kind == NoticeKind::Hint && told.parts == [Part::Text("say it in words".into())], "{told:?}");
+    assert_eq!(fixture.conversation.reply("telegram", &unheard("8")).await, None);
     let overheard = borg_core::chat::Said { addressed: borg_core::chat::Addressed::Overheard, ..said("7", "/tasks") };
     assert_eq!(fixture.conversation.reply("telegram", &overheard).await, None);
     fixture.stop().await;
@@ -198,6 +205,7 @@ async fn a_host_that_stops_says_so() {
         text: "/pause".into(),
         addressed: borg_core::chat::Addressed::Command,
         reply_to: None,
+        problem: None,
     };
     let told = conversation.reply("console", &said).await.unwrap();
     assert!(matches!(&told.parts[..], [Part::Text(text)] if text.contains("stopping")), "{told:?}");

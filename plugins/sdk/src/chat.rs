@@ -3,25 +3,25 @@
 pub use crate::bindings::chat::borg::plugin::clock;
 pub use crate::bindings::chat::exports::borg::plugin::chat::{
     Addressed, Batch, Button, ChatInfo, Document, DocumentPost, EditPost, Notice, NoticeKind, Part, Post, Said,
-    SendError, TextPost, Transport, Update, UpdateKind,
+    SendError, TextPost, Toast, Transport, Update, UpdateKind,
 };
 
-/// What a chat frontend is. Sockets, tokens and offsets are the host's, but for transport `http`.
+/// What a chat frontend is. Sockets, tokens and offsets are the host's, but for transport `http`. `settings` is for [`crate::settings`].
 pub trait Chat {
     /// Name and transport; the name must be the one in `plugin.toml`.
     fn describe() -> ChatInfo;
     /// What an update says; an update may hold nothing for us.
-    fn hear(update: Update) -> Vec<Said>;
+    fn hear(settings: &str, update: Update) -> Vec<Said>;
     /// Posts that show a notice, in order. Its text may be hostile and must not become mark-up.
-    fn show(notice: Notice) -> Vec<Post>;
+    fn show(settings: &str, notice: Notice) -> Vec<Post>;
     /// Transport `http` only: new updates since the cursor.
-    fn poll(cursor: Option<String>) -> Result<Batch, String> {
-        let _ = cursor;
+    fn poll(settings: &str, cursor: Option<String>) -> Result<Batch, String> {
+        let _ = (settings, cursor);
         Err("this frontend has no network of its own".into())
     }
     /// Transport `http` only: sends one post; `key` is the same when a send is repeated.
-    fn send(post: Post, key: String) -> Result<String, SendError> {
-        let _ = (post, key);
+    fn send(settings: &str, post: Post, key: String) -> Result<String, SendError> {
+        let _ = (settings, post, key);
         Err(SendError::Other("this frontend has no network of its own".into()))
     }
 }
@@ -38,17 +38,17 @@ macro_rules! chat {
                 fn describe() -> ChatInfo {
                     <$chat as Chat>::describe()
                 }
-                fn hear(update: Update) -> Vec<Said> {
-                    <$chat as Chat>::hear(update)
+                fn hear(settings: String, update: Update) -> Vec<Said> {
+                    <$chat as Chat>::hear(&settings, update)
                 }
-                fn show(notice: Notice) -> Vec<Post> {
-                    <$chat as Chat>::show(notice)
+                fn show(settings: String, notice: Notice) -> Vec<Post> {
+                    <$chat as Chat>::show(&settings, notice)
                 }
-                fn poll(cursor: Option<String>) -> Result<Batch, String> {
-                    <$chat as Chat>::poll(cursor)
+                fn poll(settings: String, cursor: Option<String>) -> Result<Batch, String> {
+                    <$chat as Chat>::poll(&settings, cursor)
                 }
-                fn send(post: Post, key: String) -> Result<String, SendError> {
-                    <$chat as Chat>::send(post, key)
+                fn send(settings: String, post: Post, key: String) -> Result<String, SendError> {
+                    <$chat as Chat>::send(&settings, post, key)
                 }
             }
     $crate::bindings::chat::export_chat!(Component with_types_in $crate::bindings::chat);

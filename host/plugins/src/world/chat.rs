@@ -10,6 +10,7 @@ use crate::{
 };
 use borg_core::chat as core;
 use exports::borg::plugin::chat as wit;
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::time::timeout;
 
@@ -53,26 +54,26 @@ impl Chat {
         describe(&self.plugin.guest, &self.pre).await
     }
 
-    /// What an update says; it may say nothing to us.
-    pub async fn hear(&self, update: &core::Update) -> Result<Vec<core::Said>, CallError> {
-        let update = wit::Update::from(update);
+    /// What an update says; it may say nothing to us. `settings` must have been validated.
+    pub async fn hear(&self, settings: &Value, update: &core::Update) -> Result<Vec<core::Said>, CallError> {
+        let (settings, update) = (settings.to_string(), wit::Update::from(update));
         let mut call = self.plugin.guest.open("hear").await?;
         let answer = timeout(call.limit, async {
             let chat = self.pre.instantiate_async(&mut call.store).await?;
-            chat.borg_plugin_chat().call_hear(&mut call.store, &update).await
+            chat.borg_plugin_chat().call_hear(&mut call.store, &settings, &update).await
         })
         .await;
         Ok(call.close(answer)?.into_iter().map(core::Said::from).collect())
     }
 
     /// Posts that show a notice, in order. Refused as an answer: a button whose action is longer than 64 bytes.
-    pub async fn show(&self, notice: &core::Notice) -> Result<Vec<core::Post>, CallError> {
-        let notice = wit::Notice::from(notice);
+    pub async fn show(&self, settings: &Value, notice: &core::Notice) -> Result<Vec<core::Post>, CallError> {
+        let (settings, notice) = (settings.to_string(), wit::Notice::from(notice));
         let guest = &self.plugin.guest;
         let mut call = guest.open("show").await?;
         let answer = timeout(call.limit, async {
             let chat = self.pre.instantiate_async(&mut call.store).await?;
-            chat.borg_plugin_chat().call_show(&mut call.store, &notice).await
+            chat.borg_plugin_chat().call_show(&mut call.store, &settings, &notice).await
         })
         .await;
         let posts: Vec<core::Post> = call.close(answer)?.into_iter().map(core::Post::from).collect();
@@ -115,10 +116,12 @@ impl From<&core::Update> for wit::Update {
     fn from(update: &core::Update) -> Self {
         wit::Update {
             id: update.id.clone(),
+            receipt: update.receipt.clone(),
             chat: update.chat.clone(),
             sender: update.sender.clone(),
             sender_name: update.sender_name.clone(),
             sender_is_bot: update.sender_is_bot,
+            own_name: update.own_name.clone(),
             text: update.text.clone(),
             kind: match update.kind {
                 core::UpdateKind::Message => wit::UpdateKind::Message,
@@ -149,6 +152,7 @@ impl From<wit::Said> for core::Said {
                 wit::Addressed::Overheard => core::Addressed::Overheard,
             },
             reply_to: said.reply_to,
+            problem: said.problem,
         }
     }
 }
@@ -229,7 +233,7 @@ impl From<wit::Post> for core::Post {
                 caption: post.caption,
                 reply_to: post.reply_to,
             },
-            wit::Post::Answer((chat, text)) => core::Post::Answer { chat, text },
+            wit::Post::Answer(toast) => core::Post::Answer { chat: toast.chat, press: toast.press, text: toast.text },
             wit::Post::Typing(chat) => core::Post::Typing { chat },
         }
     }

@@ -20,7 +20,7 @@ impl Chat for Console {
     }
 
     /// A line that begins with `/` is a command; in a terminal everything else is meant for us too.
-    fn hear(update: Update) -> Vec<Said> {
+    fn hear(_: &str, update: Update) -> Vec<Said> {
         let addressed = match update.kind {
             UpdateKind::Button => Addressed::Button,
             UpdateKind::Message if update.text.trim_start().starts_with('/') => Addressed::Command,
@@ -40,11 +40,12 @@ impl Chat for Console {
             text: text.to_owned(),
             addressed,
             reply_to: update.reply_to,
+            problem: None,
             extra: Vec::new(),
         }]
     }
 
-    fn show(notice: Notice) -> Vec<Post> {
+    fn show(_: &str, notice: Notice) -> Vec<Post> {
         let mut posts = Vec::new();
         // A terminal writes over a row of its own, and over no more than that.
         let text = match (notice.kind, &notice.replaces) {
@@ -87,10 +88,12 @@ mod tests {
     fn update(kind: UpdateKind, text: &str) -> Update {
         Update {
             id: "1".into(),
+            receipt: String::new(),
             chat: "console".into(),
             sender: "1000".into(),
             sender_name: "ada".into(),
             sender_is_bot: false,
+            own_name: String::new(),
             text: text.into(),
             kind,
             reply_to: None,
@@ -100,7 +103,7 @@ mod tests {
     }
 
     fn heard(text: &str) -> Option<(Addressed, String)> {
-        Console::hear(update(UpdateKind::Message, text)).pop().map(|said| (said.addressed, said.text))
+        Console::hear("", update(UpdateKind::Message, text)).pop().map(|said| (said.addressed, said.text))
     }
 
     #[test]
@@ -117,13 +120,13 @@ mod tests {
 
     #[test]
     fn buttons_replies_and_what_nobody_said() {
-        let button = Console::hear(update(UpdateKind::Button, "/approve 3"));
+        let button = Console::hear("", update(UpdateKind::Button, "/approve 3"));
         assert_eq!((button[0].addressed, button[0].sender.as_str()), (Addressed::Button, "1000"));
-        let reply = Console::hear(Update { reply_to: Some("p7".into()), ..update(UpdateKind::Message, "yes") });
+        let reply = Console::hear("", Update { reply_to: Some("p7".into()), ..update(UpdateKind::Message, "yes") });
         assert_eq!((reply[0].addressed, reply[0].reply_to.as_deref()), (Addressed::Reply, Some("p7")));
-        assert!(Console::hear(Update { sender_is_bot: true, ..update(UpdateKind::Message, "/help") }).is_empty());
+        assert!(Console::hear("", Update { sender_is_bot: true, ..update(UpdateKind::Message, "/help") }).is_empty());
         for kind in [UpdateKind::Edited, UpdateKind::Document, UpdateKind::Other] {
-            assert!(Console::hear(update(kind, "/help")).is_empty());
+            assert!(Console::hear("", update(kind, "/help")).is_empty());
         }
     }
 }

@@ -24,12 +24,13 @@ impl Guest for Teller {
         clippy::disallowed_methods,
         reason = "a plugin cannot ask the host's clock module; what it sees here is under test"
     )]
-    fn hear(update: Update) -> Vec<Said> {
+    fn hear(settings: String, update: Update) -> Vec<Said> {
         let own = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         vec![Said {
             sender: update.sender,
             chat: update.chat,
             text: format!("{} {own}", clock::now_ms()),
+            problem: Some(settings),
             addressed: Addressed::Overheard,
             reply_to: update.reply_to,
             extra: vec![],
@@ -37,7 +38,7 @@ impl Guest for Teller {
     }
 
     /// Gives every part back as a post of its own kind.
-    fn show(notice: Notice) -> Vec<Post> {
+    fn show(_: String, notice: Notice) -> Vec<Post> {
         let text_post = |text: String| TextPost {
             chat: notice.chat.clone(),
             text,
@@ -57,11 +58,11 @@ impl Guest for Teller {
         notice.parts.iter().map(|part| Post::Send(text_post(text(part)))).collect()
     }
 
-    fn poll(_: Option<String>) -> Result<Batch, String> {
+    fn poll(_: String, _: Option<String>) -> Result<Batch, String> {
         Err("not of transport http".into())
     }
 
-    fn send(_: Post, _: String) -> Result<String, SendError> {
+    fn send(_: String, _: Post, _: String) -> Result<String, SendError> {
         Err(SendError::Refused("not of transport http".into()))
     }
 }
