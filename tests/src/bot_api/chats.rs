@@ -77,7 +77,7 @@ impl Standing {
                     "can_manage_chat": true, "can_delete_messages": true, "can_manage_video_chats": true,
                     "can_restrict_members": true, "can_promote_members": false, "can_change_info": true,
                     "can_invite_users": true, "can_post_stories": false, "can_edit_stories": false,
-                    "can_delete_stories": false,
+                    "can_delete_stories": false, "can_send_welcome_messages": false,
                 });
                 match kind {
                     Kind::Channel => {

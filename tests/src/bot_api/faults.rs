@@ -28,18 +28,6 @@ pub enum Fault {
     Malformed,
 }
 
-impl Fault {
-    /// True when the call takes effect all the same.
-    pub(super) fn is_after(&self) -> bool {
-        match self {
-            Self::GatewayAfter(_) | Self::DropAfter | Self::Slow(_) | Self::Stall | Self::Malformed => true,
-            Self::TooMany { .. } | Self::Gateway(_) | Self::Refuse { .. } | Self::Unauthorized | Self::DropBefore => {
-                false
-            }
-        }
-    }
-}
-
 /// Which calls are struck. Counting begins when the rule is given.
 #[derive(Clone, Debug)]
 pub struct Rule {

@@ -12,9 +12,7 @@ use std::time::Duration;
 pub(super) enum Author {
     User(UserId),
     /// An administrator who speaks for the group.
-    Anonymous {
-        title: Option<String>,
-    },
+    Anonymous,
     /// Somebody who speaks for a channel, in a group.
     AsChannel(ChatId),
     /// The channel itself, in the channel.
@@ -116,12 +114,9 @@ impl State {
         let mut wire = json!({ "message_id": post.id, "date": post.date, "chat": self.chat_wire(chat_id) });
         match &post.author {
             Author::User(user) => wire["from"] = self.user_wire(*user),
-            Author::Anonymous { title } => {
+            Author::Anonymous => {
                 wire["from"] = self.user_wire(GROUP_ANONYMOUS_BOT);
                 wire["sender_chat"] = self.chat_wire(chat_id);
-                if let Some(title) = title {
-                    wire["author_signature"] = json!(title);
-                }
             }
             Author::AsChannel(channel) => {
                 wire["from"] = self.user_wire(CHANNEL_BOT);

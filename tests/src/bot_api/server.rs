@@ -132,30 +132,28 @@ async fn answer(shared: &Shared, n: u64, token: &str, method: &str, params: &Par
         Some(Fault::Gateway(code)) => Ok(gateway(shared, n, code)),
         Some(Fault::DropBefore) => Err(Dropped),
         Some(Fault::Stall) if method == "getupdates" => std::future::pending().await,
-        Some(after) => {
-            debug_assert!(after.is_after());
-            let done = run(shared, n, method, params).await;
-            after_fault(shared, n, after, done).await
+        Some(Fault::Stall) => {
+            let _unanswered = run(shared, n, method, params).await;
+            std::future::pending().await
         }
-    }
-}
-
-async fn after_fault(shared: &Shared, n: u64, fault: Fault, done: methods::Done) -> Reply {
-    match fault {
-        Fault::GatewayAfter(code) => Ok(gateway(shared, n, code)),
-        Fault::DropAfter => Err(Dropped),
-        Fault::Slow(time) => {
+        Some(Fault::GatewayAfter(code)) => {
+            let _unanswered = run(shared, n, method, params).await;
+            Ok(gateway(shared, n, code))
+        }
+        Some(Fault::DropAfter) => {
+            let _unanswered = run(shared, n, method, params).await;
+            Err(Dropped)
+        }
+        Some(Fault::Slow(time)) => {
+            let done = run(shared, n, method, params).await;
             tokio::time::sleep(time).await;
             Ok(finish(shared, n, done))
         }
-        Fault::Stall => std::future::pending().await,
-        Fault::Malformed => {
+        Some(Fault::Malformed) => {
+            let done = run(shared, n, method, params).await;
             let whole = finish(shared, n, done).into_body().collect().await;
             let Ok(whole) = whole.map(http_body_util::Collected::to_bytes);
             Ok(json_response(StatusCode::OK, whole.slice(..whole.len() / 2)))
-        }
-        Fault::TooMany { .. } | Fault::Gateway(_) | Fault::Refuse { .. } | Fault::Unauthorized | Fault::DropBefore => {
-            Ok(finish(shared, n, done))
         }
     }
 }

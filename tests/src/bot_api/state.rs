@@ -225,9 +225,17 @@ impl State {
         let mut wire = self.user_wire(self.me);
         wire["can_join_groups"] = json!(true);
         wire["can_read_all_group_messages"] = json!(self.privacy == Privacy::Off);
-        wire["supports_inline_queries"] = json!(false);
-        wire["can_connect_to_business"] = json!(false);
-        wire["has_main_web_app"] = json!(false);
+        for ability in [
+            "supports_inline_queries",
+            "can_connect_to_business",
+            "has_main_web_app",
+            "has_topics_enabled",
+            "allows_users_to_create_topics",
+            "can_manage_bots",
+            "supports_join_request_queries",
+        ] {
+            wire[ability] = json!(false);
+        }
         wire
     }
 }

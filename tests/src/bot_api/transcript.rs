@@ -225,7 +225,7 @@ impl State {
         match author {
             Author::User(user) if *user == self.me => "bot".into(),
             Author::User(user) => self.user(*user).first_name.clone(),
-            Author::Anonymous { .. } | Author::Channel => chat.title.clone(),
+            Author::Anonymous | Author::Channel => chat.title.clone(),
             Author::AsChannel(channel) | Author::Forwarded(channel) => self.chat(*channel).title.clone(),
         }
     }

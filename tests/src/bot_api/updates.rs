@@ -15,7 +15,7 @@ const ANSWER_LIMIT: usize = 1 << 22;
 const FUTURE: i64 = 10;
 
 /// All kinds a bot can ask for.
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 27] = [
     "message",
     "edited_message",
     "channel_post",
@@ -24,6 +24,8 @@ const KINDS: [&str; 23] = [
     "business_message",
     "edited_business_message",
     "deleted_business_messages",
+    "guest_message",
+    "stopped_message_generation",
     "message_reaction",
     "message_reaction_count",
     "inline_query",
@@ -39,6 +41,8 @@ const KINDS: [&str; 23] = [
     "chat_join_request",
     "chat_boost",
     "removed_chat_boost",
+    "managed_bot",
+    "subscription",
 ];
 /// Kinds a bot gets only when it names them.
 const ON_DEMAND: [&str; 3] = ["message_reaction", "message_reaction_count", "chat_member"];

@@ -1,7 +1,7 @@
 //! Long polls, offsets, kinds, conflicts.
 
 use super::asking::{Asking, LIMIT};
-use borg_tests::bot_api::{Limits, Options, Privacy};
+use borg_tests::bot_api::{Limits, Options, Privacy, UserId};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use teloxide::{
@@ -131,5 +131,32 @@ async fn limits_follow_the_clock_of_the_stand_in() {
     asking.api.set_limits(None);
     for _ in 0..40 {
         asking.done("sendMessage", post()).await;
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_updates_from_two_hundred_chats_are_all_given_in_order() {
+    let asking = Asking::new();
+    let chats: Vec<_> = (0..200).map(|n| asking.api.private(asking.api.person(&format!("P{n}")))).collect();
+    for n in 0..50 {
+        for chat in &chats {
+            asking.api.say(*chat, UserId(chat.0), format!("{n}"));
+        }
+    }
+    let mut heard = vec![0; chats.len()];
+    let mut offset = 0;
+    loop {
+        let updates = asking.done("getUpdates", json!({ "offset": offset })).await;
+        let updates = updates.as_array().unwrap();
+        let Some(last) = updates.last() else { panic!("the queue ran dry: {heard:?}") };
+        offset = last["update_id"].as_i64().unwrap() + 1;
+        for message in updates.iter().map(|update| &update["message"]).filter(|message| message["text"].is_string()) {
+            let at = chats.iter().position(|chat| message["chat"]["id"] == chat.0).unwrap();
+            assert_eq!(message["text"], heard[at].to_string());
+            heard[at] += 1;
+        }
+        if heard.iter().all(|count| *count == 50) {
+            break;
+        }
     }
 }

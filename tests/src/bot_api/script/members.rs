@@ -93,7 +93,7 @@ impl BotApi {
             };
             let away = state.put(group, Post::new(Author::User(by), one("migrate_to_chat_id", new)));
             state.tell(group, away.0);
-            let here = Post::new(Author::Anonymous { title: None }, one("migrate_from_chat_id", group));
+            let here = Post::new(Author::Anonymous, one("migrate_from_chat_id", group));
             let here = state.put(new, here);
             state.tell(new, here.0);
             new

@@ -79,7 +79,7 @@ impl State {
         let content = self.content(&what);
         let author = match who {
             Speaker::Person(user) => Author::User(user),
-            Speaker::Anonymous => Author::Anonymous { title: None },
+            Speaker::Anonymous => Author::Anonymous,
             Speaker::AsChannel(channel) => Author::AsChannel(channel),
             Speaker::Channel => Author::Channel,
         };
