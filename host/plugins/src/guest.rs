@@ -7,6 +7,7 @@ use crate::{
     limits::{Denied, HANDLES, Limits},
     manifest::Kind,
     state::State,
+    text::clip,
     ticker::{Ticker, Ticking},
 };
 use borg_core::id::Digest;
@@ -67,7 +68,12 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
+    /// What went wrong in a call, in words of a length that may be kept: a bad answer quotes the guest.
     pub(crate) fn error(&self, function: &'static str, cause: Cause) -> CallError {
+        let cause = match cause {
+            Cause::BadAnswer(why) => Cause::BadAnswer(clip(why)),
+            cause => cause,
+        };
         CallError { plugin: self.name.to_string(), kind: self.kind, function, cause, stderr: String::new() }
     }
 

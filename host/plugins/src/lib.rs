@@ -10,6 +10,7 @@
 //! | memory, tables | counted as they grow | [`Cause::Memory`], [`Cause::Table`] |
 //! | stack | 512 KiB | [`Cause::Stack`] |
 //! | answers | bytes copied out of the guest; counts and shapes by kind | [`Cause::OutputTooLarge`], [`Cause::BadAnswer`] |
+//! | texts that are kept and told | 16 KiB, an agent's own 1 MiB; cut, and said so | – |
 //! | reach | an import that is not offered, asked for and granted is refused at load | [`Problem`] |
 
 mod api;
@@ -27,12 +28,15 @@ mod plugins;
 mod settings;
 mod state;
 mod stderr;
+mod text;
 mod ticker;
 mod world;
 
 pub use compile::{Compilation, Compiler, StartChild, compile};
 pub use error::{CallError, Cause, CompileError, LoadError, Problem, StartError};
-pub use limits::{Limits, MAX_BATCH_BYTES, MAX_FINDINGS, MAX_LINE_BYTES, MAX_STATE_BYTES, MAX_WASM_BYTES};
+pub use limits::{
+    Limits, MAX_BATCH_BYTES, MAX_FINDINGS, MAX_LINE_BYTES, MAX_STATE_BYTES, MAX_TEXT_BYTES, MAX_WASM_BYTES,
+};
 pub use manifest::{Asks, Fault, Kind, MAX_MANIFEST_BYTES, Manifest};
 pub use plugin::{Plugin, Summary};
 pub use plugins::{Options, Permits, Plugins};

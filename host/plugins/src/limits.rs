@@ -13,6 +13,13 @@ pub const MAX_STATE_BYTES: usize = 64 << 10;
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Most bytes of lines in one `read`: they are copied into the guest, whose memory is limited.
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Longest text of a guest that is kept and told, such as a finding's message, in bytes; the rest is cut.
+pub const MAX_TEXT_BYTES: usize = 16 << 10;
+/// Longest text of an agent that an executor hands on, in bytes; the rest is cut.
+pub(crate) const MAX_SAID_BYTES: usize = 1 << 20;
+/// Longest id, word, path or pattern of a guest, in bytes, and how many a list of them holds.
+pub(crate) const MAX_ITEM_BYTES: usize = 4 << 10;
+pub(crate) const MAX_ITEMS: usize = 1_000;
 /// Tail of a guest's standard error that is kept for the error, in bytes.
 pub(crate) const STDERR_BYTES: usize = 4 << 10;
 /// Stack of a guest, in bytes.

@@ -11,10 +11,11 @@ use borg_core::{
     facts::{
         Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, Hunk, Severity, StageCommit, TestEvidence,
     },
+    persona::{Acceptance, Report, Work},
 };
-use borg_plugins::{CallError, Cause, Kind};
+use borg_plugins::{CallError, Cause, Kind, MAX_TEXT_BYTES};
 use serde_json::{Value, json};
-use support::{Home, task};
+use support::{Home, task, work};
 
 fn lie(what: &str) -> Value {
     json!({ "lie": what })
@@ -75,6 +76,7 @@ async fn findings_are_checked() {
         ("unknown-id", "`made-up`"),
         ("too-sure", "101 in 100"),
         ("backwards", "ends before it starts"),
+        ("wordy-path", "is 1048576 bytes long"),
     ] {
         bad_answer(rule.judge(&lie(what), &change()).await.unwrap_err(), "judge", words);
     }
@@ -103,6 +105,58 @@ fn job() -> Job {
         agent_dir: "/opt/agent".into(),
         base_files: vec![BaseFile { path: ".borg/script.toml".into(), text: "x".into() }],
     }
+}
+
+#[tokio::test]
+async fn a_rule_hears_what_changed_among_the_keys_that_steer_tests() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Rule, "liar", "");
+    let rule = home.open_whole().await.rule("liar", None).unwrap();
+    let mut change = change();
+    change.files[0].path = "package.json".into();
+    change.files[0].base_text = Some(r#"{"scripts":{"test":"jest"}}"#.into());
+    for (head, told) in [
+        (r#"{"scripts":{"test":"jest"},"version":"2"}"#, "[]"),
+        (r#"{"scripts":{"test":"true"}}"#, r#"[("test-keys", "`scripts.test` changed")]"#),
+    ] {
+        change.files[0].head_text = Some(head.into());
+        let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
+        assert_eq!(findings[0].message, told);
+    }
+}
+
+/// A text of a megabyte, as it is kept.
+fn is_cut(text: &str) -> bool {
+    text.len() < MAX_TEXT_BYTES + 100 && text.starts_with("xxx") && text.ends_with("more bytes were cut)")
+}
+
+#[tokio::test]
+async fn texts_without_end_are_cut_before_anybody_keeps_them() {
+    let home = Home::hostile();
+    home.lay("plugins", "liar", Kind::Rule, "liar", "");
+    let plugins = home.open_whole().await;
+    let rule = plugins.rule("liar", None).unwrap();
+    let findings = rule.judge(&lie("wordy"), &change()).await.unwrap().unwrap();
+    assert!(is_cut(&findings[0].message), "{}", findings[0].message.len());
+    assert!(is_cut(&rule.judge(&lie("wordy-refusal"), &change()).await.unwrap().unwrap_err()));
+    let error = rule.judge(&lie("wordy-id"), &change()).await.unwrap_err().to_string();
+    assert!(error.contains("more bytes were cut)") && error.len() < MAX_TEXT_BYTES + 200, "{}", error.len());
+
+    let persona = plugins.persona("hostile", None).unwrap();
+    let long = "x".repeat(1 << 20);
+    let report = |message: &str| Report {
+        message: message.into(),
+        artefacts: vec![],
+        changed: vec![long.clone()],
+        left_behind: vec![],
+    };
+    let work = Work { stage: long.clone(), ..work() };
+    let retry = persona.accept(&json!({}), &work, &report("retry")).await.unwrap();
+    assert!(matches!(retry, Acceptance::Retry(why) if is_cut(&why)));
+    let fail = persona.accept(&json!({}), &work, &report("fail")).await.unwrap();
+    assert!(matches!(fail, Acceptance::Fail(why) if is_cut(&why)));
+    let refusal = persona.brief(&json!({ "mode": &long }), &work).await.unwrap().unwrap_err();
+    assert!(refusal.ends_with("more bytes were cut)") && refusal.len() < MAX_TEXT_BYTES + 100, "{}", refusal.len());
 }
 
 #[tokio::test]
@@ -167,8 +221,9 @@ async fn what_the_host_hands_over_is_limited_too() {
     for (error, words) in errors {
         assert!(matches!(error.cause, Cause::InputTooLarge { .. }) && error.to_string().contains(words), "{error}");
     }
-    // At the limit, and of a size that fits in nobody's answer, is fine.
-    assert_eq!(executor.read(&lie("quiet"), &job, b"", &[line[..60 << 10].to_owned()]).await.unwrap().events.len(), 1);
+    // Less is fine; of what comes back only so much is kept.
+    let step = executor.read(&lie("quiet"), &job, b"", &[line[..60 << 10].to_owned()]).await.unwrap();
+    assert!(matches!(&step.events[..], [AgentEvent::Noise { text }] if is_cut(text)));
 }
 
 fn notice(parts: Vec<Part>) -> Notice {

@@ -63,16 +63,15 @@ pub fn is_whole(path: &str) -> bool {
         || pth
 }
 
-/// True for manifests that hold both code's needs and the tests' keys; they stay at head.
-pub fn is_mixed(path: &str) -> bool {
-    matches!(path.rsplit('/').next(), Some("Cargo.toml" | "package.json" | "pyproject.toml"))
-}
-
-/// What a change to a mixed manifest did to its test and script keys, in words; none when they are the same.
+/// What a change to a manifest that holds both code's needs and the tests' keys did to the latter, in words; none for other files and
+/// when they are the same. Such manifests stay at head in a check, so a person must see this.
 ///
-/// A manifest that cannot be parsed on one side counts as changed.
+/// A manifest that cannot be parsed counts as changed.
 pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or(path);
+    if base == head {
+        return None;
+    }
     let read = |text: Option<&str>| -> Result<BTreeMap<String, String>, String> {
         let Some(text) = text else { return Ok(BTreeMap::new()) };
         match name {
@@ -90,9 +89,8 @@ pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Opti
     };
     let (base, head) = match (read(base), read(head)) {
         (Ok(base), Ok(head)) => (base, head),
-        (Err(_), Err(_)) => return None,
         (_, Err(why)) | (Err(why), _) => {
-            return Some(format!("{path} could not be read ({})", why.lines().next().unwrap_or_default()));
+            return Some(format!("it could not be read: {}", why.lines().next().unwrap_or_default()));
         }
     };
     let mut changed: Vec<String> = Vec::new();
@@ -107,7 +105,7 @@ pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Opti
             changed.push(words);
         }
     }
-    (!changed.is_empty()).then(|| format!("{path}: {}", changed.join(", ")))
+    (!changed.is_empty()).then(|| changed.join(", "))
 }
 
 fn package_json(value: &serde_json::Value) -> BTreeMap<String, String> {
@@ -243,5 +241,8 @@ mod tests {
             mixed_changes("pyproject.toml", Some(py), Some("[project]\nname = \"a\"\n")).unwrap().contains("removed")
         );
         assert!(mixed_changes("package.json", Some(package), Some("{")).unwrap().contains("could not be read"));
+        assert!(mixed_changes("package.json", Some("{"), Some("{,")).unwrap().contains("could not be read"));
+        assert_eq!(mixed_changes("package.json", Some("{"), Some("{")), None, "only its mode changed");
+        assert_eq!(mixed_changes("src/lib.rs", Some("a"), Some("b")), None);
     }
 }

@@ -4,9 +4,10 @@ use super::each;
 use crate::{
     error::{CallError, Cause},
     guest::Guest,
-    limits::{MAX_BATCH_BYTES, MAX_LINE_BYTES, MAX_STATE_BYTES},
+    limits::{MAX_BATCH_BYTES, MAX_LINE_BYTES, MAX_SAID_BYTES, MAX_STATE_BYTES},
     plugin::Plugin,
     state::State,
+    text::{check_list, clip, clip_at},
 };
 use borg_core::{budget, executor as core};
 use exports::borg::plugin::executor as wit;
@@ -70,7 +71,7 @@ impl Executor {
                 check_command(&command).map_err(|why| guest.error("launch", Cause::BadAnswer(why)))?;
                 Ok(Ok(command.into()))
             }
-            Err(refusal) => Ok(Err(refusal)),
+            Err(refusal) => Ok(Err(clip(refusal))),
         }
     }
 
@@ -161,9 +162,12 @@ pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::ExecutorI
     })
     .await;
     let info = call.close(answer)?;
+    check_list("files to read", &info.reads)
+        .and_then(|()| check_list("bundles", std::slice::from_ref(&info.bundle)))
+        .map_err(|why| guest.error("describe", Cause::BadAnswer(why)))?;
     Ok(core::ExecutorInfo {
         name: info.name,
-        summary: info.summary,
+        summary: clip(info.summary),
         features: core::Features {
             resume: info.features.contains(wit::Features::RESUME),
             persistent: info.features.contains(wit::Features::PERSISTENT),
@@ -248,20 +252,25 @@ impl From<wit::AgentEvent> for core::AgentEvent {
     fn from(event: wit::AgentEvent) -> Self {
         use wit::AgentEvent as Wit;
         match event {
-            Wit::Session(id) => core::AgentEvent::Session { id },
-            Wit::Said(text) => core::AgentEvent::Said { text },
-            Wit::ToolUse(u) => core::AgentEvent::ToolUse { id: u.id, tool: u.tool, detail: u.detail, path: u.path },
-            Wit::ToolResult(r) => core::AgentEvent::ToolResult { id: r.id, ok: r.ok, detail: r.detail },
-            Wit::Denied(denial) => core::AgentEvent::Denied { tool: denial.tool, detail: denial.detail },
+            Wit::Session(id) => core::AgentEvent::Session { id: clip(id) },
+            Wit::Said(text) => core::AgentEvent::Said { text: clip_at(text, MAX_SAID_BYTES) },
+            Wit::ToolUse(u) => core::AgentEvent::ToolUse {
+                id: clip(u.id),
+                tool: clip(u.tool),
+                detail: clip(u.detail),
+                path: u.path.map(clip),
+            },
+            Wit::ToolResult(r) => core::AgentEvent::ToolResult { id: clip(r.id), ok: r.ok, detail: clip(r.detail) },
+            Wit::Denied(denial) => core::AgentEvent::Denied { tool: clip(denial.tool), detail: clip(denial.detail) },
             Wit::Retrying(retry) => core::AgentEvent::Retrying {
                 attempt: retry.attempt,
                 delay_ms: retry.delay_ms,
                 status: retry.status,
-                reason: retry.reason,
+                reason: clip(retry.reason),
             },
             Wit::Usage(usage) => core::AgentEvent::Usage { usage: usage.into() },
-            Wit::Noise(text) => core::AgentEvent::Noise { text },
-            Wit::Warning(text) => core::AgentEvent::Warning { text },
+            Wit::Noise(text) => core::AgentEvent::Noise { text: clip(text) },
+            Wit::Warning(text) => core::AgentEvent::Warning { text: clip(text) },
         }
     }
 }
@@ -299,8 +308,8 @@ impl From<wit::Outcome> for core::Outcome {
                 wit::Status::RateLimited => core::OutcomeStatus::RateLimited,
                 wit::Status::Capped => core::OutcomeStatus::Capped,
             },
-            message: outcome.message,
-            session: outcome.session,
+            message: clip_at(outcome.message, MAX_SAID_BYTES),
+            session: outcome.session.map(clip),
             usage: outcome.usage.into(),
             claimed_cost_micros: outcome.claimed_cost_micros,
             turns: outcome.turns,

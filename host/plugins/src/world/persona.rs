@@ -1,7 +1,13 @@
 //! World `persona-plugin`: who works, and how.
 
 use super::each;
-use crate::{error::CallError, guest::Guest, plugin::Plugin, state::State};
+use crate::{
+    error::{CallError, Cause},
+    guest::Guest,
+    plugin::Plugin,
+    state::State,
+    text::{check_list, clip},
+};
 use borg_core::persona as core;
 use exports::borg::plugin::persona as wit;
 use serde_json::Value;
@@ -45,19 +51,30 @@ impl Persona {
     }
 
     /// Turns work into orders; the inner error is a refusal for the person who asked. `settings` must have been validated.
+    ///
+    /// Refused as an answer: more than 1,000 tools or patterns, or one longer than 4 KiB.
     pub async fn brief(
         &self,
         settings: &Value,
         work: &core::Work,
     ) -> Result<Result<core::Assignment, String>, CallError> {
         let work = work_of(settings, work);
-        let mut call = self.plugin.guest.open("brief").await?;
+        let guest = &self.plugin.guest;
+        let mut call = guest.open("brief").await?;
         let answer = timeout(call.limit, async {
             let persona = self.pre.instantiate_async(&mut call.store).await?;
             persona.borg_plugin_persona().call_brief(&mut call.store, &work).await
         })
         .await;
-        Ok(call.close(answer)?.map(core::Assignment::from))
+        match call.close(answer)? {
+            Ok(assignment) => {
+                check_list("tools", &assignment.tools)
+                    .and_then(|()| check_list("patterns to write", &assignment.write))
+                    .map_err(|why| guest.error("brief", Cause::BadAnswer(why)))?;
+                Ok(Ok(assignment.into()))
+            }
+            Err(refusal) => Ok(Err(clip(refusal))),
+        }
     }
 
     /// Looks at what an attempt left behind.
@@ -86,7 +103,8 @@ pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::PersonaIn
     })
     .await;
     let info = call.close(answer)?;
-    Ok(core::PersonaInfo { name: info.name, summary: info.summary, produces: info.produces })
+    check_list("artefacts", &info.produces).map_err(|why| guest.error("describe", Cause::BadAnswer(why)))?;
+    Ok(core::PersonaInfo { name: info.name, summary: clip(info.summary), produces: info.produces })
 }
 
 fn work_of(settings: &Value, work: &core::Work) -> wit::Work {
@@ -130,8 +148,8 @@ impl From<wit::Acceptance> for core::Acceptance {
     fn from(acceptance: wit::Acceptance) -> Self {
         match acceptance {
             wit::Acceptance::Accept => core::Acceptance::Accept,
-            wit::Acceptance::Retry(why) => core::Acceptance::Retry(why),
-            wit::Acceptance::Fail(why) => core::Acceptance::Fail(why),
+            wit::Acceptance::Retry(why) => core::Acceptance::Retry(clip(why)),
+            wit::Acceptance::Fail(why) => core::Acceptance::Fail(clip(why)),
         }
     }
 }

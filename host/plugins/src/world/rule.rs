@@ -7,8 +7,9 @@ use crate::{
     limits::MAX_FINDINGS,
     plugin::Plugin,
     state::State,
+    text::{check_list, clip},
 };
-use borg_core::facts as core;
+use borg_core::{check::harness, facts as core};
 use exports::borg::plugin::rule as wit;
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Rule {
     /// All findings for one change; the inner error sends the change to review. `settings` must have been validated.
     ///
     /// Refused as an answer: more than 10,000 findings, ids that `describe` does not name, a confidence over 100, spans that end
-    /// before they start.
+    /// before they start or whose path is longer than 4 KiB.
     pub async fn judge(
         &self,
         settings: &Value,
@@ -69,7 +70,7 @@ impl Rule {
                 self.check(&findings).map_err(|why| guest.error("judge", Cause::BadAnswer(why)))?;
                 Ok(Ok(findings.into_iter().map(|finding| finding_of(&guest.name, finding)).collect()))
             }
-            Err(refusal) => Ok(Err(refusal)),
+            Err(refusal) => Ok(Err(clip(refusal))),
         }
     }
 
@@ -85,8 +86,11 @@ impl Rule {
             if finding.confidence > 100 {
                 return Err(format!("finding `{}` has a confidence of {} in 100", finding.id, finding.confidence));
             }
-            if [&finding.base, &finding.head].into_iter().flatten().any(|span| span.end < span.start) {
-                return Err(format!("finding `{}` has a span that ends before it starts", finding.id));
+            for span in [&finding.base, &finding.head].into_iter().flatten() {
+                if span.end < span.start {
+                    return Err(format!("finding `{}` has a span that ends before it starts", finding.id));
+                }
+                check_list("paths", std::slice::from_ref(&span.path))?;
             }
         }
         Ok(())
@@ -101,7 +105,8 @@ pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::RuleInfo,
     })
     .await;
     let info = call.close(answer)?;
-    Ok(core::RuleInfo { name: info.name, summary: info.summary, findings: info.findings })
+    check_list("findings", &info.findings).map_err(|why| guest.error("describe", Cause::BadAnswer(why)))?;
+    Ok(core::RuleInfo { name: info.name, summary: clip(info.summary), findings: info.findings })
 }
 
 fn change_of(settings: &Value, change: &core::Change) -> wit::Change {
@@ -150,7 +155,10 @@ impl From<&core::ChangedFile> for wit::ChangedFile {
             hunks: each(&file.hunks),
             base_text: file.base_text.clone(),
             head_text: file.head_text.clone(),
-            extra: vec![],
+            extra: harness::mixed_changes(&file.path, file.base_text.as_deref(), file.head_text.as_deref())
+                .map(|words| ("test-keys".to_owned(), words))
+                .into_iter()
+                .collect(),
         }
     }
 }
@@ -217,6 +225,6 @@ fn finding_of(rule: &str, finding: wit::Finding) -> core::Finding {
         confidence: finding.confidence,
         base: finding.base.map(core::Span::from),
         head: finding.head.map(core::Span::from),
-        message: finding.message,
+        message: clip(finding.message),
     }
 }

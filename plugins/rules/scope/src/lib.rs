@@ -2,7 +2,6 @@
 
 mod glob;
 mod lookalike;
-mod manifest;
 
 use borg_sdk::rule::{
     Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Rule, RuleInfo, Severity, StageCommit,
@@ -218,17 +217,10 @@ fn steering(file: &ChangedFile, findings: &mut Vec<Finding>) {
             findings.push(Finding::new("ownership-touched", Severity::Major, 70, message).at_head(path, 1, 1));
         }
         FileClass::Build => {
-            let old = file.base_text.as_deref();
-            let keys = if file.status == FileStatus::Added {
-                Vec::new()
-            } else {
-                manifest::changed_test_keys(path, old, file.head_text.as_deref())
-            };
-            if !keys.is_empty() {
-                let message = format!(
-                    "{path} changes how tests are run ({}): confirm that the task asks for that",
-                    keys.join(", ")
-                );
+            // A new manifest steers nothing that was there before.
+            let told = file.extra.iter().find(|(name, _)| name == "test-keys");
+            if let Some((_, keys)) = told.filter(|_| file.status != FileStatus::Added) {
+                let message = format!("{path} changes how tests are run ({keys}): confirm that the task asks for that");
                 findings.push(
                     Finding::new("test-keys-changed", Severity::Major, 50, message)
                         .at_base(path, 1, 1)

@@ -132,9 +132,11 @@ fn steering_and_special_files_are_shown_to_a_person() {
         assert_eq!(ids(Vec::new(), vec![file.clone()]), expected, "{}", file.path);
     }
     let mut package = file("package.json", FileClass::Build, FileMode::Regular, "");
-    package.base_text = Some(r#"{"scripts":{"test":"jest"}}"#.into());
-    package.head_text = Some(r#"{"scripts":{"test":"jest || true"}}"#.into());
-    assert_eq!(ids(Vec::new(), vec![package]), ["test-keys-changed"]);
+    assert!(ids(Vec::new(), vec![package.clone()]).is_empty());
+    package.extra = vec![("test-keys".into(), "`scripts.test` changed".into())];
+    assert_eq!(ids(Vec::new(), vec![package.clone()]), ["test-keys-changed"]);
+    package.status = FileStatus::Added;
+    assert!(ids(Vec::new(), vec![package]).is_empty());
 }
 
 #[test]

@@ -48,6 +48,14 @@ impl rule::Guest for Liar {
                 let head = Some(rule::Span { path: "a".into(), start: 9, end: 3 });
                 Ok(vec![Finding { head, ..finding }])
             }
+            "wordy" => Ok(vec![Finding { message: "x".repeat(1 << 20), ..finding }]),
+            "wordy-id" => Ok(vec![Finding { id: "x".repeat(1 << 20), ..finding }]),
+            "wordy-path" => {
+                let head = Some(rule::Span { path: "x".repeat(1 << 20), start: 1, end: 1 });
+                Ok(vec![Finding { head, ..finding }])
+            }
+            "wordy-refusal" => Err("x".repeat(1 << 20)),
+            "tell-extra" => Ok(vec![Finding { message: format!("{:?}", change.files[0].extra), ..finding }]),
             "refuse" => Err("cannot judge this".into()),
             _ => Ok(vec![finding]),
         }
