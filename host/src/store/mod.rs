@@ -1,15 +1,18 @@
 //! The journal: events, task states, owed effects, texts and the ledger in one SQLite file, written by one thread.
 //!
 //! An event, the states it led to and the effects it owes are one transaction with `synchronous=FULL`. Events form a hash chain;
-//! prompts, transcripts and agent text live beside it in `texts`, their digest inside, so that they can be deleted.
+//! prompts, transcripts and agent text live beside it in `texts`, their digest inside, so that they can be deleted. What chats bring and
+//! what goes out to them is `mail`.
 
 mod chain;
 mod lock;
+pub mod mail;
 mod rows;
 mod schema;
 
 pub use chain::ChainBreak;
 pub use lock::{DataLock, LockError};
+pub use mail::{Incoming, Outgoing, Unsent, Waiting};
 pub use rows::{LedgerRow, Recorded, TaskRow};
 
 use borg_core::{
@@ -86,6 +89,8 @@ pub struct Batch {
     pub paused: Option<bool>,
     /// Policy sources to keep, each under its digest.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
+    /// Keys of intents and what each came to, as JSON: one that comes again is answered so, and not done twice.
+    pub replies: Vec<(String, String)>,
 }
 
 /// What a new process finds.
@@ -98,6 +103,11 @@ pub struct Loaded {
     /// Sources of the policies that live tasks name.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
 }
+
+/// Statements kept prepared: all that a busy host uses.
+const STATEMENTS: usize = 64;
+/// Time for which is kept what was done, so that it is not done again when it is asked for again, in milliseconds.
+const REMEMBERED_MS: u64 = 7 * 24 * 3_600_000;
 
 type Job = Box<dyn FnOnce(&mut Journal) + Send>;
 
@@ -159,6 +169,7 @@ impl Journal {
         db.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(open)?;
         db.pragma_update(None, "foreign_keys", "ON").map_err(open)?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
         schema::migrate(&mut db, path)?;
         let head = chain::head(&db)?;
         Ok(Journal { db, head })
@@ -225,6 +236,9 @@ impl Journal {
         for (digest, sources) in &batch.policies {
             rows::put_policy(&write, digest, sources)?;
         }
+        if !batch.replies.is_empty() {
+            rows::put_replies(&write, &batch.replies)?;
+        }
         let last = chain::last_seq(&write)?;
         write.commit().map_err(StoreError::Write)?;
         self.head = head;
@@ -268,6 +282,11 @@ impl Journal {
         rows::events(&self.db, after, task, limit)
     }
 
+    /// What the intent with this key came to, as JSON; forgotten after 7 days.
+    pub fn reply(&self, key: &str) -> Result<Option<String>, StoreError> {
+        rows::reply(&self.db, key)
+    }
+
     /// Sources of a policy that was in force once.
     pub fn policy(&self, digest: &Digest) -> Result<Option<Vec<SourceFile>>, StoreError> {
         rows::policy(&self.db, digest)
@@ -299,5 +318,7 @@ fn make_private(path: &Path) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
+#[cfg(test)]
+mod mail_tests;
 #[cfg(test)]
 mod tests;

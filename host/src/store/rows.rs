@@ -1,6 +1,7 @@
 //! Rows and what they mean. SQL stays here.
 
-use super::{StoreError, chain};
+use super::{REMEMBERED_MS, StoreError, chain};
+use crate::clock::now_ms;
 use borg_core::{
     effect::Effect,
     event::Event,
@@ -107,6 +108,26 @@ pub(super) fn policy(db: &Connection, digest: &Digest) -> Result<Option<Vec<Sour
     let Some(sources) = sources else { return Ok(None) };
     let pairs: Vec<(String, String)> = parse(&sources)?;
     Ok(Some(pairs.into_iter().map(|(name, text)| SourceFile { name, text }).collect()))
+}
+
+/// Keeps what intents came to, and forgets what is too old to be asked for again.
+pub(super) fn put_replies(db: &Connection, replies: &[(String, String)]) -> Result<(), StoreError> {
+    let now_ms = now_ms();
+    db.prepare_cached("DELETE FROM replies WHERE at_ms < ?1")
+        .and_then(|mut forget| forget.execute([now_ms.saturating_sub(REMEMBERED_MS)]))
+        .map_err(StoreError::Write)?;
+    for (key, reply) in replies {
+        db.prepare_cached("INSERT INTO replies(key, reply, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING")
+            .and_then(|mut put| put.execute(params![key, reply, now_ms]))
+            .map_err(StoreError::Write)?;
+    }
+    Ok(())
+}
+
+pub(super) fn reply(db: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    db.prepare_cached("SELECT reply FROM replies WHERE key = ?1")
+        .and_then(|mut find| find.query_row([key], |row| row.get(0)).optional())
+        .map_err(StoreError::Read)
 }
 
 pub(super) fn put_ledger(db: &Connection, row: &LedgerRow) -> Result<(), StoreError> {

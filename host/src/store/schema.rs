@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Each entry brings the format from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE events (
@@ -39,6 +39,53 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_by_task ON ledger (task, id);
 ",
     "-- Events of version 2 begin here: an older program cannot read them.",
+    "
+CREATE TABLE cursors (transport TEXT PRIMARY KEY, cursor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE updates (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    transport TEXT NOT NULL,
+    key TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    body TEXT NOT NULL,
+    answered_ms INTEGER,
+    UNIQUE (transport, key)
+) STRICT;
+CREATE INDEX updates_waiting ON updates (transport, id) WHERE answered_ms IS NULL;
+CREATE INDEX updates_answered ON updates (transport, answered_ms) WHERE answered_ms IS NOT NULL;
+CREATE TABLE posts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    transport TEXT NOT NULL,
+    key TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    topic TEXT,
+    body TEXT NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before_ms INTEGER NOT NULL DEFAULT 0,
+    settled_ms INTEGER,
+    receipt TEXT,
+    dropped TEXT
+) STRICT;
+CREATE INDEX posts_unsent ON posts (transport, id) WHERE settled_ms IS NULL;
+CREATE INDEX posts_unsent_topic ON posts (transport, chat, topic) WHERE settled_ms IS NULL AND topic IS NOT NULL;
+CREATE INDEX posts_settled ON posts (settled_ms) WHERE settled_ms IS NOT NULL;
+CREATE TABLE post_keys (
+    transport TEXT NOT NULL,
+    key TEXT NOT NULL,
+    post INTEGER NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
+    PRIMARY KEY (transport, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX post_keys_of_post ON post_keys (post);
+CREATE TABLE topics (
+    transport TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    PRIMARY KEY (transport, chat, topic)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX replies_by_age ON replies (at_ms);
+",
 ];
 
 /// Whoever cannot read the events must not open the file either.
@@ -101,6 +148,29 @@ mod tests {
         let backup = Connection::open(dir.path().join("journal.v1.backup.db")).unwrap();
         assert_eq!(check_version_of(&[first, second], &backup).unwrap(), 1);
         assert_eq!(backup.query_row("SELECT * FROM a", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+    }
+
+    #[test]
+    fn every_format_there_was_becomes_the_newest_and_works() {
+        use crate::store::{Journal, Outgoing};
+        for old in 1..MIGRATIONS.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("journal.db");
+            let mut db = Connection::open(&path).unwrap();
+            migrate_by(&MIGRATIONS[..old], &mut db, &path).unwrap();
+            db.execute("INSERT INTO meta(key, value) VALUES ('paused', 'true')", []).unwrap();
+            drop(db);
+            let mut journal = Journal::open(&path).unwrap();
+            assert!(journal.is_paused().unwrap(), "format {old}");
+            assert_eq!(journal.verify().unwrap(), None);
+            assert_eq!(journal.cursor("telegram").unwrap(), None);
+            let post = Outgoing { key: "a".into(), chat: "1".into(), topic: None, post: "{}".into() };
+            journal.enqueue("telegram", &[post]).unwrap();
+            assert_eq!(journal.mail_counts("telegram").unwrap(), (0, 1));
+            assert_eq!(journal.reply("b").unwrap(), None);
+            let backup = Connection::open(path.with_extension(format!("v{old}.backup.db"))).unwrap();
+            assert_eq!(check_version(&backup).unwrap(), old);
+        }
     }
 
     #[test]

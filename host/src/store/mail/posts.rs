@@ -1,0 +1,175 @@
+//! Posts: each is queued once, in order, and stays until it is sent or given up. Newer content about a topic takes the place of what has
+//! not gone out yet.
+
+use super::{Outgoing, Unsent, put};
+use crate::{
+    clock::now_ms,
+    store::{Journal, REMEMBERED_MS, StoreError},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Posts forgotten at a time, so that queueing stays quick after a long pause.
+const FORGOTTEN: u32 = 1_000;
+
+impl Journal {
+    /// Queues posts, in one transaction. One whose key is known is ignored, sent or not: a key is known for 7 days after its post went out.
+    /// One with a topic replaces the unsent one of that chat and topic, in its place in the queue.
+    pub fn enqueue(&mut self, transport: &str, posts: &[Outgoing]) -> Result<(), StoreError> {
+        self.atomically(|db| enqueue(db, transport, posts))
+    }
+
+    /// Posts with an id above `after` that have not gone out, oldest first; those that are put off, too.
+    pub fn unsent(&self, transport: &str, after: i64, limit: u32) -> Result<Vec<Unsent>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached(
+                "SELECT id, key, chat, topic, body, revision, attempts, not_before_ms FROM posts
+                 WHERE transport = ?1 AND id > ?2 AND settled_ms IS NULL ORDER BY id LIMIT ?3",
+            )
+            .map_err(StoreError::Read)?;
+        let rows = query.query_map(params![transport, after, limit], unsent).map_err(StoreError::Read)?;
+        rows.map(|row| row.map_err(StoreError::Read)).collect()
+    }
+
+    /// Records that `revision` of a post went out, and what the transport calls it; that is the topic's receipt, too.
+    ///
+    /// False when newer content took its place meanwhile: the post stays unsent, to be sent as an edit of what went out
+    /// ([`Journal::rewrite`]). Doing it again changes nothing.
+    pub fn sent(&mut self, id: i64, revision: u32, receipt: &str) -> Result<bool, StoreError> {
+        self.atomically(|db| {
+            let newest: Option<u32> = db
+                .prepare_cached("UPDATE posts SET receipt = ?2 WHERE id = ?1 AND settled_ms IS NULL RETURNING revision")
+                .and_then(|mut find| find.query_row(params![id, receipt], |row| row.get(0)).optional())
+                .map_err(StoreError::Write)?;
+            let Some(newest) = newest else { return Ok(true) };
+            put(
+                db,
+                "INSERT OR REPLACE INTO topics(transport, chat, topic, receipt)
+                 SELECT transport, chat, topic, receipt FROM posts WHERE id = ?1 AND topic IS NOT NULL",
+                [id],
+            )?;
+            if newest > revision {
+                return Ok(false);
+            }
+            settle(db, id)?;
+            Ok(true)
+        })
+    }
+
+    /// Changes how an unsent post reads, as into an edit. False, and nothing changed, when `revision` is not its newest any more.
+    pub fn rewrite(&mut self, id: i64, revision: u32, post: &str) -> Result<bool, StoreError> {
+        let changed = put(
+            &self.db,
+            "UPDATE posts SET body = ?3 WHERE id = ?1 AND revision = ?2 AND settled_ms IS NULL",
+            params![id, revision, post],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Puts an unsent post off until a time in milliseconds since 1970, and counts the attempt.
+    pub fn put_off(&mut self, id: i64, not_before_ms: u64) -> Result<(), StoreError> {
+        put(
+            &self.db,
+            "UPDATE posts SET attempts = attempts + 1, not_before_ms = ?2 WHERE id = ?1 AND settled_ms IS NULL",
+            params![id, not_before_ms],
+        )?;
+        Ok(())
+    }
+
+    /// Gives an unsent post up for good. The reason is kept as long as its key; the post is not.
+    pub fn drop_post(&mut self, id: i64, reason: &str) -> Result<(), StoreError> {
+        self.atomically(|db| {
+            put(db, "UPDATE posts SET dropped = ?2 WHERE id = ?1 AND settled_ms IS NULL", params![id, reason])?;
+            settle(db, id)
+        })
+    }
+
+    /// What the transport calls the message about a topic, where one went out.
+    pub fn topic_receipt(&self, transport: &str, chat: &str, topic: &str) -> Result<Option<String>, StoreError> {
+        self.db
+            .prepare_cached("SELECT receipt FROM topics WHERE transport = ?1 AND chat = ?2 AND topic = ?3")
+            .and_then(|mut find| find.query_row([transport, chat, topic], |row| row.get(0)).optional())
+            .map_err(StoreError::Read)
+    }
+
+    /// True while a post about a topic has not gone out.
+    pub fn has_unsent_topic(&self, transport: &str, chat: &str, topic: &str) -> Result<bool, StoreError> {
+        Ok(unsent_of(&self.db, transport, chat, topic)?.is_some())
+    }
+}
+
+pub(super) fn enqueue(db: &Connection, transport: &str, posts: &[Outgoing]) -> Result<(), StoreError> {
+    if posts.is_empty() {
+        return Ok(());
+    }
+    put(
+        db,
+        "DELETE FROM posts WHERE id IN (SELECT id FROM posts WHERE settled_ms < ?1 LIMIT ?2)",
+        params![now_ms().saturating_sub(REMEMBERED_MS), FORGOTTEN],
+    )?;
+    for post in posts {
+        if is_known(db, transport, &post.key)? {
+            continue;
+        }
+        let waiting = match &post.topic {
+            Some(topic) => unsent_of(db, transport, &post.chat, topic)?,
+            None => None,
+        };
+        let id = match waiting {
+            Some(id) => {
+                put(
+                    db,
+                    "UPDATE posts SET key = ?2, body = ?3, revision = revision + 1 WHERE id = ?1",
+                    params![id, post.key, post.post],
+                )?;
+                id
+            }
+            None => {
+                put(
+                    db,
+                    "INSERT INTO posts(transport, key, chat, topic, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![transport, post.key, post.chat, post.topic, post.post],
+                )?;
+                db.last_insert_rowid()
+            }
+        };
+        put(db, "INSERT INTO post_keys(transport, key, post) VALUES (?1, ?2, ?3)", params![transport, post.key, id])?;
+    }
+    Ok(())
+}
+
+/// Takes a post out of the queue, and what it says out of the file.
+fn settle(db: &Connection, id: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE posts SET settled_ms = ?2, body = '' WHERE id = ?1 AND settled_ms IS NULL";
+    put(db, sql, params![id, now_ms()])?;
+    Ok(())
+}
+
+fn is_known(db: &Connection, transport: &str, key: &str) -> Result<bool, StoreError> {
+    db.prepare_cached("SELECT 1 FROM post_keys WHERE transport = ?1 AND key = ?2")
+        .and_then(|mut find| find.exists([transport, key]))
+        .map_err(StoreError::Read)
+}
+
+/// The newest unsent post about a topic: two chats that became one may have one each.
+fn unsent_of(db: &Connection, transport: &str, chat: &str, topic: &str) -> Result<Option<i64>, StoreError> {
+    db.prepare_cached(
+        "SELECT id FROM posts WHERE transport = ?1 AND chat = ?2 AND topic = ?3 AND settled_ms IS NULL
+         ORDER BY id DESC LIMIT 1",
+    )
+    .and_then(|mut find| find.query_row([transport, chat, topic], |row| row.get(0)).optional())
+    .map_err(StoreError::Read)
+}
+
+fn unsent(row: &Row<'_>) -> rusqlite::Result<Unsent> {
+    Ok(Unsent {
+        id: row.get(0)?,
+        key: row.get(1)?,
+        chat: row.get(2)?,
+        topic: row.get(3)?,
+        post: row.get(4)?,
+        revision: row.get(5)?,
+        attempts: row.get(6)?,
+        not_before_ms: row.get(7)?,
+    })
+}
