@@ -36,7 +36,9 @@ pub enum Reply {
 pub enum Input {
     Event(Box<Event>, Answer<()>),
     /// A person wants something; `ended` is the task it is about, where that lives in the journal only.
+    /// `key` tells one that was asked for before.
     Intent {
+        key: Option<String>,
         person: PersonId,
         intent: Box<Intent>,
         chat: Option<String>,
@@ -71,21 +73,49 @@ impl Handle {
 
     /// Asks for something on behalf of a person; returns when the outcome is durable.
     pub async fn intend(&self, person: PersonId, intent: Intent, chat: Option<String>) -> Result<Reply, Stopped> {
+        self.ask(None, person, intent, chat).await
+    }
+
+    /// As [`Handle::intend`], but once for each key, which names one wish of one person: asked again, it gives the reply of the first time and does nothing. The reply is durable
+    /// together with what the intent led to, and known for 7 days. What only looks is looked at again, and strangers are refused again.
+    pub async fn intend_once(
+        &self,
+        key: &str,
+        person: PersonId,
+        intent: Intent,
+        chat: Option<String>,
+    ) -> Result<Reply, Stopped> {
+        let key = key.to_owned();
+        let asked = key.clone();
+        match self.store.run(move |journal| journal.reply(&asked)).await {
+            Ok(Some(stored)) => match serde_json::from_str(&stored) {
+                Ok(reply) => Ok(reply),
+                Err(error) => unreadable(StoreError::Damaged(format!("the reply to {key}: {error}"))),
+            },
+            Ok(None) => self.ask(Some(key), person, intent, chat).await,
+            Err(error) => unreadable(error),
+        }
+    }
+
+    /// Puts an intent in the queue without looking whether it was asked for before.
+    pub(super) async fn ask(
+        &self,
+        key: Option<String>,
+        person: PersonId,
+        intent: Intent,
+        chat: Option<String>,
+    ) -> Result<Reply, Stopped> {
         let ended = match super::commands::named(&intent) {
             Some(id) => match self.store.run(move |journal| journal.task(id)).await {
                 Ok(found) => found,
-                Err(StoreError::Stopped) => return Err(Stopped),
-                Err(error) => {
-                    let remedy = "`borg-host doctor` looks at the journal".to_owned();
-                    return Ok(Reply::Refused { reason: error.to_string(), remedy, stranger: false });
-                }
+                Err(error) => return unreadable(error),
             },
             None => None,
         };
         let ended = ended.filter(|task| task.status().is_terminal()).map(Box::new);
         let (answer, wait) = oneshot::channel();
         let intent = Box::new(intent);
-        self.inputs.send(Input::Intent { person, intent, chat, ended, answer }).await.map_err(|_| Stopped)?;
+        self.inputs.send(Input::Intent { key, person, intent, chat, ended, answer }).await.map_err(|_| Stopped)?;
         wait.await.map_err(|_| Stopped)
     }
 
@@ -110,4 +140,13 @@ impl Handle {
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.committed.clone()
     }
+}
+
+/// What a person is told when the journal cannot be asked.
+fn unreadable(error: StoreError) -> Result<Reply, Stopped> {
+    if matches!(error, StoreError::Stopped) {
+        return Err(Stopped);
+    }
+    let remedy = "`borg-host doctor` looks at the journal".to_owned();
+    Ok(Reply::Refused { reason: error.to_string(), remedy, stranger: false })
 }

@@ -8,6 +8,7 @@ mod commands;
 pub mod desk;
 pub mod doers;
 mod handle;
+mod once;
 mod room;
 mod strangers;
 
@@ -28,6 +29,7 @@ use borg_core::{
 };
 use doers::Doers;
 pub(crate) use handle::Input;
+use once::Recent;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     ops::ControlFlow,
@@ -59,6 +61,7 @@ pub struct Engine {
     busy: HashMap<tokio::task::Id, Effect>,
     committed: watch::Sender<u64>,
     strangers: Strangers,
+    once: Recent,
 }
 
 /// Answers held back until what they speak of is durable.
@@ -97,6 +100,7 @@ impl Engine {
             busy: HashMap::new(),
             committed,
             strangers: Strangers::default(),
+            once: Recent::default(),
         };
         (engine, loaded.owed)
     }
@@ -145,7 +149,7 @@ impl Engine {
                 },
             }
             let mut stop = false;
-            while turn.batch.events.len() < BATCH {
+            while turn.batch.events.len() + turn.batch.replies.len() < BATCH {
                 match self.waiting.pop_front().or_else(|| self.inputs.try_recv().ok()) {
                     Some(Input::Stop) => {
                         stop = true;
@@ -174,11 +178,19 @@ impl Engine {
                     let _ = done.send(());
                 });
             }
-            Input::Intent { person, intent, chat, ended, answer } => {
-                let (events, reply) = self.command(&person, *intent, chat, ended.as_deref());
-                for event in events {
-                    self.apply(turn, event);
-                }
+            Input::Intent { key, person, intent, chat, ended, answer } => {
+                let before = key.as_deref().and_then(|key| self.once.reply(key)).cloned();
+                let reply = match before {
+                    Some(reply) => reply,
+                    None => {
+                        let (events, reply) = self.command(&person, *intent, chat, ended.as_deref());
+                        for event in events {
+                            self.apply(turn, event);
+                        }
+                        turn.batch.replies.extend(key.and_then(|key| self.once.remember(key, &reply)));
+                        reply
+                    }
+                };
                 turn.later(move || {
                     let _ = answer.send(reply);
                 });
@@ -223,7 +235,7 @@ impl Engine {
         turn.effects.retain(|effect| !settled.contains(&effect.key));
         turn.batch.owed = turn.effects.clone();
         let batch = Arc::new(std::mem::take(&mut turn.batch));
-        if batch.events.is_empty() && batch.owed.is_empty() {
+        if batch.events.is_empty() && batch.owed.is_empty() && batch.replies.is_empty() {
             turn.answer();
             return Ok(ControlFlow::Continue(()));
         }

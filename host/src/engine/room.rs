@@ -49,7 +49,9 @@ impl Engine {
             };
             match input {
                 None | Some(Input::Stop) => return ControlFlow::Break(()),
-                Some(Input::Intent { person, intent, chat, ended, answer }) => {
+                // The first with this key may be just what is not saved yet: its reply is not to be told before.
+                Some(input @ Input::Intent { .. }) if self.was_taken(&input) => self.waiting.push_back(input),
+                Some(Input::Intent { key: _, person, intent, chat, ended, answer }) => {
                     let reply = match changes(&intent) {
                         false => self.command(&person, *intent, chat, ended.as_deref()).1,
                         true => full(&self.doers.data_dir),
@@ -63,6 +65,10 @@ impl Engine {
                 Some(input @ (Input::Event(..) | Input::Policy(_))) => self.waiting.push_back(input),
             }
         }
+    }
+
+    fn was_taken(&self, input: &Input) -> bool {
+        matches!(input, Input::Intent { key: Some(key), .. } if self.once.reply(key).is_some())
     }
 
     /// The refusal of something new, where the disk is almost full.
