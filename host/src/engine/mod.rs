@@ -9,6 +9,7 @@ pub mod desk;
 pub mod doers;
 mod handle;
 mod once;
+mod oversize;
 mod room;
 mod strangers;
 
@@ -239,9 +240,14 @@ impl Engine {
             turn.answer();
             return Ok(ControlFlow::Continue(()));
         }
-        let Some(seq) = self.save(batch).await? else {
+        let seq = match self.save(batch.clone()).await {
+            Ok(Some(seq)) => seq,
             // Nobody was told that any of it happened; what was owed before is owed still.
-            return Ok(ControlFlow::Break(()));
+            Ok(None) => return Ok(ControlFlow::Break(())),
+            Err(error) => {
+                let turn = self.reduce(turn, &batch, error).await?;
+                return Box::pin(self.finish(turn)).await;
+            }
         };
         self.committed.send_replace(seq);
         for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {

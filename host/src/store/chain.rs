@@ -14,6 +14,13 @@ pub(super) struct Stripped {
     pub texts: Vec<(Digest, String)>,
 }
 
+impl Stripped {
+    /// Length of the longest text that becomes a row's, in bytes.
+    pub fn largest(&self) -> usize {
+        self.texts.iter().map(|(_, text)| text.len()).fold(self.json.len(), usize::max)
+    }
+}
+
 /// Where the chain does not hold.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ChainBreak {
@@ -81,8 +88,7 @@ pub(super) fn restore_texts(
     }
 }
 
-pub(super) fn append(db: &Connection, head: Digest, event: &Event) -> Result<Digest, StoreError> {
-    let stripped = strip(event)?;
+pub(super) fn append(db: &Connection, head: Digest, event: &Event, stripped: &Stripped) -> Result<Digest, StoreError> {
     for (digest, text) in &stripped.texts {
         db.execute("INSERT OR IGNORE INTO texts(digest, text) VALUES (?1, ?2)", params![digest.0.as_slice(), text])
             .map_err(StoreError::Write)?;

@@ -50,6 +50,9 @@ pub enum StoreError {
     Write(#[source] rusqlite::Error),
     #[error("the journal could not be read")]
     Read(#[source] rusqlite::Error),
+    /// A row of a batch: that of the event at this place, or else one of the task's state or of what is owed to it.
+    #[error("what came of it is too large for the journal: {bytes} bytes, {most} at most")]
+    TooLarge { bytes: usize, most: usize, task: Option<TaskId>, event: Option<usize> },
     #[error("a row of the journal is damaged: {0}")]
     Damaged(String),
     #[error("the journal's thread could not be started")]
@@ -72,6 +75,7 @@ impl StoreError {
             | StoreError::Newer { .. }
             | StoreError::Backup(_)
             | StoreError::Read(_)
+            | StoreError::TooLarge { .. }
             | StoreError::Damaged(_)
             | StoreError::Thread(_)
             | StoreError::Stopped => false,
@@ -91,6 +95,8 @@ pub struct Batch {
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
     /// Keys of intents and what each came to, as JSON: one that comes again is answered so, and not done twice.
     pub replies: Vec<(String, String)>,
+    /// True where what was too large was taken out already: now a row may be as large as SQLite can hold.
+    pub reduced: bool,
 }
 
 /// What a new process finds.
@@ -108,6 +114,9 @@ pub struct Loaded {
 const STATEMENTS: usize = 64;
 /// Time for which is kept what was done, so that it is not done again when it is asked for again, in milliseconds.
 const REMEMBERED_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Longest text in a row that is taken in, in bytes. SQLite itself refuses 1,000,000,000.
+const ROW_BYTES: usize = 256 << 20;
 
 type Job = Box<dyn FnOnce(&mut Journal) + Send>;
 
@@ -158,6 +167,8 @@ impl Store {
 pub struct Journal {
     db: Connection,
     head: Digest,
+    /// See [`ROW_BYTES`].
+    row_bytes: usize,
 }
 
 impl Journal {
@@ -172,7 +183,7 @@ impl Journal {
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         schema::migrate(&mut db, path)?;
         let head = chain::head(&db)?;
-        Ok(Journal { db, head })
+        Ok(Journal { db, head, row_bytes: ROW_BYTES })
     }
 
     /// Opens for looking only; works beside a running host.
@@ -182,7 +193,12 @@ impl Journal {
         db.busy_timeout(std::time::Duration::from_secs(5)).map_err(open)?;
         schema::check_version(&db)?;
         let head = chain::head(&db)?;
-        Ok(Journal { db, head })
+        Ok(Journal { db, head, row_bytes: ROW_BYTES })
+    }
+
+    #[cfg(test)]
+    pub fn limit_rows(&mut self, bytes: usize) {
+        self.row_bytes = bytes;
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
@@ -215,18 +231,29 @@ impl Journal {
 
     fn commit(&mut self, batch: &Batch) -> Result<u64, StoreError> {
         let write = self.db.transaction().map_err(StoreError::Write)?;
+        let most = if batch.reduced { usize::MAX } else { self.row_bytes };
+        let within = |bytes, task, event| match bytes > most {
+            true => Err(StoreError::TooLarge { bytes, most, task, event }),
+            false => Ok(()),
+        };
         let mut head = self.head;
-        for event in &batch.events {
-            head = chain::append(&write, head, event)?;
+        for (at, event) in batch.events.iter().enumerate() {
+            let stripped = chain::strip(event)?;
+            within(stripped.largest(), event.task, Some(at))?;
+            head = chain::append(&write, head, event, &stripped)?;
             if let Some(EffectKey(key)) = &event.settles {
                 write.execute("DELETE FROM effects WHERE key = ?1", [key]).map_err(StoreError::Write)?;
             }
         }
         for task in &batch.tasks {
-            rows::put_task(&write, task)?;
+            let row = rows::json(task)?;
+            within(row.len(), Some(task.id()), None)?;
+            rows::put_task(&write, task, &row)?;
         }
         for effect in &batch.owed {
-            rows::put_effect(&write, effect)?;
+            let row = rows::json(effect)?;
+            within(row.len(), Some(effect.task), None)?;
+            rows::put_effect(&write, effect, &row)?;
         }
         if let Some(paused) = batch.paused {
             write

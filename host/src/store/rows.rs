@@ -42,7 +42,7 @@ pub struct LedgerRow {
     pub row: serde_json::Value,
 }
 
-fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
@@ -68,23 +68,22 @@ pub(super) fn last_task(db: &Connection) -> Result<u64, StoreError> {
     db.query_row("SELECT COALESCE(MAX(id), 0) FROM tasks", [], |row| row.get(0)).map_err(StoreError::Read)
 }
 
-pub(super) fn put_task(db: &Connection, task: &Task) -> Result<(), StoreError> {
+pub(super) fn put_task(db: &Connection, task: &Task, row: &str) -> Result<(), StoreError> {
     let mut put = db
         .prepare_cached("INSERT OR REPLACE INTO tasks(id, status, live, changed_ms, task) VALUES (?1, ?2, ?3, ?4, ?5)")
         .map_err(StoreError::Write)?;
     let status = task.status();
-    put.execute(params![task.id().0, status.as_str(), !status.is_terminal(), task.changed_ms, json(task)?])
+    put.execute(params![task.id().0, status.as_str(), !status.is_terminal(), task.changed_ms, row])
         .map_err(StoreError::Write)?;
     Ok(())
 }
 
-pub(super) fn put_effect(db: &Connection, effect: &Effect) -> Result<(), StoreError> {
-    let order = json(effect)?;
+pub(super) fn put_effect(db: &Connection, effect: &Effect, row: &str) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO effects(key, task, ordinal, effect)
          VALUES (?1, ?2, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM effects), ?3)",
     )
-    .and_then(|mut put| put.execute(params![effect.key.0, effect.task.0, order]))
+    .and_then(|mut put| put.execute(params![effect.key.0, effect.task.0, row]))
     .map_err(StoreError::Write)?;
     Ok(())
 }
