@@ -19,7 +19,7 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::process::CommandExt,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, mpsc},
     time::Duration,
@@ -175,6 +175,8 @@ struct Order {
     command: Command,
     /// Kept open until the child has them.
     keep: Vec<OwnedFd>,
+    /// The launcher, open until the child runs it.
+    launcher: Option<File>,
     reply: oneshot::Sender<io::Result<Child>>,
 }
 
@@ -193,7 +195,7 @@ impl Spawner {
         std::thread::Builder::new().name("spawn".into()).spawn(move || {
             for mut order in inbox {
                 let child = order.command.spawn();
-                drop(order.keep);
+                drop((order.keep, order.launcher));
                 if let Err(Ok(child)) = order.reply.send(child) {
                     abandon(child, Stop::Kill);
                 }
@@ -269,13 +271,18 @@ type Reply = oneshot::Receiver<io::Result<Child>>;
 /// Turns a spec into a command with everything set that must hold in the child, and the bytes to feed it.
 fn order(spec: Spec) -> io::Result<(Order, Reply, Option<Vec<u8>>)> {
     let mut keep = spec.keep;
+    let mut opened = None;
     let mut command = match spec.confinement {
         None => command(&spec.program),
         Some(Confinement { launcher, mut profile }) => {
             profile.keep.extend(keep.iter().map(AsRawFd::as_raw_fd));
             let fd = memory_file(&serde_json::to_vec(&profile)?)?;
-            let mut command = command(&launcher);
+            // By descriptor: whoever the child becomes need not be able to reach the folder our own program lies in.
+            let program = File::open(&launcher)?;
+            let mut command = command(Path::new(&format!("/proc/self/fd/{}", program.as_raw_fd())));
+            opened = Some(program);
             command
+                .arg0(&launcher)
                 .args(["helper", "--profile", &format!("/proc/self/fd/{}", fd.as_raw_fd()), "--"])
                 .arg(&spec.program);
             keep.push(fd);
@@ -315,7 +322,7 @@ fn order(spec: Spec) -> io::Result<(Order, Reply, Option<Vec<u8>>)> {
     // SAFETY: the closure only makes system calls on copied numbers; it neither allocates nor takes locks.
     unsafe { command.pre_exec(move || settle(&kept, user, max_file_bytes, host, death)) };
     let (reply, receiver) = oneshot::channel();
-    Ok((Order { command, keep, reply }, receiver, input))
+    Ok((Order { command, keep, launcher: opened, reply }, receiver, input))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that starts children")]

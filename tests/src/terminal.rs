@@ -39,7 +39,9 @@ impl Terminal {
     pub fn start(command: &Command) -> Result<Self> {
         let pair = openpty(&SIZE, None).context("opening a terminal")?;
         let (master, slave) = (File::from(pair.master), File::from(pair.slave));
-        let mut leader = process::command("setsid");
+        // A shell's background jobs hear no Ctrl-C, and neither would what they start.
+        let mut leader = process::command("env");
+        leader.args(["--default-signal=INT", "setsid"]);
         leader.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
         leader.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
         if let Some(folder) = command.get_current_dir() {

@@ -62,18 +62,32 @@ fn share(pid: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        io::{Read, Write},
+        process::{Command, Stdio},
+    };
 
     #[test]
     fn a_process_is_found_with_its_memory() {
-        let own = std::process::id().cast_signed();
-        let before = used(own, 0).unwrap();
-        let ballast = vec![1u8; 64 << 20];
+        // Another process: this one is shared by many tests.
+        let script = "echo; read start; ballast=$(head -c 67108864 /dev/zero | tr '\\0' x); echo; read end";
+        #[expect(clippy::disallowed_methods, reason = "a process to measure, not one of the host's")]
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let (mut stdin, mut stdout) = (shell.stdin.take().unwrap(), shell.stdout.take().unwrap());
+        let pid = shell.id().cast_signed();
+        stdout.read_exact(&mut [0]).unwrap();
+        let before = used(pid, 0).unwrap();
+        stdin.write_all(b"\n").unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
         for limit in [0, u64::MAX] {
-            let now = used(own, limit).unwrap();
+            let now = used(pid, limit).unwrap();
             assert!((before + (60 << 20)..before + (512 << 20)).contains(&now), "{before} -> {now}");
         }
-        drop(ballast);
         assert!(used(1, u64::MAX).unwrap() > before);
+        drop(stdin);
+        shell.wait().unwrap();
         assert_eq!(used(i32::MAX, 0).unwrap(), 0);
     }
 

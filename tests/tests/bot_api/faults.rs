@@ -8,7 +8,7 @@ use std::{
     net::TcpStream,
     time::{Duration, Instant},
 };
-use teloxide::{
+use teloxide_core::{
     RequestError,
     prelude::Requester,
     types::{ChatId, UpdateKind},

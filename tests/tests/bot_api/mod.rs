@@ -9,7 +9,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use teloxide::Bot;
+use teloxide_core::Bot;
 use tokio::task::JoinHandle;
 
 pub const LIMIT: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use super::asking::{Asking, LIMIT};
 use borg_tests::bot_api::{Limits, Options, Privacy, UserId};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use teloxide::{
+use teloxide_core::{
     payloads::GetUpdatesSetters,
     prelude::Requester,
     types::{AllowedUpdate, UpdateKind},

@@ -3,7 +3,7 @@
 use super::asking::{Asking, LIMIT};
 use borg_tests::bot_api::{Answer, Button, GROUP_ANONYMOUS_BOT, Say, Speaker};
 use serde_json::json;
-use teloxide::{
+use teloxide_core::{
     net::Download,
     payloads::{
         AnswerCallbackQuerySetters, EditMessageTextSetters, GetUpdatesSetters, SendDocumentSetters, SendMessageSetters,

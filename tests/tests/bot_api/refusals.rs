@@ -3,7 +3,7 @@
 use super::asking::Asking;
 use borg_tests::bot_api::Privacy;
 use serde_json::{Value, json};
-use teloxide::{ApiError, RequestError, prelude::Requester, types::ChatId};
+use teloxide_core::{ApiError, RequestError, prelude::Requester, types::ChatId};
 
 fn bad(what: &str) -> (u64, String) {
     (400, format!("Bad Request: {what}"))

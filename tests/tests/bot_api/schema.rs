@@ -4,7 +4,9 @@ use super::asking::Asking;
 use borg_tests::bot_api::{Say, Speaker, Standing};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use teloxide::types::{BotCommand, ChatFullInfo, ChatMember, File, Me, Message, True, Update, UpdateKind, WebhookInfo};
+use teloxide_core::types::{
+    BotCommand, ChatFullInfo, ChatMember, File, Me, Message, True, Update, UpdateKind, WebhookInfo,
+};
 
 /// Fields teloxide has no place for, though the Bot API's documentation names them; each is listed with where it stands.
 const UNPLACED: [&str; 1] = ["getChat.accepted_gift_types.gifts_from_channels"];
@@ -114,7 +116,7 @@ async fn every_update_is_what_it_is() {
         let parsed: Update = kept(wanted, update);
         assert_eq!(kind(&parsed), wanted);
         if let UpdateKind::Message(message) = &parsed.kind {
-            assert!(!matches!(message.kind, teloxide::types::MessageKind::Empty {}), "{update}");
+            assert!(!matches!(message.kind, teloxide_core::types::MessageKind::Empty {}), "{update}");
         }
         seen.insert(wanted.clone());
     }

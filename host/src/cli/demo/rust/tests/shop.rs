@@ -1,3 +1,5 @@
+//! What orders cost without their total.
+
 use shop::{postage, subtotal};
 
 #[test]
