@@ -4,19 +4,22 @@ mod watch;
 
 use crate::{
     agents,
-    chats::{Chats, Conversation},
+    chats::{
+        Chats, Conversation,
+        telegram::{self, Telegram},
+    },
     clock::now_ms,
     compiler,
     control::{self, About, Served},
     engine::{
-        self, Desk, Engine, Handle,
+        self, Desk, Engine, Handle, Mailbox,
         doers::{Doers, LiveRuns, RepositoryLocks},
     },
     git::{self, Git},
     ledger::JournalLedger,
     policies,
     sandbox::{Allowed, Docker, DockerSettings, InitBinary, Local, LocalSettings, Sandbox},
-    secrets::SecretStore,
+    secrets::{self, SecretStore},
     settings::Settings,
     spawn::Spawner,
     store::{DataLock, Store},
@@ -54,6 +57,8 @@ pub struct Host {
     owed: Vec<Effect>,
     sources: Vec<SourceFile>,
     conversation: Conversation,
+    /// The bot, where there is a token; whoever runs a host for people takes and runs it.
+    pub telegram: Option<Telegram>,
     watch: Watch,
     handle: Handle,
     store: Store,
@@ -110,11 +115,22 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let git = git::Settings { launcher: Some(init.path.clone()), ..git::Settings::default() };
     let git = Git::open(&data, spawner, git)?;
     let workspace = Workspace::open(&data, git, workspace::Config::default())?;
-    let chats = Chats::new(plugins.clone(), handle.clone());
+    let mailbox = Mailbox::new(telegram::NAME, store.clone());
+    let token = match settings.telegram_token() {
+        Some(token) => Some(token),
+        None => secrets::load(&data, telegram::NAME).map_err(anyhow::Error::msg).context("the bot's token")?,
+    };
+    let mut chats = Chats::new(plugins.clone(), handle.clone());
+    if token.is_some() {
+        chats = chats.by_mail(mailbox.clone());
+    }
     let conversation = Conversation {
         chats: chats.clone(),
         desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
     };
+    let telegram = token.map(|token| {
+        Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies())
+    });
     let strength = sandbox.describe().await;
     let about = About {
         version: VERSION.to_owned(),
@@ -147,7 +163,20 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         permitted: policy.plugins.clone(),
     };
     let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
-    Ok(Host { lock, policy: shared, plugin_errors, about, engine, owed, sources, conversation, watch, handle, store })
+    Ok(Host {
+        lock,
+        policy: shared,
+        plugin_errors,
+        about,
+        engine,
+        owed,
+        sources,
+        conversation,
+        telegram: telegram.transpose()?,
+        watch,
+        handle,
+        store,
+    })
 }
 
 async fn sandbox(

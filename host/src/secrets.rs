@@ -130,6 +130,18 @@ fn stored_path(data_dir: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(data_dir.join("secrets").join(name))
 }
 
+/// A stored secret, for those that go elsewhere than to the gateway; none where nothing is stored under this name.
+///
+/// # Errors
+/// In words, when it is there and cannot be read.
+pub fn load(data_dir: &Path, name: &str) -> Result<Option<Zeroizing<String>>, String> {
+    let path = stored_path(data_dir, name).map_err(|error| error.to_string())?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Zeroizing::new(read_file(&path)?.trim().to_owned())))
+}
+
 /// Keeps a secret below the data directory, readable by this user only; replaces an older value whole. Durable when this returns.
 pub fn store(data_dir: &Path, name: &str, value: &str) -> io::Result<()> {
     let path = stored_path(data_dir, name)?;

@@ -21,7 +21,7 @@ struct Known {
     secret: bool,
 }
 
-const KNOWN: [Known; 11] = [
+const KNOWN: [Known; 13] = [
     Known { variable: "DATA_DIR", key: "data-dir", summary: "where everything the host knows is kept", secret: false },
     Known { variable: "BORG_POLICIES", key: "policies", summary: "folder of policy files", secret: false },
     Known { variable: "BORG_PLUGINS", key: "plugins", summary: "folders of plugins, separated by `:`", secret: false },
@@ -73,11 +73,22 @@ const KNOWN: [Known; 11] = [
         summary: "certificate authorities to trust there (PEM), instead of the system's",
         secret: false,
     },
+    Known {
+        variable: "TELEGRAM_BOT_TOKEN",
+        key: "telegram-bot-token",
+        summary: "token of the Telegram bot people talk to; without one there is no Telegram",
+        secret: true,
+    },
+    Known {
+        variable: "TELEGRAM_API_URL",
+        key: "telegram-api-url",
+        summary: "where the Bot API is, such as a Bot API server of one's own",
+        secret: false,
+    },
 ];
 
 /// Names that are promised but not built: they warn instead of doing nothing in silence.
-const NOT_YET: [&str; 11] = [
-    "TELEGRAM_BOT_TOKEN",
+const NOT_YET: [&str; 10] = [
     "ASSISTANT_NAME",
     "TRIGGER_PATTERN",
     "PIPELINE_LINT_CMD",
@@ -286,6 +297,15 @@ impl Settings {
 
     pub fn anthropic_ca_file(&self) -> Option<PathBuf> {
         self.value("ANTHROPIC_CA_FILE").map(|path| self.root.join(path))
+    }
+
+    /// Token of the Telegram bot, as set here; it may be among the stored secrets instead.
+    pub fn telegram_token(&self) -> Option<Zeroizing<String>> {
+        self.value("TELEGRAM_BOT_TOKEN").map(|token| Zeroizing::new(token.to_owned()))
+    }
+
+    pub fn telegram_api(&self) -> Option<&str> {
+        self.value("TELEGRAM_API_URL")
     }
 
     /// What applies where policy says nothing.

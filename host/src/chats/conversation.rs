@@ -27,28 +27,66 @@ pub struct Conversation {
 impl Conversation {
     /// Posts that answer an update of a transport.
     pub async fn answer(&self, transport: &str, update: &Update, width: u32) -> Vec<Post> {
-        match self.try_answer(transport, update, width).await {
-            Ok(posts) => posts,
-            Err(error) => {
-                tracing::error!(%error, "an update could not be answered");
-                let person = PersonId(format!("{transport}:{}", update.sender));
-                if !self.may_hear(transport, &person).await {
-                    return Vec::new();
-                }
-                let text = format!("{error}. `borg-host doctor` shows the plugins; the other commands work without it");
-                vec![plain(&update.chat, text)]
-            }
-        }
+        self.exchange(transport, update, width, None).await.into_iter().flat_map(|(_, posts)| posts).collect()
     }
 
-    async fn try_answer(&self, transport: &str, update: &Update, width: u32) -> Result<Vec<Post>, ChatError> {
-        let mut posts = Vec::new();
-        for said in self.chats.hear(transport, update).await? {
-            if let Some(notice) = self.reply(transport, &said).await {
-                posts.extend(self.chats.show(&notice, width).await?);
+    /// What answers an update, and the posts that show it. With a key, what the update asks for is done once however often it is answered.
+    pub async fn exchange(
+        &self,
+        transport: &str,
+        update: &Update,
+        width: u32,
+        key: Option<&str>,
+    ) -> Vec<(Notice, Vec<Post>)> {
+        let mut exchanged = Vec::new();
+        if let Err(error) = self.try_exchange(transport, update, width, key, &mut exchanged).await {
+            tracing::error!(%error, "an update could not be answered");
+            let person = PersonId(format!("{transport}:{}", update.sender));
+            if self.may_hear(transport, &person).await {
+                let text = format!("{error}. `borg-host doctor` shows the plugins; the other commands work without it");
+                let told =
+                    notice(&chat_of(transport, &update.chat), NoticeKind::Warning, vec![Part::Text(text.clone())]);
+                exchanged.push((told, vec![plain(&update.chat, text)]));
             }
         }
-        Ok(posts)
+        exchanged
+    }
+
+    async fn try_exchange(
+        &self,
+        transport: &str,
+        update: &Update,
+        width: u32,
+        key: Option<&str>,
+        exchanged: &mut Vec<(Notice, Vec<Post>)>,
+    ) -> Result<(), ChatError> {
+        for (n, said) in self.chats.hear(transport, update).await?.into_iter().enumerate() {
+            let key = key.map(|key| format!("{key}.{n}"));
+            if let Some(mut notice) = self.reply(transport, &said, key.as_deref()).await {
+                notice.reply_to = Some(update.receipt.clone()).filter(|receipt| !receipt.is_empty());
+                let posts = self.chats.show(&notice, width).await?;
+                exchanged.push((notice, posts));
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers an update with words of the host's own.
+    pub async fn say(
+        &self,
+        transport: &str,
+        update: &Update,
+        kind: NoticeKind,
+        parts: Vec<Part>,
+    ) -> Vec<(Notice, Vec<Post>)> {
+        let notice = notice(&chat_of(transport, &update.chat), kind, parts);
+        match self.chats.show(&notice, 0).await {
+            Ok(posts) => vec![(notice, posts)],
+            Err(error) => {
+                tracing::error!(%error, "an update could not be answered");
+                Vec::new()
+            }
+        }
     }
 
     /// Strangers get silence, except at the terminal this host was started in: whoever sits there must learn what is missing.
@@ -56,11 +94,11 @@ impl Conversation {
         transport == "console" || self.desk.handle.policy().await.is_ok_and(|policy| policy.role(person).is_some())
     }
 
-    pub(super) async fn reply(&self, transport: &str, said: &Said) -> Option<Notice> {
+    pub(super) async fn reply(&self, transport: &str, said: &Said, key: Option<&str>) -> Option<Notice> {
         if said.addressed == Addressed::Overheard {
             return None;
         }
-        let chat = format!("{transport}:{}", said.chat);
+        let chat = chat_of(transport, &said.chat);
         let person = PersonId(format!("{transport}:{}", said.sender));
         if let Some(problem) = &said.problem {
             let hint = notice(&chat, NoticeKind::Hint, vec![Part::Text(problem.clone())]);
@@ -73,7 +111,12 @@ impl Conversation {
                 return self.may_hear(transport, &person).await.then_some(hint);
             }
         };
-        let Ok(reply) = self.desk.handle.intend(person.clone(), intent.clone(), Some(chat.clone())).await else {
+        let (handle, by, about) = (&self.desk.handle, person.clone(), intent.clone());
+        let intended = match key {
+            Some(key) => handle.intend_once(key, by, about, Some(chat.clone())).await,
+            None => handle.intend(by, about, Some(chat.clone())).await,
+        };
+        let Ok(reply) = intended else {
             let text = "the host is stopping; nothing was done".to_owned();
             return self
                 .may_hear(transport, &person)
@@ -162,6 +205,11 @@ impl Conversation {
             Err(reason) => Part::Text(reason),
         }
     }
+}
+
+/// A chat as the whole host names it.
+fn chat_of(transport: &str, chat: &str) -> String {
+    format!("{transport}:{chat}")
 }
 
 /// A post without a plugin to lay it out.

@@ -24,11 +24,27 @@ const PAGE: u32 = 256;
 /// Tasks remembered; they are looked up again when there were more.
 const TASKS: usize = 32;
 
-/// Follows the agents at work for one chat.
+/// Whose tasks are followed.
+enum Whose {
+    Chat(String),
+    /// Those of every chat of a transport.
+    Transport(&'static str),
+}
+
+impl Whose {
+    fn is(&self, chat: &str) -> bool {
+        match self {
+            Whose::Chat(whose) => chat == whose,
+            Whose::Transport(whose) => chat.strip_prefix(whose).is_some_and(|rest| rest.starts_with(':')),
+        }
+    }
+}
+
+/// Follows the agents at work for one chat, or one transport.
 pub struct Live {
     desk: Desk,
     committed: watch::Receiver<u64>,
-    chat: String,
+    whose: Whose,
     pace: Duration,
     /// Earliest time of the next notice.
     due: Instant,
@@ -43,10 +59,19 @@ pub struct Live {
 impl Live {
     /// Begins with what happens from now on; at most one notice per `pace`.
     pub fn new(desk: Desk, chat: &str, pace: Duration) -> Self {
+        Live::following(desk, Whose::Chat(chat.to_owned()), pace)
+    }
+
+    /// The same for all chats of a transport; the pace holds for all of them together.
+    pub fn of_transport(desk: Desk, transport: &'static str, pace: Duration) -> Self {
+        Live::following(desk, Whose::Transport(transport), pace)
+    }
+
+    fn following(desk: Desk, whose: Whose, pace: Duration) -> Self {
         Live {
             committed: desk.committed(),
             desk,
-            chat: chat.to_owned(),
+            whose,
             pace,
             due: Instant::now(),
             after: None,
@@ -123,7 +148,7 @@ impl Live {
             if self.tasks.len() >= TASKS {
                 self.tasks.clear();
             }
-            self.tasks.insert(id, found.filter(|task| task.spec.chat.as_ref() == Some(&self.chat)));
+            self.tasks.insert(id, found.filter(|task| task.spec.chat.as_ref().is_some_and(|chat| self.whose.is(chat))));
         }
         Ok(self.tasks.get(&id).and_then(Option::as_ref))
     }

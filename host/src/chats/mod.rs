@@ -6,11 +6,12 @@
 pub mod console;
 mod conversation;
 mod live;
+pub mod telegram;
 
 pub use conversation::Conversation;
 pub use live::Live;
 
-use crate::engine::Handle;
+use crate::engine::{Handle, Mailbox};
 use borg_core::chat::{Notice, Post, Said, Update};
 use borg_plugins::{CallError, Kind, Plugins, validate_settings};
 use serde_json::Value;
@@ -38,6 +39,8 @@ pub struct Chats {
     plugins: Plugins,
     handle: Handle,
     listeners: Arc<Mutex<HashMap<String, Listener>>>,
+    /// Transports that may be away: what is told there waits in the journal.
+    mailboxes: Vec<Mailbox>,
 }
 
 #[derive(Clone)]
@@ -49,7 +52,13 @@ struct Listener {
 
 impl Chats {
     pub fn new(plugins: Plugins, handle: Handle) -> Self {
-        Chats { plugins, handle, listeners: Arc::default() }
+        Chats { plugins, handle, listeners: Arc::default(), mailboxes: Vec::new() }
+    }
+
+    /// Tells the chats of a transport by mail from now on.
+    pub fn by_mail(mut self, mailbox: Mailbox) -> Self {
+        self.mailboxes.push(mailbox);
+        self
     }
 
     /// Listens in a chat, `transport:name`; a later listener takes the place of an earlier one.
@@ -60,11 +69,18 @@ impl Chats {
         queue
     }
 
-    /// Shows a notice to whoever is there; nobody is no error.
+    /// Shows a notice to whoever is there; nobody is no error. Where it goes by mail it is owed when this returns, once for each `key`.
     ///
     /// # Errors
-    /// When the frontend's plugin fails, in words.
-    pub async fn tell(&self, notice: &Notice) -> Result<(), String> {
+    /// When the frontend's plugin or the journal fails, in words.
+    pub async fn tell(&self, key: &str, notice: &Notice) -> Result<(), String> {
+        let transport = notice.chat.split_once(':').map_or("", |(transport, _)| transport);
+        if let Some(mailbox) = self.mailboxes.iter().find(|mailbox| mailbox.transport == transport) {
+            let mut notice = notice.clone();
+            notice.replaces = mailbox.replaced_by(&notice).await.map_err(|error| error.to_string())?;
+            let posts = self.show(&notice, 0).await.map_err(|error| error.to_string())?;
+            return mailbox.post(key, &notice, posts).await.map_err(|error| error.to_string());
+        }
         let listener = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.chat).cloned();
         let Some(listener) = listener else { return Ok(()) };
         for post in self.show(notice, (listener.width)()).await.map_err(|error| error.to_string())? {

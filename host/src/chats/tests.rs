@@ -136,17 +136,17 @@ async fn strangers_get_silence_but_for_the_terminal_of_this_host() {
         problem: None,
     };
     for words in ["/tasks", "/pause", "hello", "/tsaks", "/task\n"] {
-        let replied = fixture.conversation.reply("telegram", &said("8", words)).await;
+        let replied = fixture.conversation.reply("telegram", &said("8", words), None).await;
         assert_eq!(replied, None, "a stranger says {words}");
-        assert!(fixture.conversation.reply("telegram", &said("7", words)).await.is_some(), "{words}");
-        assert!(fixture.conversation.reply("console", &said("8", words)).await.is_some(), "{words}");
+        assert!(fixture.conversation.reply("telegram", &said("7", words), None).await.is_some(), "{words}");
+        assert!(fixture.conversation.reply("console", &said("8", words), None).await.is_some(), "{words}");
     }
     let unheard = |sender| borg_core::chat::Said { problem: Some("say it in words".into()), ..said(sender, "/pause") };
-    let told = fixture.conversation.reply("telegram", &unheard("7")).await.unwrap();
+    let told = fixture.conversation.reply("telegram", &unheard("7"), None).await.unwrap();
     assert!(told.kind == NoticeKind::Hint && told.parts == [Part::Text("say it in words".into())], "{told:?}");
-    assert_eq!(fixture.conversation.reply("telegram", &unheard("8")).await, None);
+    assert_eq!(fixture.conversation.reply("telegram", &unheard("8"), None).await, None);
     let overheard = borg_core::chat::Said { addressed: borg_core::chat::Addressed::Overheard, ..said("7", "/tasks") };
-    assert_eq!(fixture.conversation.reply("telegram", &overheard).await, None);
+    assert_eq!(fixture.conversation.reply("telegram", &overheard, None).await, None);
     fixture.stop().await;
 }
 
@@ -169,9 +169,9 @@ async fn a_frontend_without_its_plugin_says_so_to_those_it_may() {
     assert!(fixture.conversation.answer("telegram", &update("9", "/tasks"), 80).await.is_empty());
     // Nobody there is no error; somebody there who is told nothing is.
     let chats = &fixture.conversation.chats;
-    chats.tell(&notice("x")).await.unwrap();
+    chats.tell("key", &notice("x")).await.unwrap();
     let _queue = chats.listen("console:terminal", || 80);
-    assert!(chats.tell(&notice("x")).await.unwrap_err().contains("console"));
+    assert!(chats.tell("key", &notice("x")).await.unwrap_err().contains("console"));
     fixture.stop().await;
 }
 
@@ -185,11 +185,11 @@ async fn who_listens_now_hears_and_who_left_is_forgotten() {
     let chats = &fixture.conversation.chats;
     let mut old = chats.listen("console:terminal", || 80);
     let mut new = chats.listen("console:terminal", || 20);
-    chats.tell(&notice("one two three four five six seven")).await.unwrap();
+    chats.tell("key", &notice("one two three four five six seven")).await.unwrap();
     assert!(text(&new.recv().await.unwrap()).lines().count() > 1, "in the width there is now");
     assert!(old.recv().await.is_none());
     drop(new);
-    chats.tell(&notice("x")).await.unwrap();
+    chats.tell("key", &notice("x")).await.unwrap();
     assert!(chats.listeners.lock().unwrap().is_empty());
     fixture.stop().await;
 }
@@ -207,7 +207,7 @@ async fn a_host_that_stops_says_so() {
         reply_to: None,
         problem: None,
     };
-    let told = conversation.reply("console", &said).await.unwrap();
+    let told = conversation.reply("console", &said, None).await.unwrap();
     assert!(matches!(&told.parts[..], [Part::Text(text)] if text.contains("stopping")), "{told:?}");
     let found: Result<_, StoreError> = conversation.desk.task(TaskId(1)).await;
     assert!(found.unwrap().is_none());

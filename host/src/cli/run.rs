@@ -4,7 +4,7 @@ use super::{neutral, out};
 use anyhow::Result;
 use borg_core::policy::Role;
 use borg_host::{
-    chats::{Conversation, console},
+    chats::{Conversation, console, telegram::Telegram},
     host::{self, Host, SandboxWish},
     settings::Settings,
 };
@@ -30,11 +30,12 @@ pub struct Run {}
 
 impl Run {
     pub async fn perform(self, settings: Settings) -> Result<ExitCode> {
-        let host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
+        let mut host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
         banner(&host, &settings)?;
         let terminal = Terminal::remember();
         let conversation = host.conversation();
-        let ended = host.run(until_stopped(conversation, &terminal)).await;
+        let telegram = host.telegram.take();
+        let ended = host.run(until_stopped(conversation, telegram, &terminal)).await;
         terminal.restore();
         ended?;
         Ok(ExitCode::SUCCESS)
@@ -42,7 +43,7 @@ impl Run {
 }
 
 /// Resolves when the person at the terminal is done, or a signal comes. From then on a further signal ends the process.
-async fn until_stopped(conversation: Conversation, terminal: &Terminal) {
+async fn until_stopped(conversation: Conversation, telegram: Option<Telegram>, terminal: &Terminal) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::error!("signals cannot be heard; the host stops");
@@ -59,8 +60,17 @@ async fn until_stopped(conversation: Conversation, terminal: &Terminal) {
             std::future::pending::<()>().await;
         }
     };
+    let serve = async move {
+        if let Some(telegram) = telegram
+            && let Err(error) = telegram.run().await
+        {
+            tracing::error!(%error, "Telegram is not served any more: the journal failed");
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         () = talk => {}
+        () = serve => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
@@ -124,6 +134,13 @@ fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
         out::line(
             "  owner         nobody: nobody may decide; `borg-host init --owner` or policies/people.toml names one",
         )?;
+    }
+    if let Some(telegram) = &host.telegram
+        && let Some(code) = telegram.begin_pairing(policy).map_err(io::Error::other)?
+    {
+        out::line(format!(
+            "  Telegram      nobody there is an owner yet: send your bot `/start {code}` in a private chat"
+        ))?;
     }
     for warning in &settings.warnings {
         out::line(format!("warning: {}", neutral::text(warning)))?;

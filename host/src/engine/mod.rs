@@ -8,6 +8,7 @@ mod commands;
 pub mod desk;
 pub mod doers;
 mod handle;
+pub mod mailbox;
 mod once;
 mod oversize;
 mod room;
@@ -15,6 +16,7 @@ mod strangers;
 
 pub use desk::Desk;
 pub use handle::{Handle, Reply, Stopped};
+pub use mailbox::Mailbox;
 
 use crate::{
     clock::now_ms,

@@ -62,7 +62,8 @@ fn every_name_changes_something() {
         let defaults = settings.defaults().unwrap();
         let (data, policies, plugins) = (settings.data_dir(), settings.policies(), settings.plugin_folders());
         let provider = (settings.anthropic_base(), settings.anthropic_ca_file());
-        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {provider:?}")
+        let telegram = (settings.telegram_token(), settings.telegram_api());
+        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {provider:?} {telegram:?}")
     }
     let plain = Folder::new("", "");
     fs::create_dir_all(plain.0.path().join("more/rules")).unwrap();
@@ -78,6 +79,8 @@ fn every_name_changes_something() {
             "TASK_TIMEOUT" => "300000",
             "ANTHROPIC_BASE_URL" => "http://127.0.0.1:1",
             "ANTHROPIC_CA_FILE" => "ca.pem",
+            "TELEGRAM_BOT_TOKEN" => "7:x",
+            "TELEGRAM_API_URL" => "http://127.0.0.1:2",
             other => panic!("what does {other} change?"),
         };
         assert_ne!(seen(&plain.load(&[(known.variable, value)]).unwrap()), before, "{} (environment)", known.variable);

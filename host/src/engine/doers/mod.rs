@@ -103,6 +103,7 @@ impl LiveRuns {
 impl Doers {
     /// Performs one effect; gives the event that settles it.
     pub async fn perform(&self, effect: Effect, policy: Arc<Policy>, task: Option<Task>, handle: &Handle) -> Body {
+        let key = effect.key;
         match effect.order {
             Order::Prepare { repository, needs_check, executors } => {
                 self.prepare(&repository, needs_check, &executors, &policy).await
@@ -128,7 +129,7 @@ impl Doers {
                 self.forget(run).await;
                 Body::Forgotten { run }
             }
-            Order::Tell { notice } => match self.chats.tell(&notice).await {
+            Order::Tell { notice } => match self.chats.tell(&key.0, &notice).await {
                 Ok(()) => Body::Told { notice },
                 Err(reason) => Body::TellFailed { reason },
             },

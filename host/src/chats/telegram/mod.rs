@@ -1,0 +1,144 @@
+//! Telegram by long polling: what people send is kept before it is confirmed, what they are told waits in the outbox until it has a receipt.
+//!
+//! | module | does |
+//! |---|---|
+//! | `intake`, `updates` | asks for updates, keeps them in the journal, in the words every frontend shares |
+//! | `answers` | answers them, in order within a chat |
+//! | `outbox`, `courier`, `pace` | sends posts, one a time within a chat, at the speed Telegram allows |
+//! | `pairing` | makes whoever has the code from the terminal the first owner |
+//!
+//! What is understood and shown is the component's (`plugins/chats/telegram`). The token is in every address of the Bot API: no error is
+//! printed but by [`courier::words`].
+
+mod answers;
+mod courier;
+mod intake;
+mod outbox;
+mod pace;
+mod pairing;
+mod updates;
+
+use super::{Conversation, Live};
+use crate::engine::mailbox::{Mailbox, StoreError};
+use answers::{Answers, Shared};
+use anyhow::{Context, Result};
+use borg_core::{
+    intent::COMMANDS,
+    policy::{Policy, Role},
+};
+use intake::Intake;
+use outbox::{Outbox, pause_after};
+use pairing::Pairing;
+use std::{path::Path, sync::Arc, time::Duration};
+use teloxide_core::{Bot, net::default_reqwest_settings, requests::Requester, types::BotCommand};
+use tokio::time::sleep;
+
+/// Name of the transport, of its component, and before every chat and person of it.
+pub const NAME: &str = "telegram";
+
+/// Longest wait for something to come.
+const POLL: Duration = Duration::from_secs(50);
+/// What an answer may take on top of that.
+const MARGIN: Duration = Duration::from_secs(20);
+/// At most one edit of progress in this time.
+const PROGRESS: Duration = Duration::from_secs(3);
+
+/// A bot that is ready to run.
+pub struct Telegram {
+    bot: Bot,
+    /// The same for questions that are answered late.
+    polling: Bot,
+    mailbox: Mailbox,
+    conversation: Conversation,
+    pairing: Arc<Pairing>,
+}
+
+impl Telegram {
+    /// `api` is the address of the Bot API; another than Telegram's own may be one's own server.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn new(
+        token: &str,
+        api: Option<&str>,
+        mailbox: Mailbox,
+        conversation: Conversation,
+        policies: &Path,
+    ) -> Result<Telegram> {
+        let patient = default_reqwest_settings().timeout(POLL + MARGIN).build().context("preparing for Telegram")?;
+        let (mut bot, mut polling) = (Bot::new(token), Bot::with_client(token, patient));
+        if let Some(api) = api {
+            let url = || api.parse().with_context(|| format!("TELEGRAM_API_URL is `{api}`, which is no address"));
+            (bot, polling) = (bot.set_api_url(url()?), polling.set_api_url(url()?));
+        }
+        let pairing = Arc::new(Pairing::new(policies.join("people.toml")));
+        Ok(Telegram { bot, polling, mailbox, conversation, pairing })
+    }
+
+    /// The code that makes its sender an owner, where nobody on Telegram is one yet.
+    pub fn begin_pairing(&self, policy: &Policy) -> Result<Option<String>> {
+        let is_ours = |(person, role): (&borg_core::policy::PersonId, &Role)| {
+            *role == Role::Owner && person.0.strip_prefix(NAME).is_some_and(|rest| rest.starts_with(':'))
+        };
+        if policy.people.iter().any(is_ours) { Ok(None) } else { self.pairing.begin().map(Some) }
+    }
+
+    /// Serves until the journal fails.
+    pub async fn run(self) -> Result<(), StoreError> {
+        let own_name = self.introduce().await;
+        tracing::info!(bot = own_name, "Telegram is listened to");
+        let intake = Intake { bot: self.polling, own_name, mailbox: self.mailbox.clone() };
+        let outbox = Outbox::new(self.bot.clone(), self.mailbox.clone());
+        let live = live(self.conversation.clone(), self.mailbox.clone());
+        let shared =
+            Shared { bot: self.bot, mailbox: self.mailbox, conversation: self.conversation, pairing: self.pairing };
+        let answers = Answers { shared: Arc::new(shared) };
+        tokio::select! {
+            ended = intake.run() => ended,
+            ended = answers.run() => ended,
+            ended = outbox.run() => ended,
+            ended = live => ended,
+        }
+    }
+
+    /// Learns the bot's own name and sets its menu; tried until Telegram answers.
+    async fn introduce(&self) -> String {
+        let mut failures = 0;
+        loop {
+            match self.bot.get_me().await {
+                Ok(me) => {
+                    let menu = COMMANDS.iter().map(|command| BotCommand::new(command.name, command.summary));
+                    if let Err(error) = self.bot.set_my_commands(menu).await {
+                        tracing::warn!(why = courier::words(&self.bot, &error), "the menu of commands is not set");
+                    }
+                    return me.username().to_owned();
+                }
+                Err(error) => {
+                    let pause = pause_after(failures);
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(why = courier::words(&self.bot, &error), ?pause, "Telegram does not answer");
+                    sleep(pause).await;
+                }
+            }
+        }
+    }
+}
+
+/// Keeps one post per task up to date with what its agent does.
+async fn live(conversation: Conversation, mailbox: Mailbox) -> Result<(), StoreError> {
+    let mut live = Live::of_transport(conversation.desk.clone(), NAME, PROGRESS);
+    let mut told: u64 = 0;
+    loop {
+        let mut notice = live.next().await;
+        notice.silent = true;
+        notice.replaces = mailbox.replaced_by(&notice).await?;
+        match conversation.chats.show(&notice, 0).await {
+            Ok(posts) => {
+                // Of this process only: what was not sent when it ends is not news any more.
+                told += 1;
+                mailbox.post(&format!("live-{}-{told}", std::process::id()), &notice, posts).await?;
+            }
+            Err(error) => tracing::warn!(%error, "progress is not shown"),
+        }
+    }
+}

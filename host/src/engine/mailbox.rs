@@ -1,0 +1,160 @@
+//! What is owed to people of a transport that may be away: what they sent waits in the journal for its answer, what they are told waits there
+//! until the transport has a receipt for it.
+//!
+//! A post's key is the same whenever it is made again, so that a redone effect or answer posts nothing twice. Progress of one topic is one
+//! post that is edited; while it waits, the newer takes the place of the older.
+
+pub use crate::store::{
+    StoreError,
+    mail::{Incoming, Outgoing, Unsent, Waiting},
+};
+
+use crate::store::Store;
+use borg_core::chat::{Notice, NoticeKind, Post};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Mail of one transport, both ways. Cheap to clone.
+#[derive(Clone)]
+pub struct Mailbox {
+    pub transport: &'static str,
+    /// Told when something has come.
+    pub heard: Arc<Notify>,
+    /// Told when there is something to send.
+    pub sends: Arc<Notify>,
+    store: Store,
+}
+
+impl Mailbox {
+    pub fn new(transport: &'static str, store: Store) -> Self {
+        Mailbox { transport, heard: Arc::default(), sends: Arc::default(), store }
+    }
+
+    /// Where the transport was last asked to go on.
+    pub async fn cursor(&self) -> Result<Option<i64>, StoreError> {
+        let transport = self.transport;
+        self.store.run(move |journal| journal.cursor(transport)).await
+    }
+
+    /// Keeps what has come, once each, together with where to go on; durable when this returns. `moved` are chats that have another name
+    /// from now on: from, to.
+    pub async fn take_in(
+        &self,
+        cursor: i64,
+        moved: Arc<Vec<(String, String)>>,
+        incoming: Arc<Vec<Incoming>>,
+    ) -> Result<(), StoreError> {
+        let transport = self.transport;
+        let taken = self.store.run(move |journal| {
+            for (from, to) in moved.iter() {
+                journal.rename_chat(transport, from, to)?;
+            }
+            journal.take_in(transport, cursor, &incoming)
+        });
+        taken.await?;
+        self.heard.notify_one();
+        Ok(())
+    }
+
+    /// What waits for an answer, oldest first, after a row that is known.
+    pub async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        let transport = self.transport;
+        self.store.run(move |journal| journal.waiting(transport, after, limit)).await
+    }
+
+    /// Strikes off what has been answered, and owes the posts that answer it: both or neither.
+    pub async fn answered(&self, id: i64, posts: Vec<Outgoing>) -> Result<(), StoreError> {
+        self.store.run(move |journal| journal.answered(id, &posts)).await?;
+        self.sends.notify_one();
+        Ok(())
+    }
+
+    /// Receipt of the post that a notice of progress takes the place of.
+    pub async fn replaced_by(&self, notice: &Notice) -> Result<Option<String>, StoreError> {
+        if notice.kind != NoticeKind::Progress {
+            return Ok(None);
+        }
+        let (transport, chat, topic) = (self.transport, self.local(&notice.chat), notice.topic.clone());
+        self.store.run(move |journal| journal.topic_receipt(transport, &chat, &topic)).await
+    }
+
+    /// Owes the posts of a notice; durable when this returns.
+    pub async fn post(&self, key: &str, notice: &Notice, posts: Vec<Post>) -> Result<(), StoreError> {
+        let (transport, outgoing) = (self.transport, self.outgoing(key, notice, posts));
+        self.store.run(move |journal| journal.enqueue(transport, &outgoing)).await?;
+        self.sends.notify_one();
+        Ok(())
+    }
+
+    /// The posts of a notice as they are owed.
+    pub fn outgoing(&self, key: &str, notice: &Notice, posts: Vec<Post>) -> Vec<Outgoing> {
+        let topic = (notice.kind == NoticeKind::Progress && posts.len() == 1).then(|| notice.topic.clone());
+        let numbered = posts.into_iter().enumerate();
+        numbered
+            .map(|(n, post)| Outgoing {
+                key: format!("{key}.{n}"),
+                chat: self.local(&notice.chat),
+                topic: topic.clone(),
+                post: text(&post),
+            })
+            .collect()
+    }
+
+    /// What has not gone out yet, oldest first.
+    pub async fn unsent(&self, limit: u32) -> Result<Vec<Unsent>, StoreError> {
+        let transport = self.transport;
+        self.store.run(move |journal| journal.unsent(transport, 0, limit)).await
+    }
+
+    /// Notes the receipt of a post; what took the post's place while it was under way becomes an edit of it.
+    pub async fn sent(&self, row: &Unsent, receipt: String) -> Result<(), StoreError> {
+        let (id, revision, transport) = (row.id, row.revision, self.transport);
+        let noted = self.store.run(move |journal| {
+            if journal.sent(id, revision, &receipt)? {
+                return Ok(());
+            }
+            let newer = journal.unsent(transport, id - 1, 1)?.into_iter().find(|row| row.id == id);
+            if let Some(newer) = newer
+                && let Ok(Post::Send(post)) = serde_json::from_str(&newer.post)
+            {
+                // The journal has one writer, on whose thread this runs: nothing can have come in between.
+                journal.rewrite(id, newer.revision, &text(&Post::Edit { receipt, post }))?;
+            }
+            Ok(())
+        });
+        noted.await
+    }
+
+    /// Sends this instead, unless newer content has taken its place already.
+    pub async fn send_instead(&self, row: &Unsent, post: &Post) -> Result<(), StoreError> {
+        let (id, revision, post) = (row.id, row.revision, text(post));
+        self.store.run(move |journal| journal.rewrite(id, revision, &post)).await.map(drop)
+    }
+
+    /// Tries a post again, not before a time in milliseconds since 1970.
+    pub async fn put_off(&self, row: &Unsent, until_ms: u64) -> Result<(), StoreError> {
+        let id = row.id;
+        self.store.run(move |journal| journal.put_off(id, until_ms)).await
+    }
+
+    /// Gives a post up, for good.
+    pub async fn drop_post(&self, row: &Unsent, reason: String) -> Result<(), StoreError> {
+        let id = row.id;
+        self.store.run(move |journal| journal.drop_post(id, &reason)).await
+    }
+
+    /// A chat goes on under another name.
+    pub async fn moved(&self, from: String, to: String) -> Result<(), StoreError> {
+        let transport = self.transport;
+        self.store.run(move |journal| journal.rename_chat(transport, &from, &to)).await
+    }
+
+    /// The chat as its transport names it.
+    fn local(&self, chat: &str) -> String {
+        chat.strip_prefix(self.transport).and_then(|chat| chat.strip_prefix(':')).unwrap_or(chat).to_owned()
+    }
+}
+
+fn text(post: &Post) -> String {
+    serde_json::to_string(post).expect("a post is text and numbers")
+}
