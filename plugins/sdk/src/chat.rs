@@ -56,6 +56,20 @@ macro_rules! chat {
     };
 }
 
+impl Part {
+    /// True for a part that would show as nothing. Only honest blanks count: what else is white steers terminals or hides things, and
+    /// is shown.
+    pub fn is_empty(&self) -> bool {
+        let is_blank = |text: &str| text.trim_matches([' ', '\n', '\t']).is_empty();
+        match self {
+            Part::Heading(text) | Part::Text(text) | Part::Item(text) | Part::Diff(text) | Part::Code((_, text)) => {
+                is_blank(text)
+            }
+            Part::Field((label, value)) => is_blank(label) && is_blank(value),
+        }
+    }
+}
+
 impl ChatInfo {
     /// A frontend of the given transport.
     pub fn new(name: &str, summary: &str, transport: Transport) -> Self {

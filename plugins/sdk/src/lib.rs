@@ -27,4 +27,4 @@ pub use bindings::persona::borg::plugin::types::{BaseFile, Extra, Handoff, Span,
 pub use marked::{MARK_RULES, marked};
 pub use settings::settings;
 pub use template::fill;
-pub use visible::{is_hidden, visible};
+pub use visible::{file_name, is_hidden, visible};

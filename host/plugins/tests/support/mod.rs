@@ -22,14 +22,31 @@ use tempfile::TempDir;
 
 const GUESTS: [&str; 5] = ["hostile", "liar", "burglar", "teller", "misfit"];
 
+/// The frontends that are shipped.
+pub const FRONTENDS: [&str; 2] = ["console", "telegram"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// The component of a guest, built if it is missing or older than its sources.
 pub fn guest(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    component(name, &GUESTS, &[root().join("tests/guests").join(name)])
+}
+
+/// The folder of a shipped frontend's sources, and its component.
+pub fn frontend(name: &str) -> (PathBuf, PathBuf) {
+    let folder = root().join("plugins/chats").join(name);
+    let component = component(name, &FRONTENDS, &[folder.clone(), root().join("plugins/sdk")]);
+    (folder, component)
+}
+
+fn component(name: &str, packages: &[&str], sources: &[PathBuf]) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the temporary folder is below target");
     let built = target.join("wasm32-wasip2/guest").join(format!("{name}.wasm"));
-    let newest = [root.join("tests/guests").join(name), root.join("wit")].iter().filter_map(|dir| newest(dir)).max();
+    let newest = sources.iter().chain([&root().join("wit")]).filter_map(|dir| newest(dir)).max();
     if fs::metadata(&built).and_then(|found| found.modified()).ok() < newest {
-        build(&root, target);
+        build(&root(), target, packages);
     }
     built
 }
@@ -41,21 +58,21 @@ fn newest(path: &Path) -> Option<SystemTime> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test builds what it needs")]
-fn build(root: &Path, target: &Path) {
+fn build(root: &Path, target: &Path, packages: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root).env_clear();
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         cargo.envs(std::env::var_os(name).map(|value| (name, value)));
     }
     cargo.args(["build", "--quiet", "--target", "wasm32-wasip2", "--profile", "guest", "--target-dir"]).arg(target);
-    cargo.args(GUESTS.iter().flat_map(|guest| ["-p", guest]));
+    cargo.args(packages.iter().flat_map(|package| ["-p", package]));
     let done = cargo.output().expect("cargo starts");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     // Cargo leaves a file alone that would come out the same; its age must say that it was looked at.
-    for guest in GUESTS {
+    for package in packages {
         let built =
-            fs::File::options().write(true).open(target.join("wasm32-wasip2/guest").join(format!("{guest}.wasm")));
-        built.and_then(|file| file.set_modified(SystemTime::now())).expect("the guest was built");
+            fs::File::options().write(true).open(target.join("wasm32-wasip2/guest").join(format!("{package}.wasm")));
+        built.and_then(|file| file.set_modified(SystemTime::now())).expect("the component was built");
     }
 }
 
@@ -93,6 +110,19 @@ impl Home {
         fs::write(place.join("plugin.toml"), manifest).expect("a manifest");
         fs::copy(guest(guest_name), place.join(format!("{name}.wasm"))).expect("a component");
         place
+    }
+
+    /// A home with the shipped frontends, as they are shipped.
+    pub fn frontends() -> Home {
+        let home = Home::new();
+        for name in FRONTENDS {
+            let place = home.path("plugins").join(name);
+            fs::create_dir_all(&place).expect("a folder");
+            let (folder, component) = frontend(name);
+            fs::copy(folder.join("plugin.toml"), place.join("plugin.toml")).expect("a manifest");
+            fs::copy(component, place.join(format!("{name}.wasm"))).expect("a component");
+        }
+        home
     }
 
     /// A home with nothing but the hostile persona.

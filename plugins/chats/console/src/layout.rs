@@ -63,10 +63,11 @@ fn sign(kind: NoticeKind) -> &'static str {
     }
 }
 
-/// Parts as blocks of lines, an empty line to stand between them. Fields that follow each other are one block, as are items.
+/// Parts as blocks of lines, an empty line to stand between them; nothing to say makes no hole. Fields that follow each other are one block, as are items.
 fn blocks(parts: &[Part], width: usize) -> Vec<Vec<String>> {
+    let parts: Vec<&Part> = parts.iter().filter(|part| !part.is_empty()).collect();
     let mut blocks = Vec::new();
-    let mut rest = parts;
+    let mut rest = parts.as_slice();
     while let Some(first) = rest.first() {
         let run = match first {
             Part::Field(_) => rest.iter().take_while(|part| matches!(part, Part::Field(_))).count(),
@@ -75,11 +76,7 @@ fn blocks(parts: &[Part], width: usize) -> Vec<Vec<String>> {
         };
         let (together, after) = rest.split_at(run);
         let label_columns = label_columns(together);
-        let lines: Vec<String> = together.iter().flat_map(|part| lines(part, width, label_columns)).collect();
-        // Nothing to say makes no hole.
-        if lines.iter().any(|line| !line.is_empty()) {
-            blocks.push(lines);
-        }
+        blocks.push(together.iter().flat_map(|part| lines(part, width, label_columns)).collect());
         rest = after;
     }
     blocks
@@ -91,7 +88,7 @@ fn lines(part: &Part, width: usize, label_columns: usize) -> Vec<String> {
             let mut lines = wrap(&one_line(text), width, "", "");
             let widest = lines.iter().map(|line| columns(line)).max().unwrap_or(0);
             lines.push("-".repeat(widest.min(width)));
-            if widest == 0 { Vec::new() } else { lines }
+            lines
         }
         Part::Text(text) => wrap(&visible(text), width, "", ""),
         Part::Item(text) => wrap(&visible(text), width, "- ", "  "),
@@ -105,8 +102,8 @@ fn lines(part: &Part, width: usize, label_columns: usize) -> Vec<String> {
     }
 }
 
-fn label_columns(parts: &[Part]) -> usize {
-    let label = |part: &Part| match part {
+fn label_columns(parts: &[&Part]) -> usize {
+    let label = |part: &&Part| match part {
         Part::Field((label, _)) => columns(&one_line(label)) + 1,
         Part::Heading(_) | Part::Text(_) | Part::Code(_) | Part::Item(_) | Part::Diff(_) => 0,
     };

@@ -8,7 +8,7 @@ use borg_sdk::chat::{
     Addressed, Chat, ChatInfo, DocumentPost, EditPost, Notice, NoticeKind, Post, Said, TextPost, Transport, Update,
     UpdateKind,
 };
-use borg_sdk::visible;
+use borg_sdk::{file_name, visible};
 
 pub struct Console;
 
@@ -28,16 +28,16 @@ impl Chat for Console {
             UpdateKind::Message => Addressed::PrivateChat,
             UpdateKind::Edited | UpdateKind::Document | UpdateKind::Other => return Vec::new(),
         };
-        // Terminals slip control characters into what is pasted.
+        // Terminals slip control characters into what is pasted; what else is hidden was meant to be.
         let text: String = update.text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-        let text = text.trim();
-        if text.is_empty() || update.sender_is_bot {
+        let text = visible(text.trim());
+        if text.is_empty() || update.sender.is_empty() || update.sender_is_bot {
             return Vec::new();
         }
         vec![Said {
             sender: update.sender,
             chat: update.chat,
-            text: text.to_owned(),
+            text: text.into_owned(),
             addressed,
             reply_to: update.reply_to,
             problem: None,
@@ -67,7 +67,7 @@ impl Chat for Console {
             });
         }
         if let Some(mut document) = notice.document {
-            document.name = layout::one_line(&document.name);
+            document.name = file_name(&document.name, "document");
             document.text = visible(&document.text).into_owned();
             let caption = String::new();
             posts.push(Post::Document(DocumentPost {

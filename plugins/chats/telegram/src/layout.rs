@@ -22,7 +22,7 @@ pub fn rich(notice: &Notice, parts: &[Part], commands: &[&Button]) -> Rich {
     let mut rich = Rich { is_tappable, ..Rich::default() };
     rich.own(sign(notice.kind));
     let mut last: Option<&Part> = None;
-    for part in parts.iter().filter(|part| !is_empty(part)) {
+    for part in parts.iter().filter(|part| !part.is_empty()) {
         rich.own(last.map_or("", |last| gap(last, part)));
         add(&mut rich, part);
         last = Some(part);
@@ -96,15 +96,6 @@ fn sign(kind: NoticeKind) -> &'static str {
 /// Without blanks around it. Other white space steers terminals or hides things, and is shown.
 fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\n', '\t'])
-}
-
-fn is_empty(part: &Part) -> bool {
-    match part {
-        Part::Heading(text) | Part::Text(text) | Part::Item(text) | Part::Diff(text) | Part::Code((_, text)) => {
-            trimmed(text).is_empty()
-        }
-        Part::Field((label, value)) => trimmed(label).is_empty() && trimmed(value).is_empty(),
-    }
 }
 
 /// Fields that follow each other are one block, as are items.

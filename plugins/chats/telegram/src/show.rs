@@ -9,7 +9,7 @@ use crate::{
 };
 use borg_sdk::{
     chat::{Button, Document, DocumentPost, EditPost, Notice, NoticeKind, Part, Post, TextPost, Toast},
-    visible,
+    file_name, visible,
 };
 
 /// Longest toast, in characters.
@@ -56,7 +56,7 @@ pub fn show(mut notice: Notice) -> Vec<Post> {
     };
     let given = notice.document.as_ref().map(|document| document.text.as_str());
     if let Some(diff) = diff.filter(|diff| given != Some(diff)) {
-        files.push(Document { name: file_name(&notice.topic, "diff"), text: diff });
+        files.push(Document { name: name_of(&notice.topic, "diff"), text: diff });
     }
     let rich = rich(&notice, &parts, &commands);
     let mut texts: Vec<Page> = pages(&rich).take(POSTS + 1).collect();
@@ -67,7 +67,7 @@ pub fn show(mut notice: Notice) -> Vec<Post> {
         }
     } else if texts.len() > POSTS {
         let is_diff = matches!(parts.as_slice(), [Part::Diff(_)]);
-        let name = file_name(&notice.topic, if is_diff { "diff" } else { "txt" });
+        let name = name_of(&notice.topic, if is_diff { "diff" } else { "txt" });
         texts = pages(&beginning(&rich, BEGINNING, &format!("\n\n{IN_FILE}"))).take(1).collect();
         files.insert(0, Document { name, text: rich.text });
     }
@@ -82,7 +82,7 @@ pub fn show(mut notice: Notice) -> Vec<Post> {
     let is_answered = posts.iter().any(|post| matches!(post, Post::Send(_) | Post::Edit(_)));
     let mut reply_to = notice.reply_to.filter(|_| !is_answered);
     for file in files {
-        let document = Document { name: safe_name(&file.name), text: visible(&file.text).into_owned() };
+        let document = Document { name: file_name(&file.name, "document"), text: visible(&file.text).into_owned() };
         let post =
             DocumentPost { chat: notice.chat.clone(), document, caption: String::new(), reply_to: reply_to.take() };
         posts.push(Post::Document(post));
@@ -140,17 +140,10 @@ fn beginning(rich: &Rich, limit: usize, more: &str) -> Rich {
     Rich { text, spans, is_tappable: rich.is_tappable }
 }
 
-fn file_name(topic: &str, extension: &str) -> String {
-    let topic: String = safe_name(topic).chars().take(NAME).collect();
+/// A file of ours: its name tells what it is about.
+fn name_of(topic: &str, extension: &str) -> String {
+    let topic: String = file_name(topic, "borg").chars().take(NAME).collect();
     format!("{topic}.{extension}")
-}
-
-/// A name for a file that is only a name.
-fn safe_name(name: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-    let name: String = one_line(name).chars().map(|c| if is_plain(c) { c } else { '-' }).take(NAME + 20).collect();
-    let name = name.trim_matches([' ', '.']);
-    if name.is_empty() { "borg".into() } else { name.to_owned() }
 }
 
 #[cfg(test)]
