@@ -13,6 +13,7 @@ pub mod forge;
 pub mod git;
 pub mod host;
 pub mod ledger;
+pub mod log;
 pub mod neutral;
 pub mod policies;
 pub mod sandbox;

@@ -13,6 +13,7 @@ use nix::{
     unistd::Pid,
 };
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     process::Stdio,
     time::{Duration, Instant},
@@ -94,6 +95,23 @@ fn a_task_from_the_prompt_to_its_branch() {
     terminal.until("stopping", LIMIT).unwrap();
     assert_eq!(terminal.ends(LIMIT).unwrap(), Some(0));
     assert!(terminal.is_as_shells_leave_it().unwrap());
+}
+
+#[test]
+fn the_log_stands_above_what_is_typed() {
+    let Some(host) = installation(&gate::repo().unwrap()) else { return };
+    let mut terminal = run(&host);
+    terminal.types("/sta").unwrap();
+    terminal.until("/sta", LIMIT).unwrap();
+    fs::write(host.dir().join("policies/broken.toml"), "[nonsense]\n").unwrap();
+    let shown = terminal.until("ERROR the policy edit does not take effect", LIMIT).unwrap();
+    assert!(shown.contains("\r\u{1b}["), "the row of the prompt is cleared first: {shown:?}");
+    terminal.until("unknown section [nonsense]", LIMIT).unwrap();
+    terminal.until("borg> /sta", LIMIT).unwrap();
+    terminal.types("tus\r").unwrap();
+    terminal.until("tasks in progress", LIMIT).unwrap();
+    terminal.types("\u{3}").unwrap();
+    assert_eq!(terminal.ends(LIMIT).unwrap(), Some(0));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod screen;
 
 use super::{Conversation, Live, WIDTH};
+use crate::log;
 use borg_core::chat::{Notice, Update, UpdateKind};
 use rustyline::{DefaultEditor, error::ReadlineError};
 use screen::{Cursor, LIVE, Printer, Screen};
@@ -36,13 +37,16 @@ pub async fn converse(conversation: Conversation, uid: u32) -> io::Result<()> {
     let (typed, lines) = mpsc::channel::<Typed>(16);
     let (interrupt, interrupted) = oneshot::channel();
     let printer = open(typed, interrupt)?;
-    let pace = if printer.writes_over() { PACE } else { PACE_OF_LINES };
+    let at_prompt = printer.writes_over();
+    let pace = if at_prompt { PACE } else { PACE_OF_LINES };
     let screen = Screen::start(printer)?;
+    let log = if at_prompt { log::Above::prompt(screen.logs()) } else { None };
     let ended = tokio::select! {
         // Whoever waits for an answer may have had enough of that.
         Ok(()) = interrupted => Ok(()),
         ended = listen(conversation, uid, lines, pace, &screen) => ended,
     };
+    drop(log);
     ended.and(screen.finish().await)
 }
 

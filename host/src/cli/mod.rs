@@ -140,7 +140,7 @@ fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         environment::hide().map_err(|error| anyhow::anyhow!("this process cannot be hidden from others: {error}"))?;
     }
     let environment = environment::read()?;
-    out::log_to_stderr(environment.get("RUST_LOG").map(|filter| filter.as_str()));
+    out::log(environment.get("RUST_LOG").map(|filter| filter.as_str()));
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = runtime.block_on(dispatch(cli, environment));
     // Threads that wait for somebody to type are not waited for.

@@ -1,5 +1,6 @@
 //! Standard output and the log. A reader that goes away early (`| head`) is no fault.
 
+use borg_host::log::Lines;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
@@ -18,11 +19,11 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Sends the log to standard error: warnings only, unless a filter such as `info` or `borg_host=debug` says otherwise.
-pub fn log_to_stderr(filter: Option<&str>) {
+/// Begins the log, on standard error or above a prompt: warnings only, unless a filter such as `info` or `borg_host=debug` says otherwise.
+pub fn log(filter: Option<&str>) {
     let filter = filter.and_then(|filter| tracing_subscriber::EnvFilter::try_new(filter).ok());
     let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    // Only a second call could fail, and the log is there then.
-    let _ = log.with_ansi(io::stderr().is_terminal()).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lines).with_target(false);
+    // Only a second call could fail, and the log is there then. What stands above a prompt has no colours.
+    let _ = log.with_ansi(false).try_init();
 }

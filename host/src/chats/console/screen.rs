@@ -139,6 +139,12 @@ impl Screen {
         self.texts.send(text).await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 
+    /// Prints lines of the log without waiting; says no while too much is waiting to be printed already.
+    pub fn logs(&self) -> impl Fn(String) -> bool + Send + 'static {
+        let texts = self.texts.clone();
+        move |line| texts.try_send(Text::Line(neutral::text(&line).into_owned())).is_ok()
+    }
+
     /// Waits until all is printed.
     pub async fn finish(self) -> io::Result<()> {
         drop(self.texts);
