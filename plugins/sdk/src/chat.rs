@@ -1,5 +1,7 @@
 //! World `chat-plugin`: how people talk to us. The records are those of `wit/chat.wit`.
 
+use crate::visible;
+
 pub use crate::bindings::chat::borg::plugin::clock;
 pub use crate::bindings::chat::exports::borg::plugin::chat::{
     Addressed, Batch, Button, ChatInfo, Document, DocumentPost, EditPost, Notice, NoticeKind, Part, Post, Said,
@@ -57,10 +59,9 @@ macro_rules! chat {
 }
 
 impl Part {
-    /// True for a part that would show as nothing. Only honest blanks count: what else is white steers terminals or hides things, and
-    /// is shown.
+    /// True for a part that would show as nothing, once what hides in it is made visible.
     pub fn is_empty(&self) -> bool {
-        let is_blank = |text: &str| text.trim_matches([' ', '\n', '\t']).is_empty();
+        let is_blank = |text: &str| visible(text).trim().is_empty();
         match self {
             Part::Heading(text) | Part::Text(text) | Part::Item(text) | Part::Diff(text) | Part::Code((_, text)) => {
                 is_blank(text)

@@ -364,8 +364,10 @@ async fn receipts_and_silence_are_kept() {
             }
         }
         for frontend in &frontends {
-            let posts = frontend.show(&notice(kind, every_part(" \n"))).await;
-            assert!(texts(&posts).is_empty(), "{} {kind:?}: nothing to say is nothing", frontend.name);
+            for blank in ["", " \n", "\u{a0}\u{2003}\t"] {
+                let posts = frontend.show(&notice(kind, every_part(blank))).await;
+                assert!(texts(&posts).is_empty(), "{} {kind:?}: nothing to say is nothing", frontend.name);
+            }
         }
     }
 }

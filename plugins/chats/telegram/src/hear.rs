@@ -18,24 +18,26 @@ use borg_sdk::{
     visible,
 };
 
+const WORDS_ONLY: &str = "I read words only; write it, please";
+
 /// What is not read, by the field of the message, with what to do instead. The first that is there counts.
 const UNREAD: [(&str, &str); 16] = [
     ("voice", "I cannot listen to voice messages; write it, please"),
     ("video_note", "I cannot watch video messages; write it, please"),
     ("audio", "I cannot listen to recordings; write it, please"),
-    ("animation", "I read words only; write it, please"),
+    ("animation", WORDS_ONLY),
     ("document", "I do not read files; paste what matters into a message"),
     ("photo", "I do not look at pictures; write what matters into a message"),
     ("video", "I cannot watch videos; write it, please"),
-    ("sticker", "I read words only; write it, please"),
-    ("paid_media", "I read words only; write it, please"),
-    ("story", "I read words only; write it, please"),
-    ("contact", "I read words only; write it, please"),
-    ("location", "I read words only; write it, please"),
-    ("venue", "I read words only; write it, please"),
-    ("poll", "I read words only; write it, please"),
-    ("dice", "I read words only; write it, please"),
-    ("checklist", "I read words only; write it, please"),
+    ("sticker", WORDS_ONLY),
+    ("paid_media", WORDS_ONLY),
+    ("story", WORDS_ONLY),
+    ("contact", WORDS_ONLY),
+    ("location", WORDS_ONLY),
+    ("venue", WORDS_ONLY),
+    ("poll", WORDS_ONLY),
+    ("dice", WORDS_ONLY),
+    ("checklist", WORDS_ONLY),
 ];
 
 const NOT_YOURS: &str =
