@@ -3,9 +3,9 @@
 use super::*;
 use crate::{engine::desk::StoreError, fixture::Fixture};
 use borg_core::{
-    chat::{NoticeKind, Part, Update, UpdateKind},
+    chat::{Addressed, NoticeKind, Part, Update, UpdateKind},
     id::TaskId,
-    policy::{PersonId, Role},
+    policy::{ChatPolicy, PersonId, Policy, Role},
     task::Status,
 };
 use borg_tests::require;
@@ -191,6 +191,29 @@ async fn who_listens_now_hears_and_who_left_is_forgotten() {
     drop(new);
     chats.tell("key", &notice("x")).await.unwrap();
     assert!(chats.listeners.lock().unwrap().is_empty());
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn settings_of_the_policy_in_force_reach_a_frontend_and_wrong_ones_are_told() {
+    let plugins = require::plugins().join("chats");
+    if !plugins.is_dir() {
+        return require::skip("the chat plugins are not built (`cargo xtask build`)");
+    }
+    let fixture = Fixture::start(&PEOPLE, Some(plugins)).await;
+    let group = Update { chat: "-100".into(), ..update("7", "Ada, what now?") };
+    let heard = async || fixture.conversation.chats.hear("telegram", &group).await.unwrap().remove(0).addressed;
+    assert_eq!(heard().await, Addressed::Overheard, "that is not the name it has by default");
+    let mut policy = Policy::clone(&*fixture.handle.policy().await.unwrap());
+    let settings = |settings| ChatPolicy { enabled: true, settings };
+    policy.chats.insert("telegram".into(), settings(serde_json::json!({"name": "Ada"})));
+    policy.chats.insert("console".into(), settings(serde_json::json!({"colour": "red"})));
+    fixture.handle.policy_changed(Ok((policy, Vec::new()))).await.unwrap();
+    assert_eq!(heard().await, Addressed::Mention);
+    let posts = fixture.conversation.answer("console", &update("4", "/tasks"), 80).await;
+    assert!(text(&posts[0]).contains("`colour`") && text(&posts[0]).contains("[chat.console.settings]"), "{posts:?}");
+    let told = fixture.conversation.chats.show(&notice("x"), 80).await.unwrap_err().to_string();
+    assert!(told.contains("`colour`"), "{told}");
     fixture.stop().await;
 }
 
