@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Name of the one chat a terminal is.
 const CHAT: &str = "terminal";
+/// The same as the host knows it.
+pub const TERMINAL: &str = "console:terminal";
 
 /// Longest line taken, in bytes; what is longer is refused whole, not cut.
 const LINE_BYTES: u64 = 1 << 20;
@@ -58,9 +60,8 @@ async fn listen(
     pace: Duration,
     screen: &Screen,
 ) -> io::Result<()> {
-    let chat = format!("console:{CHAT}");
-    let mut notices = conversation.chats.listen(&chat, width);
-    let mut live = Live::new(conversation.desk.clone(), &chat, pace);
+    let mut notices = conversation.chats.listen(TERMINAL, width);
+    let mut live = Live::new(conversation.desk.clone(), TERMINAL, pace);
     let mut ordinal = 0_u64;
     loop {
         tokio::select! {

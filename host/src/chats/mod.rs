@@ -69,6 +69,12 @@ impl Chats {
         queue
     }
 
+    /// True while somebody listens in a chat.
+    pub fn is_heard(&self, chat: &str) -> bool {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.get(chat).is_some_and(|listener| !listener.posts.is_closed())
+    }
+
     /// Shows a notice to whoever is there; nobody is no error. Where it goes by mail it is owed when this returns, once for each `key`.
     ///
     /// # Errors

@@ -86,8 +86,9 @@ impl Mailbox {
         Ok(())
     }
 
-    /// The posts of a notice as they are owed.
-    pub fn outgoing(&self, key: &str, notice: &Notice, posts: Vec<Post>) -> Vec<Outgoing> {
+    /// The posts of a notice as they are owed; what is of the moment (a toast, that somebody is typing) is not.
+    pub fn outgoing(&self, key: &str, notice: &Notice, mut posts: Vec<Post>) -> Vec<Outgoing> {
+        posts.retain(|post| !matches!(post, Post::Answer { .. } | Post::Typing { .. }));
         let topic = (notice.kind == NoticeKind::Progress && posts.len() == 1).then(|| notice.topic.clone());
         let numbered = posts.into_iter().enumerate();
         numbered

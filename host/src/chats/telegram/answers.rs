@@ -11,10 +11,14 @@ use crate::{
     chats::Conversation,
     engine::mailbox::{Mailbox, StoreError, Waiting},
 };
-use borg_core::chat::{Notice, NoticeKind, Part, Post, Update};
+use borg_core::{
+    chat::{Notice, NoticeKind, Part, Post, Update},
+    policy::PersonId,
+};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 use teloxide_core::Bot;
 use tokio::task::JoinSet;
@@ -23,6 +27,8 @@ use tokio::task::JoinSet;
 const CHATS: usize = 8;
 /// Updates held in memory; the others wait in the journal.
 const HELD: usize = 512;
+/// Longest wait for a policy that was edited; files are looked at every other second.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct Answers {
     pub shared: Arc<Shared>,
@@ -90,21 +96,36 @@ impl Shared {
             Ok(update) => {
                 let key = format!("{}-{}", self.mailbox.transport, waiting.key);
                 for (n, (notice, posts)) in self.exchange(&update, &key).await.into_iter().enumerate() {
-                    let mut owed = Vec::new();
-                    for post in posts {
+                    for post in &posts {
                         match post {
-                            Post::Answer { press, text, .. } => courier::toast(&self.bot, &press, &text).await,
+                            Post::Answer { press, text, .. } => courier::toast(&self.bot, press, text).await,
                             Post::Typing { .. } => courier::typing(&self.bot, &waiting.chat).await,
-                            Post::Send(_) | Post::Edit { .. } | Post::Document { .. } => owed.push(post),
+                            Post::Send(_) | Post::Edit { .. } | Post::Document { .. } => {}
                         }
                     }
-                    outgoing.extend(self.mailbox.outgoing(&format!("{key}.{n}"), &notice, owed));
+                    outgoing.extend(self.mailbox.outgoing(&format!("{key}.{n}"), &notice, posts));
                 }
             }
             Err(error) => tracing::error!(%error, id = waiting.id, "a kept update cannot be read"),
         }
         self.mailbox.answered(waiting.id, outgoing).await?;
         Ok(waiting.chat)
+    }
+
+    /// Waits until the edited policy is in force: what the new owner says next must find them known.
+    async fn until_known(&self, person: &str) {
+        let person = PersonId(person.to_owned());
+        let known = async {
+            while self.conversation.desk.handle.policy().await.is_ok_and(|policy| policy.role(&person).is_none()) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, known).await.is_err() {
+            tracing::warn!(
+                person = person.0,
+                "the policy with the new owner is not in force; `borg-host config` shows whether it has an error"
+            );
+        }
     }
 
     async fn exchange(&self, update: &Update, key: &str) -> Vec<(Notice, Vec<Post>)> {
@@ -114,7 +135,10 @@ impl Shared {
             let text = match self.pairing.hear(&person, &update.text) {
                 Ok(Heard::NoCode) => None,
                 Ok(Heard::Wrong) => Some("that is not the code on the host's terminal".to_owned()),
-                Ok(Heard::Paired) => Some("you are an owner of this host now; /help shows what it does".to_owned()),
+                Ok(Heard::Paired) => {
+                    self.until_known(&person).await;
+                    Some("you are an owner of this host now; /help shows what it does".to_owned())
+                }
                 Err(error) => Some(format!("the code is right, but you cannot be written down: {error:#}")),
             };
             if let Some(text) = text {

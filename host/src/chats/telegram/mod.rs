@@ -71,7 +71,7 @@ impl Telegram {
             let url = || api.parse().with_context(|| format!("TELEGRAM_API_URL is `{api}`, which is no address"));
             (bot, polling) = (bot.set_api_url(url()?), polling.set_api_url(url()?));
         }
-        let pairing = Arc::new(Pairing::new(policies.join("people.toml")));
+        let pairing = Arc::new(Pairing::new(policies.to_owned()));
         Ok(Telegram { bot, polling, mailbox, conversation, pairing })
     }
 

@@ -29,7 +29,7 @@ pub enum Heard {
 
 /// Waits for the owner.
 pub struct Pairing {
-    people: PathBuf,
+    policies: PathBuf,
     open: Mutex<Option<Open>>,
 }
 
@@ -39,9 +39,9 @@ struct Open {
 }
 
 impl Pairing {
-    /// `people` is the policy file that names the owners.
-    pub fn new(people: PathBuf) -> Self {
-        Pairing { people, open: Mutex::new(None) }
+    /// `policies` is the folder of policy files.
+    pub fn new(policies: PathBuf) -> Self {
+        Pairing { policies, open: Mutex::new(None) }
     }
 
     /// Makes a code, for the operator's eyes.
@@ -74,16 +74,15 @@ impl Pairing {
             }
             return Ok(Heard::Wrong);
         }
-        add_owner(&self.people, person)?;
+        add_owner(&self.policies, person)?;
         *open = None;
         Ok(Heard::Paired)
     }
 }
 
-/// Adds an owner to the policy file, and leaves everything else in it as it is.
-fn add_owner(path: &Path, person: &str) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let mut policy: DocumentMut = text.parse().with_context(|| format!("reading {}", path.display()))?;
+/// Adds an owner where policy names people, and leaves everything else as it is.
+fn add_owner(policies: &Path, person: &str) -> Result<()> {
+    let (path, mut policy) = people_in(policies)?;
     let people = policy["people"].or_insert(toml_edit::table());
     let owners = people["owner"].or_insert(Item::Value(Value::Array(Array::new())));
     let Some(owners) = owners.as_array_mut() else { bail!("`owner` in {} is no list", path.display()) };
@@ -95,7 +94,23 @@ fn add_owner(path: &Path, person: &str) -> Result<()> {
         file.write_all(policy.to_string().as_bytes())?;
         file.sync_all()
     });
-    written.and_then(|()| fs::rename(&fresh, path)).with_context(|| format!("writing {}", path.display()))
+    written.and_then(|()| fs::rename(&fresh, &path)).with_context(|| format!("writing {}", path.display()))
+}
+
+/// The policy file with `[people]`; one of its own where no file has that.
+fn people_in(policies: &Path) -> Result<(PathBuf, DocumentMut)> {
+    let entries = fs::read_dir(policies).with_context(|| format!("reading {}", policies.display()))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+    files.sort();
+    for path in files {
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let policy: DocumentMut = text.parse().with_context(|| format!("reading {}", path.display()))?;
+        if policy.contains_key("people") {
+            return Ok((path, policy));
+        }
+    }
+    Ok((policies.join("people.toml"), DocumentMut::new()))
 }
 
 #[cfg(test)]
@@ -109,7 +124,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let people = dir.path().join("people.toml");
         fs::write(&people, PEOPLE).unwrap();
-        let pairing = Pairing::new(people.clone());
+        fs::write(dir.path().join("host.toml"), "[host]\n").unwrap();
+        let pairing = Pairing::new(dir.path().to_owned());
         assert_eq!(pairing.hear("telegram:1", "/start ABCDEFGH").unwrap(), Heard::NoCode, "nobody is waited for");
         let code = pairing.begin().unwrap();
         assert_eq!(code.len(), LENGTH);
@@ -127,7 +143,7 @@ mod tests {
     #[test]
     fn a_code_that_is_guessed_at_is_void() {
         let dir = tempfile::tempdir().unwrap();
-        let pairing = Pairing::new(dir.path().join("people.toml"));
+        let pairing = Pairing::new(dir.path().to_owned());
         let code = pairing.begin().unwrap();
         for _ in 0..TRIES {
             assert_eq!(pairing.hear("telegram:1", "/pair WRONG").unwrap(), Heard::Wrong);
