@@ -133,6 +133,31 @@ fn check_looks_at_each_repository() {
 }
 
 #[test]
+fn check_says_what_git_would_refuse_at_the_fetch() {
+    let place = Place::ready();
+    place.run(&["init", "--yes", "--sandbox", "local"]).expect(0, &[]);
+    let file = place.path().join("shop/.gitmodules");
+    let module = "[submodule \"s\"]\n\tpath = s\n\turl = /s\n";
+    place.write("shop/.gitmodules", module);
+    place.commit("shop");
+    place.run(&["repo", "check"]).expect(0, &["good", "acme/shop"]);
+    let pwned = place.path().join("pwned");
+    for (line, complaint) in [
+        (format!("update = !touch {}", pwned.display()), "disallowed submodule update setting"),
+        ("url = -upload-pack=x".to_owned(), "disallowed submodule url"),
+    ] {
+        place.write("shop/.gitmodules", &format!("{module}\t{line}\n"));
+        place.commit("shop");
+        place.run(&["repo", "check"]).expect(1, &["fault", ".gitmodules", complaint, "of the history too"]);
+    }
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &file).unwrap();
+    place.commit("shop");
+    place.run(&["repo", "check"]).expect(1, &["fault", ".gitmodules is a symbolic link"]);
+    assert!(!pwned.exists());
+}
+
+#[test]
 fn a_secret_is_kept_for_one_user_and_never_shown() {
     let place = Place::ready();
     let mut said = Vec::new();

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod link;
+mod modules;
 pub mod source;
 
 use crate::spawn::{self, Confinement, Output, Running, Spawner, Spec, Stdin, Stdout, Stop, User};

@@ -97,12 +97,24 @@ impl Place {
         command
     }
 
-    /// A Git repository with one commit, laid out by hand: these tests need no Git.
+    /// A Git repository with one commit.
     pub fn repository(&self, name: &str) -> String {
         let shop = self.empty_repository(name);
-        fs::write(shop.join(".git/refs/heads/main"), format!("{}\n", "ab".repeat(20))).expect("a ref");
         fs::write(shop.join("Makefile"), "test:\n\ttrue\n").expect("a Makefile");
+        self.commit(name);
         shop.display().to_string()
+    }
+
+    /// Commits all there is in a repository of this place.
+    #[expect(clippy::disallowed_methods, reason = "tests commit with the machine's Git")]
+    pub fn commit(&self, name: &str) {
+        for args in [&["add", "--all"][..], &["commit", "--quiet", "--message", "Change"]] {
+            let mut git = Command::new("/usr/bin/git");
+            git.args(["-c", "user.name=Test", "-c", "user.email=test@example.org"]).args(args);
+            git.current_dir(self.path().join(name)).env_clear().env("HOME", self.path());
+            let done = git.output().expect("git starts");
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
     }
 
     /// A Git repository without a commit.

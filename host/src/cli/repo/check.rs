@@ -7,9 +7,14 @@ use crate::cli::{
 use anyhow::Result;
 use borg_core::policy::{Policy, RepoPolicy, SandboxChoice};
 use borg_host::{
-    git::source::{Local, Source},
+    git::{
+        self, Git,
+        source::{Local, Source},
+    },
+    host,
     sandbox::image,
     settings::Settings,
+    spawn::Spawner,
 };
 use clap::Args;
 use serde::Serialize;
@@ -115,7 +120,13 @@ pub async fn report(name: &str, repo: &RepoPolicy, policy: &Policy, settings: &S
         faults: Vec::new(),
     };
     match look(&repo.url) {
-        Ok(found) => look_closer(&mut report, &found),
+        Ok(found) => {
+            look_closer(&mut report, &found);
+            let branch = report.branch.clone().filter(|branch| has_branch(&found.local.git_dir, branch));
+            if let Some(branch) = branch {
+                report.faults.extend(modules(&found.local, &branch).await);
+            }
+        }
         Err(error) => report.faults.push(failure::chain(&error)),
     }
     if policy.host.sandbox == SandboxChoice::Docker {
@@ -161,6 +172,23 @@ fn look_closer(report: &mut Report, found: &Found) {
             // A bare repository has no files to look at; the first task finds out.
             None => {}
         }
+    }
+}
+
+/// What Git would refuse at the fetch of a branch because of its `.gitmodules`.
+async fn modules(local: &Local, branch: &str) -> Vec<String> {
+    let ask = async {
+        let home = tempfile::tempdir()?;
+        let launcher = host::init_binary().ok().map(|init| init.path);
+        let git = Git::open(home.path(), Spawner::start()?, git::Settings { launcher, ..git::Settings::default() })?;
+        anyhow::Ok(git.refused_modules(local, branch, &home.path().join("probe.git")).await?)
+    };
+    let told = |why: String| {
+        format!("Git refuses to fetch it, for its .gitmodules ({why}): take that line out, of the history too")
+    };
+    match ask.await {
+        Ok(complaints) => complaints.into_iter().map(told).collect(),
+        Err(error) => vec![format!("its .gitmodules cannot be looked at ({error:#}): `borg-host doctor` looks at Git")],
     }
 }
 
