@@ -21,4 +21,5 @@ pub mod secrets;
 pub mod settings;
 pub mod spawn;
 pub mod store;
+pub mod teller;
 pub mod workspace;

@@ -7,7 +7,6 @@ mod config;
 mod control;
 mod demo;
 mod doctor;
-mod event;
 mod failure;
 mod image;
 mod init;

@@ -5,7 +5,6 @@ mod place;
 mod shop;
 
 use super::{
-    event::{Teller, Weight},
     failure::{Code, problem},
     inline::{self, Finished},
     neutral, out,
@@ -24,6 +23,7 @@ use borg_host::{
     environment::Environment,
     host::{self, Host, SandboxWish},
     settings::Settings,
+    teller::{Teller, Weight},
 };
 use clap::Args;
 use place::Place;

@@ -1,13 +1,14 @@
 //! `borg-host task log`, and following a task from elsewhere.
 
 use super::{Look, look::teller};
-use crate::cli::{
-    event::{Teller, Weight},
-    out,
-};
+use crate::cli::out;
 use anyhow::Result;
 use borg_core::{id::TaskId, task::Status};
-use borg_host::{settings::Settings, store::Recorded};
+use borg_host::{
+    settings::Settings,
+    store::Recorded,
+    teller::{Teller, Weight},
+};
 use clap::Args;
 use jiff::Timestamp;
 use std::process::ExitCode;

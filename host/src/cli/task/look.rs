@@ -1,22 +1,20 @@
 //! Where tasks are looked at: in the running host, or in its journal where none runs.
 
 use crate::cli::{
-    event::Teller,
     failure::{Code, problem},
     journal_path,
 };
 use anyhow::Result;
-use borg_core::{event::Body, id::TaskId, step::Policies, task::Task};
+use borg_core::{id::TaskId, task::Task};
 use borg_host::{
     control::{
         EventsQuery,
         client::{Client, NoHost},
     },
-    policies,
     settings::Settings,
-    store::{Journal, Recorded, StoreError, TaskRow},
+    store::{Journal, Recorded, TaskRow},
+    teller::Teller,
 };
-use std::sync::Arc;
 
 /// Events read from the journal at a time.
 const PAGE: u32 = 256;
@@ -86,16 +84,5 @@ pub fn unknown(id: TaskId) -> anyhow::Error {
 /// Tells a task's events and why things went as they did. The policies that takes are in the journal, also while a host runs on it.
 pub fn teller(task: &Task, settings: &Settings) -> Result<Teller> {
     let path = journal_path(&settings.data_dir());
-    Ok(Teller::new(policies_of(task, &Journal::open_read_only(&path)?)?))
-}
-
-/// The policy a task was made under, and as the one in force that it runs under now; none where this program knows them no more.
-fn policies_of(task: &Task, journal: &Journal) -> Result<Option<Policies>, StoreError> {
-    let first = journal.events(0, Some(task.id()), 1)?;
-    let Some(Body::TaskCreated { task: made }) = first.first().map(|entry| &entry.event.body) else { return Ok(None) };
-    let known = |digest| Ok(journal.policy(digest)?.as_deref().and_then(policies::parse).map(Arc::new));
-    let (Some(now), Some(before)) = (known(&task.spec.policy)?, known(&made.policy)?) else { return Ok(None) };
-    let mut policies = Policies::new(now);
-    policies.remember(before);
-    Ok(Some(policies))
+    Ok(Teller::of(task, &Journal::open_read_only(&path)?)?)
 }

@@ -1,20 +1,23 @@
-//! Each event of the journal in words, for `task log` and everything that follows a task. The words of notices are the core's; these
-//! are for somebody who wants to know exactly what happened.
+//! Each event of the journal in words, for `task log`, `/audit` and everything that follows a task. The words of notices are the core's;
+//! these are for somebody who wants to know exactly what happened.
 
 mod replay;
 
-use super::neutral;
+use crate::{
+    neutral, policies,
+    store::{Journal, StoreError},
+};
 use borg_core::{
     event::{Body, DenialNote, Event},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
     persona::Acceptance,
     step::Policies,
-    task::NewTask,
+    task::{NewTask, Task},
     words::{self, LINE},
 };
 use replay::{Meaning, Replay};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Longest line, in characters.
 const LINE_WHOLE: usize = 1000;
@@ -47,6 +50,11 @@ impl Teller {
     /// Tells reasons, too: policies are the one the task was made under, and in force the one it ran under at last.
     pub fn new(policies: Option<Policies>) -> Self {
         Teller { replay: policies.map(Replay::new), ..Teller::default() }
+    }
+
+    /// Tells the events of a task in a journal, with reasons where its policies are known still.
+    pub fn of(task: &Task, journal: &Journal) -> Result<Self, StoreError> {
+        Ok(Teller::new(policies_of(task, journal)?))
     }
 
     /// Lines for one event: mostly one, none for bare bookkeeping, one per action of an agent.
@@ -234,6 +242,17 @@ impl Teller {
     }
 }
 
+/// The policy a task was made under, and as the one in force that it runs under now; none where this program knows them no more.
+fn policies_of(task: &Task, journal: &Journal) -> Result<Option<Policies>, StoreError> {
+    let first = journal.events(0, Some(task.id()), 1)?;
+    let Some(Body::TaskCreated { task: made }) = first.first().map(|entry| &entry.event.body) else { return Ok(None) };
+    let known = |digest| Ok(journal.policy(digest)?.as_deref().and_then(policies::parse).map(Arc::new));
+    let (Some(now), Some(before)) = (known(&task.spec.policy)?, known(&made.policy)?) else { return Ok(None) };
+    let mut policies = Policies::new(now);
+    policies.remember(before);
+    Ok(Some(policies))
+}
+
 fn created(task: &NewTask) -> String {
     let stages: Vec<&str> = task.pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     let pipeline = format!("pipeline {} ({})", task.pipeline.name, stages.join(" → "));
@@ -286,7 +305,6 @@ fn after(note: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::policy::SHIPPED;
     use borg_core::{
         check::{Report, Runner},
         collect::CommitId,
@@ -297,7 +315,7 @@ mod tests {
         policy::{PersonId, parse, source::SourceFile},
         step::{self, State},
     };
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::{collections::BTreeSet, path::Path};
 
     fn event(body: Body) -> Event {
         Event { at_ms: 0, task: Some(TaskId(1)), settles: None, body }
@@ -347,11 +365,8 @@ mod tests {
 
     impl Made {
         fn new() -> Made {
-            let mut files: Vec<SourceFile> = SHIPPED
-                .iter()
-                .filter(|(name, _)| name.ends_with(".toml"))
-                .map(|(name, text)| SourceFile { name: format!("policies/{name}"), text: (*text).to_owned() })
-                .collect();
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+            let mut files = policies::sources(&shipped).expect("the shipped policies are there");
             files.push(SourceFile {
                 name: "policies/x.toml".into(),
                 text: "[repo.\"acme/shop\"]\nurl = \"/srv/shop\"\n".into(),

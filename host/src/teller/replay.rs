@@ -1,7 +1,7 @@
 //! Follows a task by its events, the way the engine did. What a test run meant and why a task stopped are not events: they follow from
 //! them, and from the policies the task ran under.
 
-use super::neutral;
+use crate::neutral;
 use borg_core::{
     check::Judgement,
     event::{Body, Event},
