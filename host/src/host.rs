@@ -34,6 +34,7 @@ use borg_gateway::{Config, Gateway, Limits};
 use borg_plugins::{LoadError, Options, Permits, Plugins};
 use std::{path::Path, sync::Arc, time::Duration};
 use watch::Watch;
+use zeroize::Zeroizing;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -62,6 +63,16 @@ pub struct Host {
     watch: Watch,
     handle: Handle,
     store: Store,
+}
+
+/// The bot's token, as set or as stored.
+pub fn telegram_token(settings: &Settings) -> Result<Option<Zeroizing<String>>> {
+    match settings.telegram_token() {
+        Some(token) => Ok(Some(token)),
+        None => {
+            secrets::load(&settings.data_dir(), telegram::NAME).map_err(anyhow::Error::msg).context("the bot's token")
+        }
+    }
 }
 
 /// The init program that belongs to this build: beside the host, and of the digest it was built with.
@@ -116,10 +127,8 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let git = Git::open(&data, spawner, git)?;
     let workspace = Workspace::open(&data, git, workspace::Config::default())?;
     let mailbox = Mailbox::new(telegram::NAME, store.clone());
-    let token = match settings.telegram_token() {
-        Some(token) => Some(token),
-        None => secrets::load(&data, telegram::NAME).map_err(anyhow::Error::msg).context("the bot's token")?,
-    };
+    let is_wanted = policy.chats.get(telegram::NAME).is_none_or(|chat| chat.enabled);
+    let token = if is_wanted { telegram_token(settings)? } else { None };
     let mut chats = Chats::new(plugins.clone(), handle.clone());
     if token.is_some() {
         chats = chats.by_mail(mailbox.clone());

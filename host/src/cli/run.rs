@@ -4,7 +4,10 @@ use super::{neutral, out};
 use anyhow::Result;
 use borg_core::policy::Role;
 use borg_host::{
-    chats::{Conversation, console, telegram::Telegram},
+    chats::{
+        Conversation, console,
+        telegram::{self, Telegram},
+    },
     host::{self, Host, SandboxWish},
     settings::Settings,
 };
@@ -122,6 +125,8 @@ fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
     out::line(format!("  sandbox       {}", neutral::text(&about.sandbox)))?;
     let chats: Vec<&str> =
         policy.chats.iter().filter(|(_, chat)| chat.enabled).map(|(name, _)| name.as_str()).collect();
+    let chats: Vec<&str> =
+        chats.into_iter().filter(|name| *name != telegram::NAME || host.telegram.is_some()).collect();
     out::line(format!("  frontends     {}", chats.join(", ")))?;
     for role in [Role::Owner, Role::Admin, Role::Member, Role::Guest] {
         let people: Vec<&str> =

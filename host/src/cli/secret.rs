@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use borg_core::policy::SecretSource;
 use borg_gateway::{SecretError, Secrets};
 use borg_host::{
+    chats::telegram,
     secrets::{self, SecretStore},
     settings::Settings,
 };
@@ -105,7 +106,9 @@ impl Set {
         let named = policy::load(settings).is_ok_and(|policy| {
             policy.secrets.values().any(|source| *source == SecretSource::Stored(self.name.clone()))
         });
-        if !named {
+        if self.name == telegram::NAME {
+            out::line("the next `borg-host run` talks to Telegram with it")?;
+        } else if !named {
             out::line(format!("policy does not use it yet: [secret.{0}] from = \"stored:{0}\"", self.name))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -154,6 +157,7 @@ impl List {
         }
         for row in rows.iter().filter(|_| !self.json) {
             let state = match (&row.from, &row.why) {
+                (None, _) if row.name == telegram::NAME => "stored: the bot's token".to_owned(),
                 (None, _) => "stored, but policy does not use it".to_owned(),
                 (Some(from), None) => format!("{from}: there"),
                 (Some(from), Some(why)) => format!("{from}: {why}"),

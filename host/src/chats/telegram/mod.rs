@@ -43,6 +43,27 @@ const MARGIN: Duration = Duration::from_secs(20);
 /// At most one edit of progress in this time.
 const PROGRESS: Duration = Duration::from_secs(3);
 
+/// What Telegram knows of a bot.
+pub struct Introduction {
+    /// Its user name, without `@`.
+    pub name: String,
+    /// True when it hears everything that is said in its groups, not only what is said to it.
+    pub hears_all: bool,
+}
+
+/// Asks Telegram who a token belongs to, for `doctor`.
+///
+/// # Errors
+/// In words, without the token.
+pub async fn ask(token: &str, api: Option<&str>) -> Result<Introduction, String> {
+    let mut bot = Bot::new(token);
+    if let Some(api) = api {
+        bot = bot.set_api_url(api.parse().map_err(|_| format!("TELEGRAM_API_URL is `{api}`, which is no address"))?);
+    }
+    let me = bot.get_me().await.map_err(|error| courier::words(&bot, &error))?;
+    Ok(Introduction { name: me.username().to_owned(), hears_all: me.can_read_all_group_messages })
+}
+
 /// A bot that is ready to run.
 pub struct Telegram {
     bot: Bot,

@@ -9,8 +9,8 @@ use crate::cli::{
 use anyhow::Result;
 use borg_core::policy::{PersonId, Policy, Role, SandboxChoice};
 use borg_host::{
-    agents, clock::now_ms, compiler, host, policies::PolicyError, sandbox::image, settings::Settings, spawn::Spawner,
-    store::Journal,
+    agents, chats::telegram, clock::now_ms, compiler, host, policies::PolicyError, sandbox::image, settings::Settings,
+    spawn::Spawner, store::Journal,
 };
 use borg_plugins::{Compiler, Kind, Limits, Options, Permits, Plugins};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,33 @@ pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()>
     let plugins = plugins(settings, &policy, report).await?;
     executors(settings, &policy, &plugins, report).await?;
     images(settings, &policy, report).await?;
-    repositories(settings, &policy, report).await
+    repositories(settings, &policy, report).await?;
+    telegram(settings, report).await
+}
+
+/// The bot, where there is a token: nothing is said where nobody wants one.
+async fn telegram(settings: &Settings, report: &mut Report) -> Result<()> {
+    let token = match host::telegram_token(settings) {
+        Ok(Some(token)) => token,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            let remedy = "`borg-host secret set telegram`";
+            return report.add(Finding::fault("telegram", failure::chain(&error), remedy));
+        }
+    };
+    report.add(match telegram::ask(&token, settings.telegram_api()).await {
+        Ok(bot) if bot.hears_all => {
+            Finding::good("telegram", format!("@{}; hears all that is said in its groups", bot.name))
+        }
+        Ok(bot) => Finding::good(
+            "telegram",
+            format!(
+                "@{}; in groups it hears commands and answers to it only (privacy mode; /setprivacy of @BotFather changes that)",
+                bot.name
+            ),
+        ),
+        Err(why) => Finding::fault("telegram", why, "check the token with @BotFather, then `borg-host secret set telegram`"),
+    })
 }
 
 fn settings_file(settings: &Settings, report: &mut Report) -> Result<()> {
