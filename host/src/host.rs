@@ -170,6 +170,8 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         seen,
         arranged: policy.host.clone(),
         permitted: policy.plugins.clone(),
+        chats: conversation.chats.clone(),
+        owners: watch::owners(&policy),
     };
     let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
     Ok(Host {

@@ -103,15 +103,30 @@ fn the_log_stands_above_what_is_typed() {
     let mut terminal = run(&host);
     terminal.types("/sta").unwrap();
     terminal.until("/sta", LIMIT).unwrap();
-    fs::write(host.dir().join("policies/broken.toml"), "[nonsense]\n").unwrap();
-    let shown = terminal.until("ERROR the policy edit does not take effect", LIMIT).unwrap();
+    let file = host.dir().join("policies/policy.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let line = text.lines().find(|line| line.starts_with("free-space-floor = ")).unwrap();
+    fs::write(&file, text.replace(line, "free-space-floor = \"1MiB\"")).unwrap();
+    let shown = terminal.until("WARN [host] free-space-floor was edited", LIMIT).unwrap();
     assert!(shown.contains("\r\u{1b}["), "the row of the prompt is cleared first: {shown:?}");
-    terminal.until("unknown section [nonsense]", LIMIT).unwrap();
     terminal.until("borg> /sta", LIMIT).unwrap();
     terminal.types("tus\r").unwrap();
     terminal.until("tasks in progress", LIMIT).unwrap();
     terminal.types("\u{3}").unwrap();
     assert_eq!(terminal.ends(LIMIT).unwrap(), Some(0));
+}
+
+#[test]
+fn an_owner_at_the_prompt_is_told_that_a_policy_edit_does_not_take_effect() {
+    let Some(host) = installation(&gate::repo().unwrap()) else { return };
+    let mut terminal = run(&host);
+    fs::write(host.dir().join("policies/broken.toml"), "[nonsense]\n").unwrap();
+    terminal.until("! the policy edit does not take effect; what was in force before stays", LIMIT).unwrap();
+    terminal.until("policies/broken.toml:1:2: unknown section [nonsense]", LIMIT).unwrap();
+    terminal.until(PROMPT, LIMIT).unwrap();
+    terminal.types("\u{3}").unwrap();
+    assert_eq!(terminal.ends(LIMIT).unwrap(), Some(0));
+    assert_eq!(terminal.shown().matches("does not take effect").count(), 1, "once is enough:\n{}", terminal.shown());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Looks at the policy files and the plugin folders every second; a bad edit is refused aloud and the last good policy stays.
 
 use crate::{
+    chats::{Chats, console},
     engine::Handle,
     policies::{fingerprint, load},
     secrets::SecretStore,
@@ -8,8 +9,9 @@ use crate::{
     store::Store,
 };
 use borg_core::{
+    chat::{Notice, NoticeKind, Part},
     id::Digest,
-    policy::{HostPolicy, PluginPolicy, Policy},
+    policy::{HostPolicy, PersonId, PluginPolicy, Policy, Role},
     task::Task,
 };
 use borg_plugins::{Permits, Plugins};
@@ -32,6 +34,14 @@ pub struct Watch {
     pub arranged: HostPolicy,
     /// What the policy in force permits plugins.
     pub permitted: PluginPolicy,
+    pub chats: Chats,
+    /// [`owners`] by the policy in force.
+    pub owners: Vec<PersonId>,
+}
+
+/// Who hears of it when an edit does not take effect.
+pub fn owners(policy: &Policy) -> Vec<PersonId> {
+    policy.people.iter().filter(|(_, role)| **role == Role::Owner).map(|(person, _)| person.clone()).collect()
 }
 
 impl Watch {
@@ -60,13 +70,14 @@ impl Watch {
                     self.follow(&policy).await;
                     Ok((policy, sources))
                 }
-                Err(error) => {
-                    tracing::error!("the policy edit does not take effect: {error}");
-                    Err(error.to_string())
-                }
+                Err(error) => Err(error.to_string()),
             };
+            let refused = loaded.as_ref().err().cloned();
             if self.handle.policy_changed(loaded).await.is_err() {
                 return;
+            }
+            if let Some(reason) = refused {
+                self.tell_refused(&reason).await;
             }
         }
     }
@@ -74,11 +85,46 @@ impl Watch {
     async fn follow(&mut self, policy: &Policy) {
         self.secrets.follow(policy);
         self.permitted.clone_from(&policy.plugins);
+        self.owners = owners(policy);
         self.reload().await;
         for key in later(&self.arranged, &policy.host) {
             tracing::warn!("[host] {key} was edited: that takes effect with the next start of the host");
         }
         tracing::info!(policy = %policy.digest, "policy loaded");
+    }
+
+    /// Tells the owners why an edit does not take effect, and the log where none of them sits at the terminal.
+    async fn tell_refused(&self, reason: &str) {
+        const WHAT: &str = "the policy edit does not take effect";
+        let mut is_seen = false;
+        for owner in &self.owners {
+            let at_terminal = owner.0 == format!("console:{}", rustix::process::getuid().as_raw());
+            let chat = if at_terminal { console::TERMINAL } else { &owner.0 };
+            let parts = vec![
+                Part::Text(format!("{WHAT}; what was in force before stays:")),
+                Part::Code { language: String::new(), text: reason.to_owned() },
+            ];
+            let notice = Notice {
+                chat: chat.to_owned(),
+                kind: NoticeKind::Warning,
+                topic: "policy".into(),
+                parts,
+                buttons: Vec::new(),
+                document: None,
+                replaces: None,
+                reply_to: None,
+                silent: false,
+                width: 0,
+            };
+            is_seen |= at_terminal && self.chats.is_heard(chat);
+            if let Err(error) = self.chats.tell(&format!("policy:{}:{}", self.seen, owner.0), &notice).await {
+                tracing::warn!(%error, "an owner could not be told of the policy");
+                is_seen = false;
+            }
+        }
+        if !is_seen {
+            tracing::error!("{WHAT}: {reason}");
+        }
     }
 
     async fn reload(&self) {
@@ -150,6 +196,7 @@ mod tests {
             let (plugins, _) = Plugins::load(options, &permits).await.unwrap();
             let (store, _) = Store::open(dir.path()).unwrap();
             let ((handle, inputs), _) = engine::queue(store.clone());
+            let chats = Chats::new(plugins.clone(), handle.clone());
             let secrets = Arc::new(SecretStore::new(dir.path(), None, [].into(), &policy));
             let watch = Watch {
                 folder,
@@ -159,6 +206,8 @@ mod tests {
                 plugins,
                 store,
                 seen,
+                owners: owners(&policy),
+                chats,
                 arranged: policy.host,
                 permitted: policy.plugins,
             };
