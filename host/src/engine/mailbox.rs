@@ -6,7 +6,7 @@
 
 pub use crate::store::{
     StoreError,
-    mail::{Incoming, Outgoing, Unsent, Waiting},
+    mail::{Head, Incoming, Outgoing, Unsent, Waiting},
 };
 
 use crate::store::Store;
@@ -63,9 +63,16 @@ impl Mailbox {
     }
 
     /// Strikes off what has been answered, and owes the posts that answer it: both or neither.
-    pub async fn answered(&self, id: i64, posts: Vec<Outgoing>) -> Result<(), StoreError> {
-        self.store.run(move |journal| journal.answered(id, &posts)).await?;
-        self.sends.notify_one();
+    /// Many at once cost no more than one.
+    pub async fn answered(&self, answers: Vec<(i64, Vec<Outgoing>)>) -> Result<(), StoreError> {
+        let owes = answers.iter().any(|(_, posts)| !posts.is_empty());
+        let struck = self
+            .store
+            .run(move |journal| journal.answered_all(answers.iter().map(|(id, posts)| (*id, posts.as_slice()))));
+        struck.await?;
+        if owes {
+            self.sends.notify_one();
+        }
         Ok(())
     }
 
@@ -101,35 +108,48 @@ impl Mailbox {
             .collect()
     }
 
-    /// What has not gone out yet, oldest first.
-    pub async fn unsent(&self, limit: u32) -> Result<Vec<Unsent>, StoreError> {
+    /// The oldest post of each chat that has not gone out yet, oldest first, without what it says.
+    pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
         let transport = self.transport;
-        self.store.run(move |journal| journal.unsent(transport, 0, limit)).await
+        self.store.run(move |journal| journal.heads(transport)).await
     }
 
-    /// Notes the receipt of a post; what took the post's place while it was under way becomes an edit of it.
-    pub async fn sent(&self, row: &Unsent, receipt: String) -> Result<(), StoreError> {
-        let (id, revision, transport) = (row.id, row.revision, self.transport);
-        let noted = self.store.run(move |journal| {
-            if journal.sent(id, revision, &receipt)? {
-                return Ok(());
-            }
-            let newer = journal.unsent(transport, id - 1, 1)?.into_iter().find(|row| row.id == id);
-            if let Some(newer) = newer
-                && let Ok(Post::Send(post)) = serde_json::from_str(&newer.post)
+    /// A post as it is to go out now; none when that has been dealt with. One about a topic that stands there already is an edit of it,
+    /// whatever was known when it was written: what it replaces may have gone out since.
+    pub async fn unsent(&self, id: i64) -> Result<Option<Unsent>, StoreError> {
+        let transport = self.transport;
+        let found = self.store.run(move |journal| {
+            let found = journal.unsent(transport, id - 1, 1)?.into_iter().find(|row| row.id == id);
+            let Some(mut row) = found else { return Ok(None) };
+            if let Some(topic) = &row.topic
+                && let Some(receipt) = journal.topic_receipt(transport, &row.chat, topic)?
+                && let Ok(Post::Send(post)) = serde_json::from_str(&row.post)
             {
-                // The journal has one writer, on whose thread this runs: nothing can have come in between.
-                journal.rewrite(id, newer.revision, &text(&Post::Edit { receipt, post }))?;
+                row.post = text(&Post::Edit { receipt, post });
             }
-            Ok(())
+            Ok(Some(row))
         });
-        noted.await
+        found.await
     }
 
-    /// Sends this instead, unless newer content has taken its place already.
+    /// Notes the receipt of a post. What took the post's place while it was under way stays, to be an edit of it.
+    pub async fn sent(&self, row: &Unsent, receipt: String) -> Result<(), StoreError> {
+        let (id, revision) = (row.id, row.revision);
+        self.store.run(move |journal| journal.sent(id, revision, &receipt)).await.map(drop)
+    }
+
+    /// Sends this instead, unless newer content has taken its place already. A topic that is to be said anew stands nowhere any more.
     pub async fn send_instead(&self, row: &Unsent, post: &Post) -> Result<(), StoreError> {
-        let (id, revision, post) = (row.id, row.revision, text(post));
-        self.store.run(move |journal| journal.rewrite(id, revision, &post)).await.map(drop)
+        let (id, revision, transport, chat) = (row.id, row.revision, self.transport, row.chat.clone());
+        let anew = row.topic.clone().filter(|_| matches!(post, Post::Send(_)));
+        let post = text(post);
+        let changed = self.store.run(move |journal| {
+            if let Some(topic) = anew {
+                journal.forget_topic(transport, &chat, &topic)?;
+            }
+            journal.rewrite(id, revision, &post)
+        });
+        changed.await.map(drop)
     }
 
     /// Tries a post again, not before a time in milliseconds since 1970.

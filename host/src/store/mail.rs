@@ -46,6 +46,15 @@ pub struct Outgoing {
     pub post: String,
 }
 
+/// The next post of a chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub id: i64,
+    pub chat: String,
+    /// As in [`Unsent`].
+    pub not_before_ms: u64,
+}
+
 /// A post that has not gone out yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsent {

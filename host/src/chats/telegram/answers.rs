@@ -1,18 +1,20 @@
 //! Answers what has come: one update after the other within a chat, several chats at a time, whatever agents are doing meanwhile.
 //!
 //! An update is struck off together with the posts that answer it, in one transaction. A host that dies in between answers again: what the
-//! update asked for is known by its key and not done twice.
+//! update asked for is known by its key and not done twice. Most of what is said in a group needs no answer; that is struck off many at a
+//! time, for a transaction waits for the disk.
 
 use super::{
+    albums::Albums,
     courier,
     pairing::{Heard, Pairing},
 };
 use crate::{
     chats::Conversation,
-    engine::mailbox::{Mailbox, StoreError, Waiting},
+    engine::mailbox::{Mailbox, Outgoing, StoreError, Waiting},
 };
 use borg_core::{
-    chat::{Notice, NoticeKind, Part, Post, Update},
+    chat::{Notice, NoticeKind, Part, Post, TextPost, Update},
     policy::PersonId,
 };
 use std::{
@@ -21,12 +23,14 @@ use std::{
     time::Duration,
 };
 use teloxide_core::Bot;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 /// Chats answered at the same time.
 const CHATS: usize = 8;
 /// Updates held in memory; the others wait in the journal.
 const HELD: usize = 512;
+/// Turns without an answer that are struck off together, at most.
+const SILENT: usize = 64;
 /// Longest wait for a policy that was edited; files are looked at every other second.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -46,12 +50,18 @@ impl Answers {
     pub async fn run(self) -> Result<(), StoreError> {
         let mut last = 0;
         let mut held = 0;
+        // More may wait in the journal than was read.
+        let mut more = true;
         let mut chats: HashMap<String, VecDeque<Waiting>> = HashMap::new();
-        let mut busy: JoinSet<Result<String, StoreError>> = JoinSet::new();
-        let mut answering: Vec<String> = Vec::new();
+        let mut albums = Albums::default();
+        let mut busy: JoinSet<Vec<Outgoing>> = JoinSet::new();
+        let mut answering: HashMap<Id, Answering> = HashMap::new();
+        let mut answered: Vec<(i64, Vec<Outgoing>)> = Vec::new();
         loop {
-            if held < HELD / 2 {
-                for waiting in self.shared.mailbox.waiting(last, HELD as u32).await? {
+            if more && held < HELD / 2 {
+                let page = self.shared.mailbox.waiting(last, HELD as u32).await?;
+                more = page.len() == HELD;
+                for waiting in page {
                     last = waiting.id;
                     held += 1;
                     chats.entry(waiting.chat.clone()).or_default().push_back(waiting);
@@ -59,57 +69,80 @@ impl Answers {
             }
             while busy.len() < CHATS {
                 // The chat whose turn came first.
-                let free = chats.iter().filter(|(chat, _)| !answering.contains(chat));
-                let next = free.filter_map(|(chat, queue)| Some((queue.front()?.id, chat.clone()))).min();
-                let Some((_, chat)) = next else { break };
-                let Some(waiting) = chats.get_mut(&chat).and_then(VecDeque::pop_front) else { break };
-                answering.push(chat);
-                held -= 1;
+                let free = chats.iter().filter(|(chat, _)| !answering.values().any(|busy| busy.chat == **chat));
+                let next = free.filter_map(|(chat, queue)| Some((queue.front()?.id, chat))).min();
+                let Some(chat) = next.map(|(_, chat)| chat.clone()) else { break };
+                let Some(turn) = chats.get_mut(&chat).and_then(|queue| albums.next(queue)) else { break };
+                let mut rows = turn.silent;
+                rows.extend(turn.answered.as_ref().map(|waiting| waiting.id));
+                held -= rows.len();
                 let shared = self.shared.clone();
-                busy.spawn(async move { shared.answer(waiting).await });
+                let task = busy.spawn(async move {
+                    match turn.answered {
+                        Some(waiting) => shared.answer(waiting).await,
+                        None => Vec::new(),
+                    }
+                });
+                answering.insert(task.id(), Answering { chat, rows });
+            }
+            let owes = answered.iter().any(|(_, posts)| !posts.is_empty());
+            if owes || answered.len() >= SILENT || (busy.is_empty() && !answered.is_empty()) {
+                self.shared.mailbox.answered(std::mem::take(&mut answered)).await?;
             }
             tokio::select! {
-                Some(done) = busy.join_next(), if !busy.is_empty() => match done {
-                    Ok(chat) => {
-                        let chat = chat?;
-                        answering.retain(|busy| *busy != chat);
-                        chats.retain(|_, queue| !queue.is_empty());
+                Some(first) = busy.join_next_with_id(), if !busy.is_empty() => {
+                    let mut next = Some(first);
+                    while let Some(done) = next {
+                        let (task, mut posts) = done.unwrap_or_else(|broken| {
+                            tracing::error!(%broken, "a fault of the host itself: an update is passed over");
+                            (broken.id(), Vec::new())
+                        });
+                        let turn = answering.remove(&task).expect("every turn that is taken is noted");
+                        // What is owed goes with the last row of the turn; all of them are struck off together.
+                        answered.extend(turn.rows.into_iter().rev().map(|row| (row, std::mem::take(&mut posts))));
+                        next = busy.try_join_next_with_id();
                     }
-                    Err(broken) => {
-                        // Which chat it was is not known any more; all go on with their next one.
-                        tracing::error!(%broken, "a fault of the host itself: an update was not answered");
-                        busy.abort_all();
-                        answering.clear();
-                    }
-                },
-                () = self.shared.mailbox.heard.notified() => {}
+                    chats.retain(|_, queue| !queue.is_empty());
+                }
+                () = self.shared.mailbox.heard.notified() => more = true,
             }
         }
     }
 }
 
+/// A chat whose turn it is, and the rows of what is answered.
+struct Answering {
+    chat: String,
+    rows: Vec<i64>,
+}
+
 impl Shared {
-    /// Answers one update; gives its chat.
-    async fn answer(&self, waiting: Waiting) -> Result<String, StoreError> {
+    /// Answers one update; gives what is owed for it.
+    async fn answer(&self, waiting: Waiting) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();
         match serde_json::from_str::<Update>(&waiting.update) {
             Ok(update) => {
                 let key = format!("{}-{}", self.mailbox.transport, waiting.key);
-                for (n, (notice, posts)) in self.exchange(&update, &key).await.into_iter().enumerate() {
+                for (n, (notice, mut posts)) in self.exchange(&update, &key).await.into_iter().enumerate() {
+                    let mut unheard = Vec::new();
                     for post in &posts {
                         match post {
-                            Post::Answer { press, text, .. } => courier::toast(&self.bot, press, text).await,
+                            Post::Answer { press, text, .. } => {
+                                if !courier::toast(&self.bot, press, text).await && !text.trim().is_empty() {
+                                    unheard.push(said(&waiting.chat, text));
+                                }
+                            }
                             Post::Typing { .. } => courier::typing(&self.bot, &waiting.chat).await,
                             Post::Send(_) | Post::Edit { .. } | Post::Document { .. } => {}
                         }
                     }
+                    posts.extend(unheard);
                     outgoing.extend(self.mailbox.outgoing(&format!("{key}.{n}"), &notice, posts));
                 }
             }
             Err(error) => tracing::error!(%error, id = waiting.id, "a kept update cannot be read"),
         }
-        self.mailbox.answered(waiting.id, outgoing).await?;
-        Ok(waiting.chat)
+        outgoing
     }
 
     /// Waits until the edited policy is in force: what the new owner says next must find them known.
@@ -150,4 +183,16 @@ impl Shared {
         }
         self.conversation.exchange(self.mailbox.transport, update, 0, Some(key)).await
     }
+}
+
+/// The words of a toast that came too late, as a message of their own.
+fn said(chat: &str, text: &str) -> Post {
+    Post::Send(TextPost {
+        chat: chat.to_owned(),
+        text: text.to_owned(),
+        entities: String::new(),
+        buttons: Vec::new(),
+        reply_to: None,
+        silent: false,
+    })
 }

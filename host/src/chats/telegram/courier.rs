@@ -114,13 +114,17 @@ async fn send_text(bot: &Bot, chat: ChatId, topic: Option<ThreadId>, text: &Text
     call.await.map(|message| named(&message))
 }
 
-/// Ends the little clock on a pressed button; too late is no harm.
-pub async fn toast(bot: &Bot, press: &str, text: &str) {
-    let Some(query) = press.strip_prefix(PRESS) else { return };
+/// Ends the little clock on a pressed button; false where its words were not shown.
+pub async fn toast(bot: &Bot, press: &str, text: &str) -> bool {
+    let Some(query) = press.strip_prefix(PRESS) else { return false };
     let text: String = text.chars().take(TOAST).collect();
     let answer = bot.answer_callback_query(CallbackQueryId(query.to_owned())).text(text);
-    if let Err(error) = answer.await {
-        tracing::debug!(error = words(bot, &error), "a button stays unanswered");
+    match answer.await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::debug!(error = words(bot, &error), "a button stays unanswered");
+            false
+        }
     }
 }
 

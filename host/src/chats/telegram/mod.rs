@@ -3,13 +3,14 @@
 //! | module | does |
 //! |---|---|
 //! | `intake`, `updates` | asks for updates, keeps them in the journal, in the words every frontend shares |
-//! | `answers` | answers them, in order within a chat |
+//! | `answers`, `albums` | answers them, in order within a chat, an album as one message |
 //! | `outbox`, `courier`, `pace` | sends posts, one a time within a chat, at the speed Telegram allows |
 //! | `pairing` | makes whoever has the code from the terminal the first owner |
 //!
 //! What is understood and shown is the component's (`plugins/chats/telegram`). The token is in every address of the Bot API: no error is
 //! printed but by [`courier::words`].
 
+mod albums;
 mod answers;
 mod courier;
 mod intake;

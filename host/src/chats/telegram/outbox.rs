@@ -21,8 +21,6 @@ use tokio::{
 
 /// Posts under way at the same time, each to another chat.
 const FLYING: usize = 16;
-/// Posts looked at in one round.
-const PAGE: u32 = 2_000;
 /// Longest pause after failures in a row.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -76,19 +74,18 @@ impl Outbox {
         if self.flying.len() >= FLYING {
             return Ok(None);
         }
-        let rows = self.mailbox.unsent(PAGE).await?;
         let (now, clock) = (Instant::now(), now_ms());
         let mut next: Option<Instant> = None;
-        let mut seen = HashSet::new();
-        for row in rows {
-            if !seen.insert(row.chat.clone()) || self.busy.contains(&row.chat) {
+        for head in self.mailbox.heads().await? {
+            if self.busy.contains(&head.chat) {
                 continue;
             }
-            let due = now + Duration::from_millis(row.not_before_ms.saturating_sub(clock));
-            let chat = courier::place(&row.chat).map_or(0, |(chat, _)| chat.0);
+            let due = now + Duration::from_millis(head.not_before_ms.saturating_sub(clock));
+            let chat = courier::place(&head.chat).map_or(0, |(chat, _)| chat.0);
             let leave = if due > now { Err(due) } else { self.pace.take(chat, now) };
             match leave {
                 Ok(()) => {
+                    let Some(row) = self.mailbox.unsent(head.id).await? else { continue };
                     self.busy.insert(row.chat.clone());
                     let bot = self.bot.clone();
                     self.flying.spawn(async move {

@@ -1,7 +1,7 @@
 //! Posts: each is queued once, in order, and stays until it is sent or given up. Newer content about a topic takes the place of what has
 //! not gone out yet.
 
-use super::{Outgoing, Unsent, put};
+use super::{Head, Outgoing, Unsent, put};
 use crate::{
     clock::now_ms,
     store::{Journal, REMEMBERED_MS, StoreError},
@@ -31,10 +31,26 @@ impl Journal {
         rows.map(|row| row.map_err(StoreError::Read)).collect()
     }
 
+    /// The oldest post of each chat that has not gone out, oldest first: however much one chat has to wait for, it hides no other.
+    pub fn heads(&self, transport: &str) -> Result<Vec<Head>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached(
+                "SELECT id, chat, not_before_ms FROM posts WHERE id IN (
+                     SELECT MIN(id) FROM posts WHERE transport = ?1 AND settled_ms IS NULL GROUP BY chat)
+                 ORDER BY id",
+            )
+            .map_err(StoreError::Read)?;
+        let rows = query
+            .query_map([transport], |row| Ok(Head { id: row.get(0)?, chat: row.get(1)?, not_before_ms: row.get(2)? }))
+            .map_err(StoreError::Read)?;
+        rows.map(|row| row.map_err(StoreError::Read)).collect()
+    }
+
     /// Records that `revision` of a post went out, and what the transport calls it; that is the topic's receipt, too.
     ///
-    /// False when newer content took its place meanwhile: the post stays unsent, to be sent as an edit of what went out
-    /// ([`Journal::rewrite`]). Doing it again changes nothing.
+    /// False when newer content took its place meanwhile: the post stays unsent, to be sent as an edit of what went out. Doing it again
+    /// changes nothing.
     pub fn sent(&mut self, id: i64, revision: u32, receipt: &str) -> Result<bool, StoreError> {
         self.atomically(|db| {
             let newest: Option<u32> = db
@@ -90,6 +106,12 @@ impl Journal {
             .prepare_cached("SELECT receipt FROM topics WHERE transport = ?1 AND chat = ?2 AND topic = ?3")
             .and_then(|mut find| find.query_row([transport, chat, topic], |row| row.get(0)).optional())
             .map_err(StoreError::Read)
+    }
+
+    /// The message about a topic stands there no more: the next one is sent anew.
+    pub fn forget_topic(&mut self, transport: &str, chat: &str, topic: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM topics WHERE transport = ?1 AND chat = ?2 AND topic = ?3";
+        put(&self.db, sql, params![transport, chat, topic]).map(drop)
     }
 
     /// True while a post about a topic has not gone out.
