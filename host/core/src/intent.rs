@@ -1,6 +1,10 @@
 //! What a person wants, from what they typed. One grammar for every frontend; whether they may is [`crate::permit`]'s business.
 
-use crate::{id::TaskId, policy::Role};
+mod commands;
+
+pub use commands::{COMMANDS, Command, command};
+
+use crate::id::TaskId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -9,17 +13,56 @@ use std::fmt;
 #[serde(rename_all = "kebab-case", tag = "intent")]
 pub enum Intent {
     Task(TaskRequest),
-    Ask { repository: Option<String>, question: String },
+    Ask {
+        repository: Option<String>,
+        question: String,
+    },
     Tasks,
-    Status { task: Option<TaskId> },
-    Diff { task: TaskId },
-    Approve { task: TaskId, note: String },
-    Reject { task: TaskId, note: String },
-    Cancel { task: TaskId },
-    Retry { task: TaskId },
+    Status {
+        task: Option<TaskId>,
+    },
+    Diff {
+        task: TaskId,
+    },
+    Approve {
+        task: TaskId,
+        note: String,
+    },
+    Reject {
+        task: TaskId,
+        note: String,
+    },
+    Cancel {
+        task: TaskId,
+    },
+    Retry {
+        task: TaskId,
+    },
+    /// What happened to a task, event by event.
+    Audit {
+        task: TaskId,
+    },
     Pause,
     Resume,
-    Help { command: Option<String> },
+    /// Is there anybody, and since when.
+    Ping,
+    /// The names of this chat and this person, as policy writes them.
+    ChatId,
+    /// What the policy in force grants personas: all, or one in full.
+    Personas {
+        name: Option<String>,
+    },
+    /// How a pipeline goes; the default one where none is named.
+    Pipeline {
+        name: Option<String>,
+    },
+    /// The policy in force, and what it lets this person do.
+    Policy,
+    /// What was done and spent lately.
+    Stats,
+    Help {
+        command: Option<String>,
+    },
 }
 
 /// A task as it was asked for; names in it are not yet known to exist.
@@ -33,74 +76,6 @@ pub struct TaskRequest {
     pub pipeline: Option<String>,
     /// Only this persona works: a pipeline of one stage.
     pub persona: Option<String>,
-}
-
-/// One row of the command table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Command {
-    pub name: &'static str,
-    pub aliases: &'static [&'static str],
-    pub usage: &'static str,
-    pub summary: &'static str,
-    /// Least role that may use it.
-    pub role: Role,
-}
-
-/// Every command there is: help, completion and permission read it.
-pub const COMMANDS: [Command; 12] = [
-    Command {
-        name: "task",
-        aliases: &[],
-        usage: "/task [--budget=quick|default|deep] [--pipeline=NAME] [--persona=NAME] [owner/repo] TITLE, then the description on the next lines",
-        summary: "start a task",
-        role: Role::Member,
-    },
-    Command {
-        name: "ask",
-        aliases: &[],
-        usage: "/ask [owner/repo] QUESTION",
-        summary: "ask about a repository; changes nothing",
-        role: Role::Member,
-    },
-    Command { name: "tasks", aliases: &["list"], usage: "/tasks", summary: "the ten newest tasks", role: Role::Guest },
-    Command {
-        name: "status",
-        aliases: &[],
-        usage: "/status [N]",
-        summary: "the host, or one task with its stages, findings and cost",
-        role: Role::Guest,
-    },
-    Command { name: "diff", aliases: &[], usage: "/diff N", summary: "what a task changed", role: Role::Guest },
-    Command {
-        name: "approve",
-        aliases: &[],
-        usage: "/approve N [NOTE]",
-        summary: "let a change through",
-        role: Role::Admin,
-    },
-    Command {
-        name: "reject",
-        aliases: &[],
-        usage: "/reject N [NOTE]",
-        summary: "turn a change down",
-        role: Role::Admin,
-    },
-    Command { name: "cancel", aliases: &[], usage: "/cancel N", summary: "stop a task", role: Role::Member },
-    Command {
-        name: "retry",
-        aliases: &[],
-        usage: "/retry N",
-        summary: "send a blocked task on its way, or run an ended one again as a new task",
-        role: Role::Member,
-    },
-    Command { name: "pause", aliases: &[], usage: "/pause", summary: "start nothing new", role: Role::Admin },
-    Command { name: "resume", aliases: &[], usage: "/resume", summary: "start things again", role: Role::Admin },
-    Command { name: "help", aliases: &["start"], usage: "/help [COMMAND]", summary: "this list", role: Role::Guest },
-];
-
-/// Finds a command by its exact name or alias.
-pub fn command(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
 }
 
 /// Something that is not a command, with what would have been.
@@ -156,8 +131,17 @@ pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
         "reject" => task_and_note(command, rest, description).map(|(task, note)| Intent::Reject { task, note }),
         "cancel" => one_task(command, rest).map(|task| Intent::Cancel { task }),
         "retry" => one_task(command, rest).map(|task| Intent::Retry { task }),
+        "audit" => one_task(command, rest).map(|task| Intent::Audit { task }),
         "pause" => no_more(command, rest).map(|()| Intent::Pause),
         "resume" => no_more(command, rest).map(|()| Intent::Resume),
+        "ping" => no_more(command, rest).map(|()| Intent::Ping),
+        "chatid" => no_more(command, rest).map(|()| Intent::ChatId),
+        "personas" => one_name(command, rest).map(|name| Intent::Personas { name }),
+        "pipeline" => one_name(command, rest).map(|name| Intent::Pipeline { name }),
+        "policy" => no_more(command, rest).map(|()| Intent::Policy),
+        "stats" => no_more(command, rest).map(|()| Intent::Stats),
+        // What a link gives a bot to start with is nobody's wish for help about that.
+        "help" if name == "start" => Ok(Intent::Help { command: None }),
         "help" => {
             let about = rest.trim_start_matches('/');
             if about.is_empty() {
@@ -250,6 +234,14 @@ fn no_more(command: &Command, rest: &str) -> Result<(), Misunderstood> {
     if rest.is_empty() { Ok(()) } else { Err(usage_error(command, &format!("`{rest}` is too much"))) }
 }
 
+fn one_name(command: &Command, rest: &str) -> Result<Option<String>, Misunderstood> {
+    match rest.split_whitespace().collect::<Vec<_>>()[..] {
+        [] => Ok(None),
+        [name] => Ok(Some(name.to_owned())),
+        _ => Err(usage_error(command, &format!("`{rest}` is more than one name"))),
+    }
+}
+
 fn one_task(command: &Command, rest: &str) -> Result<TaskId, Misunderstood> {
     if rest.is_empty() {
         return Err(usage_error(command, "the number of the task is missing"));
@@ -336,8 +328,43 @@ mod tests {
         {
             assert!(parse(text).unwrap_err().hint.contains(hint), "{text}");
         }
-        for text in ["/cancel", "/cancel x", "/cancel 1 2", "/tasks 1", "/ask", "/ask acme/shop"] {
+        for text in [
+            "/cancel",
+            "/cancel x",
+            "/cancel 1 2",
+            "/tasks 1",
+            "/ask",
+            "/ask acme/shop",
+            "/audit",
+            "/audit x",
+            "/ping me",
+            "/chatid 1",
+            "/personas a b",
+            "/pipeline a b",
+            "/policy x",
+            "/stats 7",
+        ] {
             assert!(parse(text).unwrap_err().hint.starts_with("Usage: /"), "{text}");
+        }
+    }
+
+    #[test]
+    fn looks_at_the_host() {
+        for (text, want) in [
+            ("/ping", Intent::Ping),
+            ("/chatid", Intent::ChatId),
+            ("/policy", Intent::Policy),
+            ("/stats ", Intent::Stats),
+            ("/audit #7", Intent::Audit { task: TaskId(7) }),
+            ("/personas", Intent::Personas { name: None }),
+            ("/personas  qa", Intent::Personas { name: Some("qa".into()) }),
+            ("/pipeline", Intent::Pipeline { name: None }),
+            ("/pipeline quick", Intent::Pipeline { name: Some("quick".into()) }),
+            ("/start", Intent::Help { command: None }),
+            ("/start from-a-link", Intent::Help { command: None }),
+            ("/help list", Intent::Help { command: Some("list".into()) }),
+        ] {
+            assert_eq!(parse(text), Ok(want), "{text}");
         }
     }
 

@@ -71,8 +71,15 @@ fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>) -> Role 
         Intent::Reject { .. } => ("reject", None),
         Intent::Cancel { .. } => ("cancel", Some(Role::Admin)),
         Intent::Retry { .. } => ("retry", Some(Role::Admin)),
+        Intent::Audit { .. } => ("audit", None),
         Intent::Pause => ("pause", None),
         Intent::Resume => ("resume", None),
+        Intent::Ping => ("ping", None),
+        Intent::ChatId => ("chatid", None),
+        Intent::Personas { .. } => ("personas", None),
+        Intent::Pipeline { .. } => ("pipeline", None),
+        Intent::Policy => ("policy", None),
+        Intent::Stats => ("stats", None),
         Intent::Help { .. } => ("help", None),
     };
     let role = intent::command(name).map_or(Role::Owner, |command| command.role);

@@ -35,12 +35,19 @@ pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) 
         Intent::Tasks
         | Intent::Status { .. }
         | Intent::Diff { .. }
+        | Intent::Audit { .. }
         | Intent::Approve { .. }
         | Intent::Reject { .. }
         | Intent::Cancel { .. }
         | Intent::Retry { .. }
         | Intent::Pause
         | Intent::Resume
+        | Intent::Ping
+        | Intent::ChatId
+        | Intent::Personas { .. }
+        | Intent::Pipeline { .. }
+        | Intent::Policy
+        | Intent::Stats
         | Intent::Help { .. } => return Ok(None),
     };
     intent::check_texts(&request).map_err(|problem| error(problem, "see /help task"))?;
@@ -93,15 +100,19 @@ pub fn replan(
     })
 }
 
+/// Where a task works that names no repository, if policy says so; it need not be granted.
+pub fn default_repository(policy: &Policy) -> Option<&String> {
+    let only = || (policy.repos.len() == 1).then(|| policy.repos.keys().next()).flatten();
+    policy.host.repository.as_ref().or_else(only)
+}
+
 fn repository(request: &TaskRequest, policy: &Policy) -> Result<String, PlanError> {
-    let only = || (policy.repos.len() == 1).then(|| policy.repos.keys().next().cloned()).flatten();
-    let name =
-        request.repository.clone().or_else(|| policy.host.repository.clone()).or_else(only).ok_or_else(|| {
-            error(
-                "no repository was named and there is no default one".into(),
-                "name it, as in `/task owner/repo TITLE`, or set PIPELINE_REPO in borg.toml or the environment",
-            )
-        })?;
+    let name = request.repository.clone().or_else(|| default_repository(policy).cloned()).ok_or_else(|| {
+        error(
+            "no repository was named and there is no default one".into(),
+            "name it, as in `/task owner/repo TITLE`, or set PIPELINE_REPO in borg.toml or the environment",
+        )
+    })?;
     if policy.repos.contains_key(&name) { Ok(name) } else { Err(unknown_repository(&name, policy)) }
 }
 

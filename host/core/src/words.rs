@@ -1,8 +1,10 @@
 //! What people are told about tasks: every text of the engine is here, as neutral parts. How a frontend shows them is the chat plugin's.
 
 mod action;
+mod host;
 
 pub use action::{LINE, action};
+pub use host::{Figures, Window, chat_id, personas, ping, pipeline, policy, stats};
 
 use crate::{
     approval::Review,
@@ -11,6 +13,7 @@ use crate::{
     facts::{CheckOutcome, Finding, Severity},
     id::RunKey,
     intent,
+    permit::role_word,
     policy::{Role, StagePlan, StageWork, Via},
     task::{BlockedOn, Ending, Phase, StageRecord, Task},
     verdict::Verdict,
@@ -156,11 +159,23 @@ pub fn status(task: &Task) -> Vec<Part> {
 pub fn help(about: Option<&str>, role: Role) -> Vec<Part> {
     if let Some(command) = about.and_then(intent::command) {
         let heading = format!("/{}: {}", command.name, command.summary);
-        return vec![Part::Heading(heading), Part::Text(command.usage.into())];
+        let mut parts = vec![Part::Heading(heading), Part::Text(command.usage.into())];
+        let aliases: Vec<String> = command.aliases.iter().map(|alias| format!("/{alias}")).collect();
+        if !aliases.is_empty() {
+            parts.push(Part::Field { label: "the same".into(), value: aliases.join(", ") });
+        }
+        if command.role > role {
+            let (needed, has) = (role_word(command.role), role_word(role));
+            let value = format!("the role {needed}, and you are {has}");
+            parts.push(Part::Field { label: "needs".into(), value });
+        }
+        return parts;
     }
     let mut parts = vec![Part::Heading("What can be said".into())];
-    let may = intent::COMMANDS.iter().filter(|command| command.role <= role);
-    parts.extend(may.map(|command| Part::Field { label: format!("/{}", command.name), value: command.summary.into() }));
+    parts.extend(
+        host::allowed(role)
+            .map(|command| Part::Field { label: format!("/{}", command.name), value: command.summary.into() }),
+    );
     parts.push(Part::Text("/help COMMAND shows how one is written.".into()));
     parts
 }

@@ -1,5 +1,7 @@
 //! One exchange with a person: what they said, what it means, what they are told.
 
+mod looks;
+
 use super::{ChatError, Chats};
 use crate::engine::{
     Desk, Reply,
@@ -134,7 +136,7 @@ impl Conversation {
                 let remedy = Part::Field { label: "what to do".into(), value: remedy };
                 (NoticeKind::Hint, vec![Part::Text(reason), remedy], None)
             }
-            Reply::Granted => self.look(&person, &intent).await.unwrap_or_else(|error| {
+            Reply::Granted => self.look(&person, &chat, &intent).await.unwrap_or_else(|error| {
                 let mend =
                     Part::Field { label: "what to do".into(), value: "`borg-host doctor` looks at the journal".into() };
                 (NoticeKind::Warning, vec![Part::Text(error.to_string()), mend], None)
@@ -149,6 +151,7 @@ impl Conversation {
     async fn look(
         &self,
         person: &PersonId,
+        chat: &str,
         intent: &Intent,
     ) -> Result<(NoticeKind, Vec<Part>, Option<Document>), StoreError> {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
@@ -163,6 +166,13 @@ impl Conversation {
                 Some(found) => (NoticeKind::Answer, vec![self.diff_part(&found).await], None),
                 None => (NoticeKind::Hint, missing(*task), None),
             },
+            Intent::Audit { task } => looks::audit(&self.desk, *task).await?,
+            Intent::Ping => looks::ping(&self.desk).await?,
+            Intent::ChatId => looks::chat_id(&self.desk, person, chat).await?,
+            Intent::Personas { name } => looks::personas(&self.desk, name.as_deref()).await?,
+            Intent::Pipeline { name } => looks::pipeline(&self.desk, name.as_deref()).await?,
+            Intent::Policy => looks::in_force(&self.desk, person).await?,
+            Intent::Stats => looks::stats(&self.desk).await?,
             Intent::Help { command } => {
                 let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));
                 (NoticeKind::Answer, words::help(command.as_deref(), role.unwrap_or(Role::Guest)), None)

@@ -58,9 +58,17 @@ impl Engine {
                 done("paused: what runs goes on, nothing new starts"),
             ),
             Intent::Resume => (vec![event(None, Body::Resumed { by: person.clone() })], done("resumed")),
-            Intent::Tasks | Intent::Status { .. } | Intent::Diff { .. } | Intent::Help { .. } => {
-                (Vec::new(), Reply::Granted)
-            }
+            Intent::Tasks
+            | Intent::Status { .. }
+            | Intent::Diff { .. }
+            | Intent::Audit { .. }
+            | Intent::Ping
+            | Intent::ChatId
+            | Intent::Personas { .. }
+            | Intent::Pipeline { .. }
+            | Intent::Policy
+            | Intent::Stats
+            | Intent::Help { .. } => (Vec::new(), Reply::Granted),
         }
     }
 
@@ -172,11 +180,21 @@ impl Engine {
 pub(super) fn named(intent: &Intent) -> Option<TaskId> {
     match intent {
         Intent::Approve { task, .. } | Intent::Reject { task, .. } => Some(*task),
-        Intent::Cancel { task } | Intent::Retry { task } | Intent::Diff { task } => Some(*task),
+        Intent::Cancel { task } | Intent::Retry { task } => Some(*task),
+        Intent::Diff { task } | Intent::Audit { task } => Some(*task),
         Intent::Status { task } => *task,
-        Intent::Task(_) | Intent::Ask { .. } | Intent::Tasks | Intent::Pause | Intent::Resume | Intent::Help { .. } => {
-            None
-        }
+        Intent::Task(_)
+        | Intent::Ask { .. }
+        | Intent::Tasks
+        | Intent::Pause
+        | Intent::Resume
+        | Intent::Ping
+        | Intent::ChatId
+        | Intent::Personas { .. }
+        | Intent::Pipeline { .. }
+        | Intent::Policy
+        | Intent::Stats
+        | Intent::Help { .. } => None,
     }
 }
 
@@ -194,6 +212,13 @@ fn what(intent: &Intent) -> String {
         Intent::Retry { .. } => "/retry",
         Intent::Pause => "/pause",
         Intent::Resume => "/resume",
+        Intent::Audit { .. } => "/audit",
+        Intent::Ping => "/ping",
+        Intent::ChatId => "/chatid",
+        Intent::Personas { .. } => "/personas",
+        Intent::Pipeline { .. } => "/pipeline",
+        Intent::Policy => "/policy",
+        Intent::Stats => "/stats",
         Intent::Help { .. } => "/help",
     };
     named(intent).map_or_else(|| word.to_owned(), |id| format!("{word} {id}"))

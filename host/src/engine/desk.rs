@@ -1,11 +1,49 @@
 //! What people may look at: tasks, diffs, the journal, the ledger. Frontends ask here, so that none of them knows the journal or the mirrors.
 
 use super::{Handle, doers::chain};
-use crate::{store::Store, workspace::Workspace};
-use borg_core::{id::TaskId, task::Task};
+use crate::{
+    clock::utc,
+    store::Store,
+    teller::{Teller, Weight},
+    workspace::Workspace,
+};
+use borg_core::{
+    id::{Digest, TaskId},
+    task::Task,
+    words::{Figures, Window},
+};
+use std::collections::VecDeque;
 use tokio::sync::watch;
 
 pub use crate::store::{LedgerRow, Recorded, StoreError, TaskRow};
+
+/// Hours of each window of [`Desk::figures`].
+const WINDOWS: [u64; 3] = [24, 7 * 24, 30 * 24];
+/// Time by which rows of the ledger may be out of order, in milliseconds.
+const DISORDER_MS: u64 = 3_600_000;
+/// Rows read in one go.
+const PAGE: u32 = 1_000;
+/// Events read in one go.
+const EVENTS: u32 = 256;
+/// Longest record of a task's past, in bytes; what is newer counts.
+const AUDIT_BYTES: usize = 512 << 10;
+
+/// What happened to a task, in words.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// Oldest first.
+    pub lines: VecDeque<AuditLine>,
+    /// Older lines there was no room for.
+    pub left_out: usize,
+}
+
+/// One line of it, with the time in front.
+#[derive(Clone, Debug)]
+pub struct AuditLine {
+    pub text: String,
+    /// True for what a person waits for, as against what agents do all the time.
+    pub is_step: bool,
+}
 
 /// Looks things up for whoever may look. Cheap to clone.
 #[derive(Clone)]
@@ -60,6 +98,84 @@ impl Desk {
     /// What the gateway recorded for a task.
     pub async fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
         self.store.run(move |journal| journal.ledger(task)).await
+    }
+
+    /// When this host was started, in milliseconds since 1970, and its version.
+    pub async fn started(&self) -> Result<Option<(u64, String)>, StoreError> {
+        self.store.run(|journal| journal.last_start()).await
+    }
+
+    /// Since when a policy is in force; none where another one is.
+    pub async fn policy_since(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
+        self.store.run(move |journal| journal.policy_since(&digest)).await
+    }
+
+    /// What was done in the last day, week and month, and what is to be done. A task counts as ended when it moved last.
+    pub async fn figures(&self, now_ms: u64) -> Result<Figures, StoreError> {
+        let since = |window: &Window| now_ms.saturating_sub(window.hours * 3_600_000);
+        let windows = WINDOWS.map(|hours| Window { hours, ..Window::default() }).into();
+        let mut figures = Figures { windows, ..Figures::default() };
+        let oldest = figures.windows.iter().map(since).min().unwrap_or(now_ms);
+        let mut before = TaskId(u64::MAX);
+        loop {
+            let page = self.store.run(move |journal| journal.moved(oldest, before, PAGE)).await?;
+            let Some(last) = page.last() else { break };
+            before = last.id;
+            for task in &page {
+                for window in &mut figures.windows {
+                    let since = since(window);
+                    window.asked += u64::from(task.created_ms >= since);
+                    if task.changed_ms >= since {
+                        window.ended(task.status);
+                    }
+                }
+            }
+        }
+        let mut before = i64::MAX;
+        loop {
+            let page = self.store.run(move |journal| journal.paid(before, PAGE)).await?;
+            let Some(last) = page.last() else { break };
+            before = last.id;
+            for paid in &page {
+                for window in figures.windows.iter_mut().filter(|window| paid.at_ms >= since(window)) {
+                    window.usage = window.usage + paid.usage;
+                    window.cost = window.cost + paid.cost;
+                }
+            }
+            if last.at_ms < oldest.saturating_sub(DISORDER_MS) {
+                break;
+            }
+        }
+        for status in self.store.run(|journal| journal.live_statuses()).await? {
+            figures.live(status);
+        }
+        Ok(figures)
+    }
+
+    /// What happened to a task, one line for each thing.
+    pub async fn audit(&self, task: &Task) -> Result<Audit, StoreError> {
+        let (id, told) = (task.id(), task.clone());
+        let mut teller = self.store.run(move |journal| Teller::of(&told, journal)).await?;
+        let mut audit = Audit::default();
+        let (mut after, mut bytes) = (0, 0);
+        loop {
+            let page = self.events(after, Some(id), EVENTS).await?;
+            let Some(last) = page.last() else { return Ok(audit) };
+            after = last.seq;
+            for recorded in &page {
+                for (weight, text) in teller.tell(&recorded.event) {
+                    let text = format!("{}  {text}", utc(recorded.event.at_ms));
+                    bytes += text.len();
+                    audit.lines.push_back(AuditLine { text, is_step: weight == Weight::Step });
+                }
+            }
+            while bytes > AUDIT_BYTES
+                && let Some(oldest) = audit.lines.pop_front()
+            {
+                bytes -= oldest.text.len();
+                audit.left_out += 1;
+            }
+        }
     }
 
     /// Changes whenever something was committed.

@@ -135,7 +135,17 @@ fn run_of(order: &Order) -> Option<RunKey> {
 /// True for what needs an event to be saved.
 fn changes(intent: &Intent) -> bool {
     match intent {
-        Intent::Tasks | Intent::Status { .. } | Intent::Diff { .. } | Intent::Help { .. } => false,
+        Intent::Tasks
+        | Intent::Status { .. }
+        | Intent::Diff { .. }
+        | Intent::Audit { .. }
+        | Intent::Ping
+        | Intent::ChatId
+        | Intent::Personas { .. }
+        | Intent::Pipeline { .. }
+        | Intent::Policy
+        | Intent::Stats
+        | Intent::Help { .. } => false,
         Intent::Task(_)
         | Intent::Ask { .. }
         | Intent::Approve { .. }

@@ -5,12 +5,14 @@
 //! what goes out to them is `mail`.
 
 mod chain;
+mod figures;
 mod lock;
 pub mod mail;
 mod rows;
 mod schema;
 
 pub use chain::ChainBreak;
+pub use figures::{Moved, Paid};
 pub use lock::{DataLock, LockError};
 pub use mail::{Incoming, Outgoing, Unsent, Waiting};
 pub use rows::{LedgerRow, Recorded, TaskRow};

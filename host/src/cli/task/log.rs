@@ -5,12 +5,12 @@ use crate::cli::out;
 use anyhow::Result;
 use borg_core::{id::TaskId, task::Status};
 use borg_host::{
+    clock::utc,
     settings::Settings,
     store::Recorded,
     teller::{Teller, Weight},
 };
 use clap::Args;
-use jiff::Timestamp;
 use std::process::ExitCode;
 
 /// What happened to a task, from the journal
@@ -54,8 +54,7 @@ impl Log {
 }
 
 fn print(teller: &mut Teller, entry: &Recorded) -> Result<()> {
-    let at = i64::try_from(entry.event.at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let at = at.map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
+    let at = utc(entry.event.at_ms);
     for (_, text) in teller.tell(&entry.event) {
         out::line(format!("{at}  {text}"))?;
     }

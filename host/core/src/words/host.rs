@@ -1,0 +1,263 @@
+//! What people are told about the host itself: that it lives, whom it takes them for, what its policy says, how much it did.
+
+use super::duration;
+use crate::{
+    budget::{MicroUsd, Usage},
+    chat::Part,
+    intent,
+    permit::role_word,
+    plan,
+    policy::{ExecutorPolicy, PersonId, PersonaPolicy, Pipeline, Policy, Role, StagePlan, StageWork, Via},
+    task::Status,
+};
+
+/// Names shown in one line; the rest is counted.
+const NAMES_SHOWN: usize = 10;
+/// Globs shown of a persona among others.
+const GLOBS_SHOWN: usize = 4;
+
+/// Parts that answer `/ping`.
+pub fn ping(version: &str, up_ms: u64) -> Vec<Part> {
+    vec![Part::Text(format!("borg-host {version} is up for {}", duration(up_ms)))]
+}
+
+/// Parts that answer `/chatid`.
+pub fn chat_id(chat: &str, person: &PersonId, role: Role) -> Vec<Part> {
+    vec![field("this chat", chat), field("you", format!("{person}, {}", role_word(role)))]
+}
+
+/// Parts that answer `/personas`: all in short, or one in full; without one of that name, why.
+pub fn personas(name: Option<&str>, policy: &Policy) -> Result<Vec<Part>, Vec<Part>> {
+    let Some(name) = name else {
+        let mut parts = vec![Part::Heading("Personas".into())];
+        parts.extend(policy.personas.iter().map(|(name, persona)| {
+            let (tools, writes) = (list(&persona.tools, "none"), few(&persona.write, GLOBS_SHOWN, "nothing"));
+            let (engine, budget) = (engine(persona, policy), budget(persona, policy));
+            field(name, format!("{engine}; budget {budget}; tools {tools}; writes {writes}"))
+        }));
+        parts.push(Part::Text("/personas NAME shows one in full.".into()));
+        return Ok(parts);
+    };
+    let persona = policy.personas.get(name);
+    let persona = persona.ok_or_else(|| unknown("persona", name, policy.personas.keys().map(String::as_str)))?;
+    let mut parts = vec![
+        Part::Heading(format!("Persona {name}")),
+        field("works with", engine(persona, policy)),
+        field("tools", list(&persona.tools, "none")),
+        field("writes", list(&persona.write, "nothing in the workspace")),
+    ];
+    if !persona.protect.is_empty() {
+        parts.push(field("but never", list(&persona.protect, "")));
+    }
+    let ci = if persona.may_touch_ci { "may be written" } else { "protected" };
+    parts.push(field("CI files", ci));
+    let name = persona.budget.as_ref().unwrap_or(&policy.host.budget);
+    let limits = policy.budgets.get(name).map(|budget| {
+        let wall = duration(budget.wall_ms);
+        format!(": {} turns, {} tokens, {}, {wall} for a stage", budget.turns, budget.tokens, budget.cost)
+    });
+    parts.push(field("budget", format!("{}{}", budget(persona, policy), limits.unwrap_or_default())));
+    Ok(parts)
+}
+
+/// Parts that answer `/pipeline`; without one of that name, why.
+pub fn pipeline(name: Option<&str>, policy: &Policy) -> Result<Vec<Part>, Vec<Part>> {
+    let name = name.unwrap_or(&policy.host.pipeline);
+    let names = || policy.pipelines.keys().map(String::as_str);
+    let found = policy.pipelines.get(name).ok_or_else(|| unknown("pipeline", name, names()))?;
+    let mut parts = vec![Part::Heading(format!("Pipeline {name}"))];
+    if !found.summary.is_empty() {
+        parts.push(Part::Text(found.summary.clone()));
+    }
+    let only = if found.read_only { " (changes nothing)" } else { "" };
+    parts.push(field("stages", format!("{}{only}", stage_names(found))));
+    parts.extend(found.stages.iter().map(|stage| Part::Item(format!("{}: {}", stage.name, work(stage, policy)))));
+    repositories(policy, &mut parts);
+    let others: Vec<&str> = names().filter(|other| *other != name).collect();
+    if !others.is_empty() {
+        parts.push(field("other pipelines", few(&others, NAMES_SHOWN, "")));
+    }
+    Ok(parts)
+}
+
+/// Parts that answer `/policy`; `since` is the time at which this policy came into force, where that is known.
+pub fn policy(policy: &Policy, since: Option<&str>, person: &PersonId, role: Role) -> Vec<Part> {
+    let since = since.map(|since| format!(", in force since {since}")).unwrap_or_default();
+    let repositories: Vec<&str> = policy.repos.keys().map(String::as_str).collect();
+    let rules: Vec<&str> =
+        policy.rules.iter().filter(|(_, rule)| rule.enabled).map(|(name, _)| name.as_str()).collect();
+    let thresholds = policy.verdict;
+    let may: Vec<String> = allowed(role).map(|command| format!("/{}", command.name)).collect();
+    vec![
+        field("policy", format!("{}{since}", policy.digest.short())),
+        field("repositories", few(&repositories, NAMES_SHOWN, "none; `borg-host repo add owner/name PATH` adds one")),
+        field("verdicts", format!("review from risk {} on, block from {} on", thresholds.review, thresholds.block)),
+        field("rules", few(&rules, NAMES_SHOWN, "none")),
+        field("at the same time", format!("{} task(s)", policy.host.parallel)),
+        field("you", format!("{person}, {}", role_word(role))),
+        field("you may", may.join(" ")),
+    ]
+}
+
+/// Commands for a role.
+pub(super) fn allowed(role: Role) -> impl Iterator<Item = &'static intent::Command> {
+    intent::COMMANDS.iter().filter(move |command| command.role <= role)
+}
+
+/// What was done in the time up to now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    pub hours: u64,
+    /// Tasks asked for.
+    pub asked: u64,
+    pub completed: u64,
+    /// Failed, or stopped by a budget.
+    pub failed: u64,
+    pub rejected: u64,
+    pub cancelled: u64,
+    pub usage: Usage,
+    pub cost: MicroUsd,
+}
+
+impl Window {
+    /// Takes in a task that was asked for, or moved last, in this time.
+    pub fn ended(&mut self, status: Status) {
+        match status {
+            Status::Completed => self.completed += 1,
+            Status::Failed | Status::Capped => self.failed += 1,
+            Status::Rejected => self.rejected += 1,
+            Status::Cancelled => self.cancelled += 1,
+            Status::Queued
+            | Status::Running
+            | Status::Parked
+            | Status::Blocked
+            | Status::NeedsReview
+            | Status::Approved => {}
+        }
+    }
+
+    /// Share of tasks that came to something among those that could, in percent: whoever cancels one has changed their mind.
+    fn success(&self) -> Option<u64> {
+        let judged = self.completed + self.failed + self.rejected;
+        (judged > 0).then(|| self.completed * 100 / judged)
+    }
+}
+
+/// What the host did and does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Shortest first.
+    pub windows: Vec<Window>,
+    pub queued: u64,
+    pub running: u64,
+    /// Parked: they go on by themselves.
+    pub waiting: u64,
+    /// Blocked, or up for review: they go on when a person acts.
+    pub stuck: u64,
+}
+
+impl Figures {
+    /// Takes in a task that has not ended.
+    pub fn live(&mut self, status: Status) {
+        match status {
+            Status::Queued => self.queued += 1,
+            Status::Running | Status::Approved => self.running += 1,
+            Status::Parked => self.waiting += 1,
+            Status::Blocked | Status::NeedsReview => self.stuck += 1,
+            Status::Capped | Status::Rejected | Status::Completed | Status::Failed | Status::Cancelled => {}
+        }
+    }
+}
+
+/// Parts that answer `/stats`.
+pub fn stats(figures: &Figures) -> Vec<Part> {
+    let mut parts = vec![Part::Heading("What was done".into())];
+    parts.extend(figures.windows.iter().map(|window| {
+        let span = if window.hours < 48 { format!("{} h", window.hours) } else { format!("{} d", window.hours / 24) };
+        let Window { asked, completed, failed, rejected, cancelled, .. } = window;
+        let success = window.success().map(|percent| format!(" (success {percent} %)")).unwrap_or_default();
+        let spent = format!("{} tokens, {}", window.usage.total(), window.cost);
+        let ended = format!("{completed} completed, {failed} failed, {rejected} rejected, {cancelled} cancelled");
+        field(&span, format!("{asked} asked for; {ended}{success}; {spent}"))
+    }));
+    let Figures { queued, running, waiting, stuck, .. } = figures;
+    let now = format!("{queued} queued, {running} running, {waiting} going on later, {stuck} waiting for a person");
+    parts.push(field("now", now));
+    parts
+}
+
+fn field(label: &str, value: impl Into<String>) -> Part {
+    Part::Field { label: label.into(), value: value.into() }
+}
+
+/// All of them, or the word for none.
+fn list(names: &[String], none: &str) -> String {
+    few(names, usize::MAX, none)
+}
+
+fn few<T: AsRef<str>>(names: &[T], shown: usize, none: &str) -> String {
+    let first: Vec<&str> = names.iter().take(shown).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(shown) {
+        0 if first.is_empty() => none.to_owned(),
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Vec<Part> {
+    let known = few(&known.collect::<Vec<_>>(), NAMES_SHOWN, "none");
+    vec![Part::Text(format!("there is no {what} `{name}`")), field("there are", known)]
+}
+
+fn engine(persona: &PersonaPolicy, policy: &Policy) -> String {
+    let executor = policy.executors.get(&persona.executor);
+    let model =
+        persona.model.as_ref().or_else(|| executor.and_then(|executor: &ExecutorPolicy| executor.model.as_ref()));
+    match model {
+        Some(model) => format!("{}, model {model}", persona.executor),
+        None => format!("{}, its own choice of model", persona.executor),
+    }
+}
+
+fn budget(persona: &PersonaPolicy, policy: &Policy) -> String {
+    persona.budget.clone().unwrap_or_else(|| format!("{} unless the task names one", policy.host.budget))
+}
+
+fn stage_names(pipeline: &Pipeline) -> String {
+    pipeline.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>().join(" → ")
+}
+
+fn work(stage: &StagePlan, policy: &Policy) -> String {
+    match &stage.work {
+        StageWork::Persona { persona, check, attempts, .. } => {
+            let engine = policy.personas.get(persona).map(|granted| engine(granted, policy)).unwrap_or_default();
+            let check = check.map(|expect| format!(", must leave {}", expect.as_str())).unwrap_or_default();
+            format!("{persona} with {engine}{check}, {attempts} attempt(s)")
+        }
+        StageWork::Judge { rules } if rules.iter().any(|rule| rule == "*") => "all rules look at the change".into(),
+        StageWork::Judge { rules } => format!("rules {}", rules.join(", ")),
+        StageWork::Deliver { via: Via::Branch } => "a branch in the repository".into(),
+        StageWork::Deliver { via: Via::Reply } => "an answer to whoever asked".into(),
+        StageWork::Deliver { via: Via::None } => "nothing leaves the host".into(),
+    }
+}
+
+/// Where tasks work that name no repository, and what tests each has.
+fn repositories(policy: &Policy, parts: &mut Vec<Part>) {
+    let default = plan::default_repository(policy);
+    let (label, none) = ("repository", "none yet; `borg-host repo add owner/name PATH` adds one");
+    parts.push(match default {
+        Some(name) => field(label, format!("{name}, where a task names no other")),
+        None if policy.repos.is_empty() => field(label, none),
+        None => field(label, "a task must name one; PIPELINE_REPO sets a default"),
+    });
+    let shown = policy.repos.iter().filter(|(name, _)| default.is_none_or(|default| default == *name));
+    for (name, repo) in shown.take(NAMES_SHOWN) {
+        let command = repo.check.as_ref().map_or_else(
+            || "the `test` target of its Makefile, where it has one".to_owned(),
+            |command| format!("`{command}`"),
+        );
+        let image = repo.image.as_ref().unwrap_or(&policy.checks.image);
+        parts.push(field(&format!("tests of {name}"), format!("{command}, in {image}")));
+    }
+}

@@ -1,0 +1,142 @@
+//! What the journal says about the host as a whole: since when it runs and under what policy, what was done and spent. Read in pages, so
+//! that nobody else waits long for the journal's thread.
+
+use super::{Journal, StoreError};
+use borg_core::{
+    budget::{MicroUsd, Usage},
+    id::{Digest, TaskId},
+    task::Status,
+};
+use rusqlite::params;
+use serde::Deserialize;
+
+/// A task that moved lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub id: TaskId,
+    pub status: Status,
+    pub created_ms: u64,
+    pub changed_ms: u64,
+}
+
+/// What one request through the gateway cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paid {
+    /// Place in the ledger.
+    pub id: i64,
+    pub at_ms: u64,
+    pub usage: Usage,
+    pub cost: MicroUsd,
+}
+
+/// The part of a ledger's row that says what it cost.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Cost {
+    #[serde(default)]
+    usage: Option<Usage>,
+    #[serde(default)]
+    cost_micros: u64,
+}
+
+impl Journal {
+    /// When a host was started last, in milliseconds since 1970, and its version.
+    pub fn last_start(&self) -> Result<Option<(u64, String)>, StoreError> {
+        self.of_the_host("host-started", |at_ms, body| Err((at_ms, text(body, "version"))))
+    }
+
+    /// Since when this policy is in force without another in between; none where another one is.
+    pub fn policy_since(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        let digest = digest.to_string();
+        let mut since = None;
+        self.of_the_host("policy-loaded", |at_ms, body| {
+            if text(body, "digest") != digest {
+                return Err(());
+            }
+            since = Some(at_ms);
+            Ok(())
+        })?;
+        Ok(since)
+    }
+
+    /// Goes through events of a kind that are about no task, newest first, until an error says that was it.
+    fn of_the_host<T>(
+        &self,
+        kind: &str,
+        mut look: impl FnMut(u64, &serde_json::Value) -> Result<(), T>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached("SELECT at_ms, event FROM events WHERE task IS NULL AND kind = ?1 ORDER BY seq DESC")
+            .map_err(StoreError::Read)?;
+        let mut rows = query.query([kind]).map_err(StoreError::Read)?;
+        while let Some(row) = rows.next().map_err(StoreError::Read)? {
+            let at_ms = row.get(0).map_err(StoreError::Read)?;
+            let event: String = row.get(1).map_err(StoreError::Read)?;
+            let event: serde_json::Value = parse(&event)?;
+            if let Err(found) = look(at_ms, &event["body"]) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tasks with a number below `before` that moved since, newest first.
+    pub fn moved(&self, since_ms: u64, before: TaskId, limit: u32) -> Result<Vec<Moved>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached(
+                "SELECT id, status, changed_ms, json_extract(task, '$.created_ms') FROM tasks
+                 WHERE id < ?1 AND changed_ms >= ?2 ORDER BY id DESC LIMIT ?3",
+            )
+            .map_err(StoreError::Read)?;
+        let before = i64::try_from(before.0).unwrap_or(i64::MAX);
+        let rows = query
+            .query_map(params![before, since_ms, limit], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+            })
+            .map_err(StoreError::Read)?;
+        rows.map(|row| {
+            let (id, word, changed_ms, created_ms) = row.map_err(StoreError::Read)?;
+            Ok(Moved { id: TaskId(id), status: status(&word)?, created_ms, changed_ms })
+        })
+        .collect()
+    }
+
+    /// Where each task stands that has not ended.
+    pub fn live_statuses(&self) -> Result<Vec<Status>, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT status FROM tasks WHERE live = 1").map_err(StoreError::Read)?;
+        let rows = query.query_map([], |row| row.get::<_, String>(0)).map_err(StoreError::Read)?;
+        rows.map(|row| status(&row.map_err(StoreError::Read)?)).collect()
+    }
+
+    /// Rows of the ledger before a place in it, newest first.
+    pub fn paid(&self, before: i64, limit: u32) -> Result<Vec<Paid>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached("SELECT id, at_ms, row FROM ledger WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
+            .map_err(StoreError::Read)?;
+        let rows = query
+            .query_map(params![before, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))
+            .map_err(StoreError::Read)?;
+        rows.map(|row| {
+            let (id, at_ms, row) = row.map_err(StoreError::Read)?;
+            let Cost { usage, cost_micros } = parse(&row)?;
+            Ok(Paid { id, at_ms, usage: usage.unwrap_or_default(), cost: MicroUsd(cost_micros) })
+        })
+        .collect()
+    }
+}
+
+fn status(word: &str) -> Result<Status, StoreError> {
+    let status = Status::ALL.into_iter().find(|status| status.as_str() == word);
+    status.ok_or_else(|| StoreError::Damaged(format!("a task is `{word}`")))
+}
+
+fn text(body: &serde_json::Value, key: &str) -> String {
+    body[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))
+}
