@@ -108,7 +108,7 @@ impl Mailbox {
             .collect()
     }
 
-    /// The oldest post of each chat that has not gone out yet, oldest first, without what it says.
+    /// The oldest post of each chat that has not gone out yet, oldest first, then the oldest edit of each; without what they say.
     pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
         let transport = self.transport;
         self.store.run(move |journal| journal.heads(transport)).await

@@ -46,11 +46,13 @@ pub struct Outgoing {
     pub post: String,
 }
 
-/// The next post of a chat.
+/// The next post of a chat, or the next change to one that stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub id: i64,
     pub chat: String,
+    /// It is about a topic that stands there already.
+    pub edits: bool,
     /// As in [`Unsent`].
     pub not_before_ms: u64,
 }

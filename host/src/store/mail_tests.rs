@@ -315,6 +315,30 @@ fn a_burst_of_ten_thousand_is_kept_in_order_and_forgotten_in_time() {
     assert_eq!(trial.count("SELECT MIN(CAST(key AS INTEGER)) FROM updates"), 100);
 }
 
+#[test]
+fn every_chat_has_its_next_post_and_edits_come_after() {
+    let mut trial = Trial::start();
+    let to = |chat: &str, key: &str, topic| Outgoing { chat: chat.into(), ..post(key, topic, key) };
+    trial.journal.enqueue(BOT, &[to("1", "progress", Some("t1"))]).unwrap();
+    let heads = |trial: &Trial| -> Vec<(String, bool)> {
+        let heads = trial.journal.heads(BOT).unwrap();
+        heads.into_iter().map(|head| (head.chat, head.edits)).collect()
+    };
+    assert_eq!(heads(&trial), [("1".into(), false)]);
+    let first = trial.unsent().remove(0);
+    trial.journal.sent(first.id, 0, "100").unwrap();
+    trial.journal.enqueue(BOT, &[to("1", "newer", Some("t1"))]).unwrap();
+    let many: Vec<Outgoing> = (0..3).map(|n| to("1", &format!("a{n}"), None)).collect();
+    trial.journal.enqueue(BOT, &many).unwrap();
+    trial.journal.enqueue(BOT, &[to("2", "b", Some("t1"))]).unwrap();
+    trial.journal.enqueue("matrix", &[to("3", "c", None)]).unwrap();
+    assert_eq!(heads(&trial), [("1".into(), false), ("2".into(), false), ("1".into(), true)]);
+    // What was deleted is said anew, in its turn.
+    trial.journal.forget_topic(BOT, "1", "t1").unwrap();
+    assert_eq!(heads(&trial), [("1".into(), false), ("2".into(), false)]);
+    assert_eq!(trial.journal.heads(BOT).unwrap()[0].id, trial.unsent()[0].id);
+}
+
 /// No query may get slower with what is remembered.
 #[test]
 fn every_queue_is_read_by_an_index() {

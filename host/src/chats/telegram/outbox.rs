@@ -1,4 +1,5 @@
-//! Sends what waits in the outbox: in order within a chat, at Telegram's pace, again after whatever passes.
+//! Sends what waits in the outbox: in order within a chat, at Telegram's pace, again after whatever passes. What is new goes before edits of
+//! what stands there: nobody waits for an answer because progress is shown.
 //!
 //! Telegram has no key by which it would know a repeated message: a post whose answer is lost is sent again and may stand there twice. One
 //! whose receipt is in the journal is never sent again.
@@ -82,7 +83,7 @@ impl Outbox {
             }
             let due = now + Duration::from_millis(head.not_before_ms.saturating_sub(clock));
             let chat = courier::place(&head.chat).map_or(0, |(chat, _)| chat.0);
-            let leave = if due > now { Err(due) } else { self.pace.take(chat, now) };
+            let leave = if due > now { Err(due) } else { self.pace.take(chat, now, head.edits) };
             match leave {
                 Ok(()) => {
                     let Some(row) = self.mailbox.unsent(head.id).await? else { continue };

@@ -30,9 +30,9 @@ impl Bucket {
         self.at = now;
     }
 
-    /// Earliest time for one more.
-    fn next(&self) -> Instant {
-        let missing = (1.0 - self.level).max(0.0) / self.per_second;
+    /// Earliest time for one more that leaves as many as are to be spared.
+    fn next(&self, spared: f64) -> Instant {
+        let missing = (1.0 + spared - self.level).max(0.0) / self.per_second;
         self.closed_until.max(self.at + Duration::from_secs_f64(missing))
     }
 }
@@ -49,8 +49,9 @@ impl Pace {
         Pace { all: Bucket::full(3.0, 26.0, now), chats: HashMap::new() }
     }
 
-    /// Takes leave to send to a chat now, or tells when to ask again.
-    pub fn take(&mut self, chat: i64, now: Instant) -> Result<(), Instant> {
+    /// Takes leave to send to a chat now, or tells when to ask again. What can wait, such as progress, leaves one for what cannot.
+    pub fn take(&mut self, chat: i64, now: Instant, can_wait: bool) -> Result<(), Instant> {
+        let spared = if can_wait { 1.0 } else { 0.0 };
         self.all.fill(now);
         if self.chats.len() >= CHATS {
             self.chats.retain(|_, bucket| {
@@ -60,7 +61,7 @@ impl Pace {
         }
         let bucket = self.chats.entry(chat).or_insert_with(|| bucket_of(chat, now));
         bucket.fill(now);
-        let next = bucket.next().max(self.all.next());
+        let next = bucket.next(spared).max(self.all.next(spared));
         if next > now {
             return Err(next);
         }
@@ -83,7 +84,7 @@ impl Pace {
 
 /// Groups and channels have negative ids.
 fn bucket_of(chat: i64, now: Instant) -> Bucket {
-    if chat < 0 { Bucket::full(3.0, 17.0 / 60.0, now) } else { Bucket::full(3.0, 1.0, now) }
+    if chat < 0 { Bucket::full(2.0, 18.0 / 60.0, now) } else { Bucket::full(2.0, 1.0, now) }
 }
 
 #[cfg(test)]
@@ -98,7 +99,7 @@ mod tests {
         for tick in 0..seconds * 100 {
             let now = start + Duration::from_millis(tick * 10);
             for chat in chats {
-                while pace.take(*chat, now).is_ok() {
+                while pace.take(*chat, now, false).is_ok() {
                     sent += 1;
                 }
             }
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn limits_hold_per_chat_per_group_and_in_all() {
-        assert!((60..=63).contains(&sent(&[1], 60)), "{}", sent(&[1], 60));
+        assert!((60..=62).contains(&sent(&[1], 60)), "{}", sent(&[1], 60));
         assert!((19..=20).contains(&sent(&[-1], 60)), "{}", sent(&[-1], 60));
         let many: Vec<i64> = (1..=200).collect();
         assert!((28..=30).contains(&sent(&many, 1)), "{}", sent(&many, 1));
@@ -121,11 +122,21 @@ mod tests {
         let mut pace = Pace::new(now);
         let later = now + Duration::from_secs(7);
         pace.close(1, later, now);
-        assert_eq!(pace.take(1, now), Err(later));
-        assert_eq!(pace.take(2, now), Ok(()));
+        assert_eq!(pace.take(1, now, false), Err(later));
+        assert_eq!(pace.take(2, now, false), Ok(()));
         pace.close_all(later);
-        assert_eq!(pace.take(2, now), Err(later));
-        assert_eq!(pace.take(1, later), Ok(()));
+        assert_eq!(pace.take(2, now, false), Err(later));
+        assert_eq!(pace.take(1, later, false), Ok(()));
+    }
+
+    #[test]
+    fn what_can_wait_leaves_one_for_an_answer() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        assert_eq!(pace.take(1, now, true), Ok(()));
+        assert_eq!(pace.take(1, now, true), Err(now + Duration::from_secs(1)));
+        assert_eq!(pace.take(1, now, false), Ok(()));
+        assert_eq!(pace.take(1, now, false), Err(now + Duration::from_secs(1)));
     }
 
     #[test]
@@ -133,7 +144,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(now);
         for chat in 0..3 * CHATS as i64 {
-            let _ = pace.take(chat, now + Duration::from_secs(chat as u64));
+            let _ = pace.take(chat, now + Duration::from_secs(chat as u64), false);
         }
         assert!(pace.chats.len() <= CHATS);
     }

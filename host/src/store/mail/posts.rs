@@ -31,18 +31,21 @@ impl Journal {
         rows.map(|row| row.map_err(StoreError::Read)).collect()
     }
 
-    /// The oldest post of each chat that has not gone out, oldest first: however much one chat has to wait for, it hides no other.
+    /// The oldest post of each chat that has not gone out, and the oldest edit: posts first, then edits, each oldest first. However much
+    /// one chat has to wait for, it hides no other.
     pub fn heads(&self, transport: &str) -> Result<Vec<Head>, StoreError> {
         let mut query = self
             .db
             .prepare_cached(
-                "SELECT id, chat, not_before_ms FROM posts WHERE id IN (
-                     SELECT MIN(id) FROM posts WHERE transport = ?1 AND settled_ms IS NULL GROUP BY chat)
-                 ORDER BY id",
+                "SELECT MIN(id), posts.chat, topics.receipt IS NOT NULL AS edits, not_before_ms
+                 FROM posts LEFT JOIN topics USING (transport, chat, topic)
+                 WHERE posts.transport = ?1 AND settled_ms IS NULL GROUP BY posts.chat, edits ORDER BY edits, MIN(id)",
             )
             .map_err(StoreError::Read)?;
         let rows = query
-            .query_map([transport], |row| Ok(Head { id: row.get(0)?, chat: row.get(1)?, not_before_ms: row.get(2)? }))
+            .query_map([transport], |row| {
+                Ok(Head { id: row.get(0)?, chat: row.get(1)?, edits: row.get(2)?, not_before_ms: row.get(3)? })
+            })
             .map_err(StoreError::Read)?;
         rows.map(|row| row.map_err(StoreError::Read)).collect()
     }
