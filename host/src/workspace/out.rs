@@ -90,10 +90,4 @@ impl Workspace {
         let path = self.data.join("artefacts").join(digest.to_string());
         blocking(move || fs::read(&path).map_err(Error::io(format!("read artefact {}", digest.short())))).await
     }
-
-    /// Stores bytes that did not come from `/out`, such as an answer or a log, under their digest.
-    pub async fn keep_artefact(&self, bytes: Vec<u8>) -> Result<Digest> {
-        let store = self.data.join("artefacts");
-        blocking(move || keep(&store, &bytes)).await
-    }
 }

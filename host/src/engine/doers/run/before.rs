@@ -1,0 +1,168 @@
+//! What a run needs before it starts: its job, its sandbox, its directories, its way out.
+
+use super::{Failure, start_failure};
+use crate::{
+    engine::doers::{Doers, chain, plugin_failed},
+    sandbox::{BASE_REPO, GATEWAY_URL, HOME, IN, OUT, WORKSPACE},
+    workspace::{Attempt, RunDir},
+};
+use borg_core::{
+    budget::{Budget, Spent},
+    effect::RunOrder,
+    executor::{BaseFile, Job},
+    persona::Assignment,
+    policy::{Policy, Provider},
+    run::{ImageRef, Limits, SandboxSpec},
+};
+use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress};
+use borg_plugins::Executor;
+use serde_json::Value;
+
+/// Stands for the key inside; the gateway takes it off and puts the real one on.
+const PLACEHOLDER_KEY: &str = "sk-ant-borg-placeholder";
+/// Largest file of the repository an executor may ask for, in bytes.
+const BASE_FILE_BYTES: usize = 1 << 20;
+/// Files an executor may ask for.
+const BASE_FILES: usize = 16;
+
+impl Doers {
+    pub(super) async fn job(&self, order: &RunOrder, executor: &Executor) -> Result<Job, Failure> {
+        let assignment: Assignment = serde_json::from_str(&order.assignment.text).map_err(|error| {
+            start_failure(format!("the assignment is no longer there: {error}"), "retry the task", false)
+        })?;
+        let mirror = self.mirror(&order.repository);
+        let mut base_files = Vec::new();
+        for path in executor.info().reads.iter().take(BASE_FILES) {
+            if let Some(blob) = self.workspace.read_file(&mirror, &order.base, path, BASE_FILE_BYTES).await? {
+                base_files
+                    .push(BaseFile { path: path.clone(), text: String::from_utf8_lossy(&blob.bytes).into_owned() });
+            }
+        }
+        Ok(Job {
+            task: order.brief.clone(),
+            persona: order.persona.clone(),
+            stage: order.stage.clone(),
+            attempt: order.attempt,
+            system_prompt: assignment.system_prompt,
+            prompt: assignment.prompt,
+            tools: order.tools.clone(),
+            write: order.write.allow.clone(),
+            model: order.model.clone(),
+            max_turns: Some(order.allowance.turns),
+            resume: None,
+            gateway_url: GATEWAY_URL.to_owned(),
+            placeholder_key: PLACEHOLDER_KEY.to_owned(),
+            workspace: WORKSPACE.to_owned(),
+            in_dir: IN.to_owned(),
+            out_dir: OUT.to_owned(),
+            home: HOME.to_owned(),
+            agent_dir: borg_init::AGENT.to_owned(),
+            base_files,
+        })
+    }
+
+    pub(super) async fn spec(
+        &self,
+        order: &RunOrder,
+        executor: &Executor,
+        settings: &Value,
+        job: &Job,
+        left: Budget,
+    ) -> Result<SandboxSpec, Failure> {
+        let command = match executor.launch(settings, job).await {
+            Ok(Ok(command)) => command,
+            Ok(Err(why)) => {
+                return Err(start_failure(
+                    format!("{} cannot start: {why}", order.executor),
+                    "mend that, then retry",
+                    false,
+                ));
+            }
+            Err(error) => return Err(Failure::Body(plugin_failed(&error))),
+        };
+        let bundle = &executor.info().bundle;
+        Ok(SandboxSpec {
+            run: order.run,
+            image: ImageRef(order.image.clone()),
+            limits: Limits { wall_ms: order.limits.wall_ms.min(left.wall_ms.max(1)), ..order.limits },
+            argv: command.argv,
+            env: command.env,
+            home_files: command.files,
+            stdin: command.stdin,
+            write: order.write.clone(),
+            gateway: !order.egress.is_empty(),
+            exec: order.tools.iter().any(|tool| tool == "Bash"),
+            host_paths: Vec::new(),
+            bundle: (!bundle.is_empty()).then(|| bundle.clone()),
+            policy: order.policy,
+        })
+    }
+
+    /// A new directory with the last accepted commit, and the hand-offs of earlier stages.
+    pub(super) async fn lay_out(&self, order: &RunOrder, dirs: &RunDir) -> Result<(), Failure> {
+        let attempt = Attempt {
+            run: order.run,
+            mirror: self.mirror(&order.repository),
+            commit: order.head.clone(),
+            lender: Some(BASE_REPO.into()),
+        };
+        {
+            let _lock = self.locks.lock(&order.repository).await;
+            self.workspace.prepare(&attempt).await?;
+        }
+        for file in &order.inputs {
+            let bytes = self.workspace.read_artefact(file.digest).await?;
+            let path = dirs.input.join(&file.name);
+            tokio::fs::write(&path, bytes).await.map_err(|error| {
+                start_failure(
+                    format!("cannot write the hand-off {}: {error}", file.name),
+                    "`borg-host doctor`, then retry",
+                    true,
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn lend(&self, order: &RunOrder) -> Result<std::path::PathBuf, Failure> {
+        let mirror = self.mirror(&order.repository);
+        let _lock = self.locks.lock(&order.repository).await;
+        Ok(self.workspace.lend(order.run.task, &mirror, (&order.base_branch, &order.base), &order.head).await?)
+    }
+
+    pub(super) async fn open_door(
+        &self,
+        order: &RunOrder,
+        (allowance, spent_before): (Budget, Spent),
+        dirs: &RunDir,
+        policy: &Policy,
+    ) -> Result<Door, Failure> {
+        let names: Vec<String> = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned()).collect();
+        let egress = order.egress.iter().filter_map(|name| Some((name, policy.egress.get(name)?)));
+        let egress = egress
+            .map(|(name, entry)| Egress {
+                name: name.clone(),
+                provider: match entry.provider {
+                    Provider::Anthropic => borg_gateway::Provider::Anthropic,
+                },
+                models: entry.models.clone(),
+                secret: entry.secret.clone(),
+                prices: entry.prices.clone(),
+                max_tokens: entry.max_tokens,
+                betas: if entry.betas.is_empty() { names.clone() } else { entry.betas.clone() },
+            })
+            .collect();
+        let access = Access {
+            run: order.run,
+            socket: dirs.run.join("gateway.sock"),
+            egress,
+            placeholder_key: PLACEHOLDER_KEY.to_owned(),
+            allowance,
+            spent_before,
+        };
+        self.gateway
+            .open(access)
+            .await
+            .map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
+    }
+}
