@@ -61,6 +61,16 @@ impl Chats {
         self
     }
 
+    /// True where what is told waits in the journal, to be read later and elsewhere.
+    pub fn is_by_mail(&self, chat: &str) -> bool {
+        self.mailbox(chat).is_some()
+    }
+
+    fn mailbox(&self, chat: &str) -> Option<&Mailbox> {
+        let transport = chat.split_once(':').map_or("", |(transport, _)| transport);
+        self.mailboxes.iter().find(|mailbox| mailbox.transport == transport)
+    }
+
     /// Listens in a chat, `transport:name`; a later listener takes the place of an earlier one.
     pub fn listen(&self, chat: &str, width: fn() -> u32) -> mpsc::Receiver<Post> {
         let (posts, queue) = mpsc::channel(256);
@@ -80,8 +90,7 @@ impl Chats {
     /// # Errors
     /// When the frontend's plugin or the journal fails, in words.
     pub async fn tell(&self, key: &str, notice: &Notice) -> Result<(), String> {
-        let transport = notice.chat.split_once(':').map_or("", |(transport, _)| transport);
-        if let Some(mailbox) = self.mailboxes.iter().find(|mailbox| mailbox.transport == transport) {
+        if let Some(mailbox) = self.mailbox(&notice.chat) {
             let mut notice = notice.clone();
             notice.replaces = mailbox.replaced_by(&notice).await.map_err(|error| error.to_string())?;
             let posts = self.show(&notice, 0).await.map_err(|error| error.to_string())?;

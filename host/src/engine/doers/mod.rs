@@ -10,6 +10,7 @@ mod judge;
 mod prepare;
 mod refused;
 mod run;
+mod tell;
 
 pub(super) use broken::broken;
 pub use prepare::has_test_target;
@@ -129,10 +130,7 @@ impl Doers {
                 self.forget(run).await;
                 Body::Forgotten { run }
             }
-            Order::Tell { notice } => match self.chats.tell(&key.0, &notice).await {
-                Ok(()) => Body::Told { notice },
-                Err(reason) => Body::TellFailed { reason },
-            },
+            Order::Tell { notice } => self.tell(&key.0, notice, task.as_ref()).await,
         }
     }
 
