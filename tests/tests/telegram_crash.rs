@@ -1,0 +1,250 @@
+//! Conversations whose host is killed at random instants, over and over: people see in the end what they would have seen without, each task
+//! is there once, and a post stands there twice only where the host died before it knew that the first was taken.
+//!
+//! What replies to a message and what tells of a task comes when it comes: messages are compared one by one, replies in the order of what
+//! they answer. Progress is of the moment: it may be missing where that passed, but stands there once.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+use anyhow::{Context, Result, bail, ensure};
+use borg_tests::{
+    bot_api::{Answer, BotApi, ChatId, Fault, MessageId, Rule, Shown, UserId},
+    crash::{self, Sandbox, warm},
+    harness::Host,
+};
+use std::{
+    collections::{BTreeMap, hash_map::RandomState},
+    fs,
+    hash::BuildHasher,
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+const CHECK: &str = "python3 -m unittest discover -v";
+const LIMIT: Duration = Duration::from_secs(60);
+/// Conversations with kills, besides one without.
+const CONVERSATIONS: usize = 5;
+/// Kills in each of them.
+const KILLS: usize = 10;
+
+/// An agent that leaves what nobody accepts unseen: its task waits for a person.
+fn suspicious(script: &str) -> String {
+    let nested = "mkdir -p nested/.git && echo x > nested/.git/HEAD && echo x > nested/file";
+    format!("{script}\n[[step.do]]\nrun = \"{nested}\"\nmust = true\n")
+}
+
+struct Talk {
+    api: BotApi,
+    host: Host,
+    chat: ChatId,
+    ann: UserId,
+    random: Option<RandomState>,
+    kills: u64,
+    /// Messages that pair: a code is good for one start of the host, so what answers them depends on the kills.
+    pairing: Vec<MessageId>,
+}
+
+/// What a conversation left.
+#[derive(Debug)]
+struct Left {
+    /// What the bot said, by what it answers and its words; and how often.
+    said: BTreeMap<(Option<String>, String), usize>,
+    kills: u64,
+    repeated: usize,
+    transcript: String,
+}
+
+impl Talk {
+    /// None where the program is not built.
+    fn start(is_killed: bool) -> Result<Option<Self>> {
+        let api = BotApi::start()?;
+        let Some(setup) = crash::setup(Sandbox::strongest()) else { return Ok(None) };
+        let setup = setup.env("TELEGRAM_BOT_TOKEN", &api.token()).env("TELEGRAM_API_URL", &api.url());
+        let (shop, till) = (crash::repo("quick", str::to_owned)?, crash::repo("quick", suspicious)?);
+        let setup = setup.repository("acme/shop", &shop, Some(CHECK))?.repository("acme/till", &till, Some(CHECK))?;
+        let mut host = setup.write()?;
+        warm::before(&host)?;
+        host.start()?;
+        let ann = api.person("Ann");
+        let chat = api.private(ann);
+        let random = is_killed.then(RandomState::new);
+        let mut talk = Self { api, host, chat, ann, random, kills: 0, pairing: Vec::new() };
+        let left = talk.pair().and_then(|()| talk.script());
+        left.with_context(|| format!("{}\n{}", talk.api.transcript(chat), talk.host.log()))?;
+        // Both repositories have to be there until the end.
+        drop((shop, till));
+        Ok(Some(talk))
+    }
+
+    /// Kills the host within some time from now and starts it again; nothing where nobody is to be killed.
+    fn kill_within(&mut self, most: Duration) -> Result<()> {
+        let Some(random) = &self.random else { return Ok(()) };
+        self.kills += 1;
+        let most = u64::try_from(most.as_micros())?;
+        // A random instant is what is asked for: nothing is waited for here.
+        thread::sleep(Duration::from_micros(random.hash_one(self.kills) % most));
+        self.host.kill()?;
+        self.host.start()
+    }
+
+    /// Becomes the owner; with a code of the newest start where an older one came to nothing.
+    fn pair(&mut self) -> Result<()> {
+        let name = format!("telegram:{}", self.ann.0);
+        loop {
+            let log = self.host.log();
+            let code = log.rsplit_once("/start ").and_then(|(_, rest)| rest.split('`').next());
+            let said = self.api.say(self.chat, self.ann, format!("/start {}", code.context("no code")?).as_str());
+            self.pairing.push(said);
+            if self.pairing.len() == 1 {
+                self.kill_within(Duration::from_millis(100))?;
+            }
+            self.api.wait_for(self.chat, |shown| shown.by_bot && shown.id > said, LIMIT)?;
+            if fs::read_to_string(self.host.dir().join("policies/policy.toml"))?.contains(&name) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn script(&mut self) -> Result<()> {
+        let soon = Duration::from_millis(150);
+        let while_it_works = Duration::from_secs(2);
+        self.ask("/task --pipeline=quick acme/shop Add a discount", soon)?;
+        self.kill_within(while_it_works)?;
+        self.kill_within(while_it_works)?;
+        self.told("#1 Add a discount: completed")?;
+        self.ask("/tasks", soon)?;
+        self.ask("/status 1", soon)?;
+        self.ask("/task --pipeline=quick acme/till Add a rebate", soon)?;
+        self.kill_within(while_it_works)?;
+        self.api
+            .wait_for(self.chat, |shown| shown.button("Approve").is_some(), LIMIT)
+            .context("nobody asks for a look")?;
+        self.ask("/approve 2", soon)?;
+        self.told("#2 Add a rebate: completed")?;
+        self.ask("/tasks", soon)
+    }
+
+    /// Says something, has the host killed, and waits for the answer. What the host posts first is taken at once, but it learns of that
+    /// late, so that many a kill comes in between.
+    fn ask(&mut self, text: &str, within: Duration) -> Result<()> {
+        if self.random.is_some() {
+            self.api.fail(Rule::on("sendMessage").next(1), Fault::Slow(within));
+        }
+        let asked = self.api.say(self.chat, self.ann, text);
+        self.kill_within(within)?;
+        self.api.wait_for(self.chat, |shown| shown.reply_to == Some(asked), LIMIT).with_context(|| text.to_owned())?;
+        Ok(())
+    }
+
+    fn told(&self, words: &str) -> Result<()> {
+        self.api.wait_for(self.chat, |shown| shown.text.contains(words), LIMIT).with_context(|| words.to_owned())?;
+        Ok(())
+    }
+
+    /// Looks at everything the conversation left.
+    fn finish(mut self) -> Result<Left> {
+        let tasks = self.host.json(&["task", "list"])?;
+        ensure!(tasks.as_array().is_some_and(|tasks| tasks.len() == 2), "not two tasks: {tasks}");
+        let mut seen: BTreeMap<(Option<String>, String), Vec<Shown>> = BTreeMap::new();
+        let messages = self.api.messages(self.chat);
+        let mut answered = MessageId(0);
+        for shown in messages.iter().filter(|shown| shown.by_bot) {
+            let to = shown.reply_to.and_then(|to| messages.iter().find(|message| message.id == to));
+            if to.is_some_and(|to| self.pairing.contains(&to.id)) || shown.id < self.first_asked(&messages) {
+                continue;
+            }
+            if let Some(to) = to {
+                ensure!(to.id >= answered, "answered out of order");
+                answered = to.id;
+            }
+            let key = (to.map(|to| to.text.clone()), words(&shown.text));
+            seen.entry(key).or_default().push(shown.clone());
+        }
+        let mut repeated = 0;
+        for ((_, text), copies) in &seen {
+            let unread = copies.iter().filter(|copy| copy.answer != Some(Answer::Read)).count();
+            ensure!(copies.len() - 1 <= unread, "posted again though the answer was read: {text}");
+            repeated += copies.len() - 1;
+        }
+        ensure!(repeated as u64 <= self.kills, "{repeated} posts repeated after {} kills", self.kills);
+        ensure!(self.api.problems().is_empty(), "{:?}", self.api.problems());
+        self.host.stop()?;
+        let said = seen.into_iter().map(|(key, copies)| (key, copies.len())).collect();
+        Ok(Left { said, kills: self.kills, repeated, transcript: self.api.transcript(self.chat) })
+    }
+
+    /// Where the conversation begins, after the pairing.
+    fn first_asked(&self, messages: &[Shown]) -> MessageId {
+        let first = messages.iter().find(|shown| !shown.by_bot && !self.pairing.contains(&shown.id));
+        first.map_or(MessageId(i64::MAX), |shown| shown.id)
+    }
+}
+
+/// What is said, without what differs from one installation or run to the next: names of commits, folders, and what was spent.
+/// Progress is what its task is called.
+fn words(text: &str) -> String {
+    if let Some(progress) = text.strip_prefix("… ") {
+        return format!("… {}", progress.split(':').next().unwrap_or_default());
+    }
+    let lines = text.lines().filter(|line| !line.starts_with("spent"));
+    let word = |word: &str| {
+        let digits = word.chars().filter(char::is_ascii_hexdigit).count();
+        if word.starts_with('/') && word.contains("borg-test-") {
+            "(folder)".to_owned()
+        } else if digits >= 7 && digits + 2 >= word.chars().count() {
+            "(name)".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    lines.map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
+}
+
+fn is_progress((_, text): &&(Option<String>, String)) -> bool {
+    text.starts_with("… ")
+}
+
+#[test]
+fn killed_over_and_over_a_conversation_reads_the_same() {
+    // The first one says how it should read.
+    let left = Mutex::new((0..=CONVERSATIONS).collect::<Vec<_>>());
+    let ended = Mutex::new(Vec::new());
+    thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while let Some(n) = { left.lock().unwrap().pop() } {
+                    let ending = match Talk::start(n > 0) {
+                        Ok(Some(talk)) => talk.finish().map(Some),
+                        other => other.map(|_| None),
+                    };
+                    ended.lock().unwrap().push((n, ending));
+                }
+            });
+        }
+    });
+    let mut ended = ended.into_inner().unwrap();
+    ended.sort_by_key(|(n, _)| *n);
+    let ended: Result<Option<Vec<Left>>> = ended.into_iter().map(|(_, ending)| ending).collect();
+    let Some(ended) = ended.unwrap_or_else(|error| panic!("{error:#}")) else { return };
+    let (calm, killed) = ended.split_first().unwrap();
+    assert_eq!(calm.repeated, 0, "{}", calm.transcript);
+    for one in killed {
+        compare(calm, one)
+            .unwrap_or_else(|error| panic!("{error:#}\n{}\nwithout kills:\n{}", one.transcript, calm.transcript));
+    }
+    let kills: u64 = killed.iter().map(|one| one.kills).sum();
+    let repeated: usize = killed.iter().map(|one| one.repeated).sum();
+    println!("{kills} kills in {} conversations, {repeated} posts repeated\n{}", killed.len(), killed[0].transcript);
+    assert_eq!(kills, (CONVERSATIONS * KILLS) as u64);
+    assert!(repeated > 0, "no kill came between a post and its answer: the trial shows nothing of that");
+}
+
+/// The same was said; of progress only what a task's moments let through.
+fn compare(calm: &Left, killed: &Left) -> Result<()> {
+    let missing: Vec<_> = calm.said.keys().filter(|key| !is_progress(key) && !killed.said.contains_key(*key)).collect();
+    let added: Vec<_> = killed.said.keys().filter(|key| !is_progress(key) && !calm.said.contains_key(*key)).collect();
+    if !missing.is_empty() || !added.is_empty() {
+        bail!("never said: {missing:#?}\nsaid besides: {added:#?}");
+    }
+    Ok(())
+}
