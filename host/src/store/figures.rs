@@ -140,3 +140,65 @@ fn text(body: &serde_json::Value, key: &str) -> String {
 fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Batch, LedgerRow};
+    use borg_core::event::{Body, Event};
+
+    fn journal() -> (tempfile::TempDir, Journal) {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+        (dir, journal)
+    }
+
+    fn happened(journal: &mut Journal, at_ms: u64, body: Body) {
+        let events = vec![Event { at_ms, task: None, settles: None, body }];
+        journal.commit(&Batch { events, ..Batch::default() }).unwrap();
+    }
+
+    #[test]
+    fn a_policy_is_in_force_since_it_took_the_place_of_another() {
+        let (_dir, mut journal) = journal();
+        let (old, new) = (Digest::of_bytes(b"old"), Digest::of_bytes(b"new"));
+        assert_eq!(journal.policy_since(&old).unwrap(), None);
+        for (at_ms, digest) in [(1, old), (2, new), (3, old), (4, old)] {
+            happened(&mut journal, at_ms, Body::PolicyLoaded { digest });
+        }
+        // A restart loads the same again.
+        assert_eq!(journal.policy_since(&old).unwrap(), Some(3));
+        assert_eq!(journal.policy_since(&new).unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_start_counts() {
+        let (_dir, mut journal) = journal();
+        assert_eq!(journal.last_start().unwrap(), None);
+        for (at_ms, version) in [(5, "1"), (6, "2")] {
+            happened(&mut journal, at_ms, Body::HostStarted { version: version.into(), sandbox: String::new() });
+        }
+        happened(&mut journal, 7, Body::PolicyRefused { reason: "host-started".into() });
+        assert_eq!(journal.last_start().unwrap(), Some((6, "2".into())));
+    }
+
+    #[test]
+    fn the_ledger_is_read_from_its_end_and_page_by_page() {
+        let (_dir, mut journal) = journal();
+        for n in 1..=5 {
+            let usage = serde_json::json!({
+                "input-tokens": n, "output-tokens": 0, "cache-read-tokens": 0, "cache-write-tokens": 0,
+            });
+            let row = serde_json::json!({ "usage": usage, "cost-micros": n * 10, "host": "h" });
+            let row = if n == 3 { serde_json::json!({ "usage": null }) } else { row };
+            journal.record_request(&LedgerRow { at_ms: n, task: TaskId(1), run: "r".into(), row }).unwrap();
+        }
+        let figures = |page: &[Paid]| page.iter().map(|paid| (paid.at_ms, paid.cost.0)).collect::<Vec<_>>();
+        let page = journal.paid(i64::MAX, 3).unwrap();
+        assert_eq!(figures(&page), [(5, 50), (4, 40), (3, 0)]);
+        assert_eq!(page[0].usage.input_tokens, 5);
+        let page = journal.paid(page[2].id, 3).unwrap();
+        assert_eq!(figures(&page), [(2, 20), (1, 10)]);
+        assert!(journal.paid(page[1].id, 3).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,207 @@
+//! What people read who look at the host itself: its policy as it is in force, and what it did.
+
+use borg_core::{
+    budget::{MicroUsd, Usage},
+    chat::Part,
+    policy::{PersonId, Policy, Role, parse, source::SourceFile},
+    task::Status,
+    words::{self, Figures, Window},
+};
+
+const POLICY: &str = r#"
+[persona.worker]
+tools = ["Read", "Bash"]
+write = ["a/**", "b/**", "c/**", "d/**", "e/**"]
+protect = ["secrets/**"]
+executor = "scripted"
+model = "big"
+[persona.reader]
+executor = "scripted"
+budget = "quick"
+[executor.scripted]
+image = "borg-base:latest"
+model = "small"
+[repo."acme/shop"]
+url = "/srv/shop"
+check = "make test"
+image = "shop:1"
+[people]
+admin = ["telegram:7"]
+[budget.default]
+turns = 10
+tokens = 1000
+cost = "$1.00"
+wall = "1h"
+[budget.quick]
+turns = 2
+tokens = 10
+cost = "$0.10"
+wall = "1min"
+[verdict]
+review = 30
+block = 90
+[host]
+pipeline = "quick"
+[pipeline.quick]
+summary = "one goes at it"
+[[pipeline.quick.stage]]
+name = "impl"
+persona = "worker"
+check = "tests-pass"
+[[pipeline.quick.stage]]
+name = "judge"
+rules = ["*"]
+[[pipeline.quick.stage]]
+name = "deliver"
+via = "branch"
+[pipeline.ask]
+summary = "s"
+read-only = true
+[[pipeline.ask.stage]]
+name = "answer"
+persona = "reader"
+[[pipeline.ask.stage]]
+name = "deliver"
+via = "reply"
+"#;
+
+fn policy(edit: impl Fn(&str) -> String) -> Policy {
+    match parse::parse(&[SourceFile { name: "test.toml".into(), text: edit(POLICY) }]) {
+        Ok(policy) => policy,
+        Err(errors) => panic!("{errors:?}"),
+    }
+}
+
+fn shipped() -> Policy {
+    policy(str::to_owned)
+}
+
+fn lines(parts: &[Part]) -> Vec<String> {
+    let line = |part: &Part| match part {
+        Part::Heading(text) => format!("# {text}"),
+        Part::Text(text) => text.clone(),
+        Part::Item(text) => format!("- {text}"),
+        Part::Field { label, value } => format!("{label}: {value}"),
+        Part::Code { text, .. } | Part::Diff(text) => format!("| {text}"),
+    };
+    parts.iter().map(line).collect()
+}
+
+#[test]
+fn who_is_there_and_who_asks() {
+    assert_eq!(lines(&words::ping("0.1.0", 200_000)), ["borg-host 0.1.0 is up for 3 min 20 s"]);
+    let person = PersonId("telegram:7".into());
+    assert_eq!(
+        lines(&words::chat_id("telegram:-100", &person, Role::Admin)),
+        ["this chat: telegram:-100", "you: telegram:7, admin"]
+    );
+}
+
+#[test]
+fn personas_in_short_and_one_in_full() {
+    let policy = shipped();
+    assert_eq!(
+        lines(&words::personas(None, &policy).unwrap()),
+        [
+            "# Personas",
+            "reader: scripted, model small; budget quick; tools none; writes nothing",
+            "worker: scripted, model big; budget default unless the task names one; tools Read, Bash; \
+             writes a/**, b/**, c/**, d/** and 1 more",
+            "/personas NAME shows one in full.",
+        ]
+    );
+    assert_eq!(
+        lines(&words::personas(Some("worker"), &policy).unwrap()),
+        [
+            "# Persona worker",
+            "works with: scripted, model big",
+            "tools: Read, Bash",
+            "writes: a/**, b/**, c/**, d/**, e/**",
+            "but never: secrets/**",
+            "CI files: protected",
+            "budget: default unless the task names one: 10 turns, 1000 tokens, $1.0000, 1 h 0 min for a stage",
+        ]
+    );
+    let reader = lines(&words::personas(Some("reader"), &policy).unwrap()).join("\n");
+    assert!(reader.contains("budget: quick: 2 turns") && reader.contains("nothing in the workspace"), "{reader}");
+    let nobody = words::personas(Some("wroker"), &policy).unwrap_err();
+    assert_eq!(lines(&nobody), ["there is no persona `wroker`", "there are: reader, worker"]);
+}
+
+#[test]
+fn a_pipeline_is_told_from_the_policy_in_force() {
+    assert_eq!(
+        lines(&words::pipeline(None, &shipped()).unwrap()),
+        [
+            "# Pipeline quick",
+            "one goes at it",
+            "stages: impl → judge → deliver",
+            "- impl: worker with scripted, model big, must leave tests-pass, 3 attempt(s)",
+            "- judge: all rules look at the change",
+            "- deliver: a branch in the repository",
+            "repository: acme/shop, where a task names no other",
+            "tests of acme/shop: `make test`, in shop:1",
+            "other pipelines: ask",
+        ]
+    );
+    let ask = lines(&words::pipeline(Some("ask"), &shipped()).unwrap());
+    assert!(ask.contains(&"stages: answer → deliver (changes nothing)".to_owned()), "{ask:?}");
+    assert_eq!(
+        lines(&words::pipeline(Some("nope"), &shipped()).unwrap_err()),
+        ["there is no pipeline `nope`", "there are: ask, quick"]
+    );
+    let told = |policy: &Policy| lines(&words::pipeline(None, policy).unwrap()).join("\n");
+    let two = told(&policy(|text| text.replace("[people]", "[repo.\"acme/other\"]\nurl = \"/srv/o\"\n[people]")));
+    assert!(two.contains("must name one") && two.contains("tests of acme/other: the `test` target"), "{two}");
+    let mut none = shipped();
+    none.repos.clear();
+    assert!(told(&none).contains("repository: none yet; `borg-host repo add"), "{}", told(&none));
+}
+
+#[test]
+fn policy_says_what_i_may_and_no_more() {
+    let policy = shipped();
+    let told = |role| lines(&words::policy(&policy, Some("today"), &PersonId("telegram:7".into()), role));
+    let admin = told(Role::Admin);
+    assert_eq!(admin[0], format!("policy: {}, in force since today", policy.digest.short()));
+    for line in
+        ["repositories: acme/shop", "verdicts: review from risk 30 on, block from 90 on", "you: telegram:7, admin"]
+    {
+        assert!(admin.contains(&line.to_owned()), "{line}: {admin:?}");
+    }
+    let may = |role| told(role).pop().unwrap();
+    assert!(may(Role::Admin).starts_with("you may: /task ") && may(Role::Admin).contains("/approve"), "{admin:?}");
+    assert!(!may(Role::Guest).contains("/approve") && !may(Role::Guest).contains("/cancel"));
+    assert!(may(Role::Guest).contains("/audit") && may(Role::Member).contains("/cancel"));
+}
+
+#[test]
+fn figures_add_up() {
+    let mut day = Window { hours: 24, asked: 9, cost: MicroUsd(500_000), ..Window::default() };
+    day.usage = Usage { input_tokens: 1_000, output_tokens: 34, ..Usage::default() };
+    let month = Window { hours: 30 * 24, ..Window::default() };
+    let mut figures = Figures { windows: vec![day, month], ..Figures::default() };
+    for status in Status::ALL {
+        figures.windows[0].ended(status);
+        figures.live(status);
+    }
+    figures.windows[0].ended(Status::Completed);
+    assert_eq!(
+        lines(&words::stats(&figures)),
+        [
+            "# What was done",
+            // Whoever cancels has changed their mind; that is no failure.
+            "24 h: 9 asked for; 2 completed, 2 failed, 1 rejected, 1 cancelled (success 40 %); 1034 tokens, $0.5000",
+            "30 d: 0 asked for; 0 completed, 0 failed, 0 rejected, 0 cancelled; 0 tokens, $0.0000",
+            "now: 1 queued, 2 running, 1 going on later, 2 waiting for a person",
+        ]
+    );
+}
+
+#[test]
+fn help_about_one_says_who_may_and_by_what_other_name() {
+    let guest = lines(&words::help(Some("approve"), Role::Guest));
+    assert_eq!(guest.last().map(String::as_str), Some("needs: the role admin, and you are guest"));
+    assert_eq!(lines(&words::help(Some("approve"), Role::Admin)).len(), 2);
+    assert_eq!(lines(&words::help(Some("list"), Role::Guest)).last().map(String::as_str), Some("the same: /list"));
+}
