@@ -19,6 +19,9 @@ use std::{
 /// The terminal's size.
 const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
 
+/// Written by the test itself behind what the program showed last.
+const LAST: &[u8] = b"\0end\0";
+
 /// A program, and the person before it.
 pub struct Terminal {
     child: Child,
@@ -122,8 +125,33 @@ impl Terminal {
     /// When it does not end within `limit`, with everything shown.
     pub fn ends(&mut self, limit: Duration) -> Result<Option<i32>> {
         match process::wait(&mut self.child, limit)? {
-            Some(ended) => Ok(ended.0),
+            Some(ended) => {
+                self.until_all_is_read(limit)?;
+                Ok(ended.0)
+            }
             None => bail!("it did not end within {limit:?}; shown:\n{}", self.shown()),
+        }
+    }
+}
+
+impl Terminal {
+    /// Waits until the last words have come through, which a program that has ended does not.
+    fn until_all_is_read(&mut self, limit: Duration) -> Result<()> {
+        self.slave.write_all(LAST).context("writing after the last words")?;
+        let deadline = Instant::now() + limit;
+        let mut pauses = Backoff::default();
+        loop {
+            {
+                let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                if shown.ends_with(LAST) {
+                    let length = shown.len() - LAST.len();
+                    shown.truncate(length);
+                    return Ok(());
+                }
+            }
+            if !pauses.pause_until(deadline) {
+                bail!("the terminal did not show its last words within {limit:?}, only:\n{}", self.shown());
+            }
         }
     }
 }
