@@ -120,7 +120,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Takes in a task that was asked for, or moved last, in this time.
+    /// Takes in a task that moved last in this time; one that has not ended counts for nothing.
     pub fn ended(&mut self, status: Status) {
         match status {
             Status::Completed => self.completed += 1,
