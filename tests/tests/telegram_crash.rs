@@ -3,7 +3,6 @@
 //!
 //! What replies to a message and what tells of a task comes when it comes: messages are compared one by one, replies in the order of what
 //! they answer. Progress is of the moment: it may be missing where that passed, but stands there once.
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use anyhow::{Context, Result, bail, ensure};
 use borg_tests::{

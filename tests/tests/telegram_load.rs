@@ -101,7 +101,7 @@ fn a_burst_is_heard_in_order_and_answered_while_an_agent_works() {
         let round = n / (GROUPS + STRANGERS);
         match groups.get(place) {
             // In every round other groups, so that each asks several times.
-            Some(group) if (place + round) % (EACH * GROUPS / (GROUPS + STRANGERS)) == 0 => {
+            Some(group) if (place + round).is_multiple_of(EACH * GROUPS / (GROUPS + STRANGERS)) => {
                 let missing = format!("{}", 100_000 + n);
                 let message = api.say(*group, ann, format!("/status {missing}").as_str());
                 asked.entry(*group).or_default().push((message, missing));

@@ -48,7 +48,8 @@ impl Albums {
             self.heard.push_front(album);
         }
         let items: Vec<Waiting> = std::iter::once(first).chain(items).collect();
-        let texts: Vec<String> = items.iter().map(|item| read(item).map_or_else(String::new, |item| item.text)).collect();
+        let texts: Vec<String> =
+            items.iter().map(|item| read(item).map_or_else(String::new, |item| item.text)).collect();
         let speaking = texts.iter().position(|text| !text.trim().is_empty());
         // What comes late and says nothing was answered with the rest.
         let answered = speaking.or((!was_heard).then_some(0));
@@ -101,7 +102,10 @@ mod tests {
         Waiting { id, key: id.to_string(), chat: "1".into(), update }
     }
 
-    fn next(albums: &mut Albums, queue: &mut VecDeque<Waiting>) -> Option<(Vec<i64>, Option<(i64, String)>)> {
+    /// Rows that say nothing, and what is answered.
+    type Taken = (Vec<i64>, Option<(i64, String)>);
+
+    fn next(albums: &mut Albums, queue: &mut VecDeque<Waiting>) -> Option<Taken> {
         let turn = albums.next(queue)?;
         Some((turn.silent, turn.answered.map(|item| (item.id, read(&item).unwrap().text))))
     }

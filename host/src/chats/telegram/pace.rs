@@ -84,7 +84,7 @@ impl Pace {
 
 /// Groups and channels have negative ids.
 fn bucket_of(chat: i64, now: Instant) -> Bucket {
-    if chat < 0 { Bucket::full(2.0, 18.0 / 60.0, now) } else { Bucket::full(2.0, 1.0, now) }
+    if chat < 0 { Bucket::full(3.0, 17.0 / 60.0, now) } else { Bucket::full(2.0, 1.0, now) }
 }
 
 #[cfg(test)]
