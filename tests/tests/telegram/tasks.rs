@@ -57,7 +57,7 @@ fn progress_is_one_silent_message_and_the_end_a_new_one() {
     let posts = room.posts(room.chat);
     let progress: Vec<&Shown> = posts.iter().filter(|shown| shown.text.starts_with('…')).collect();
     let [one] = progress.as_slice() else { panic!("{}", room.api.transcript(room.chat)) };
-    assert!(one.silent && one.edits.len() >= 2, "{one:?}");
+    assert!(one.silent && !one.edits.is_empty(), "{one:?}");
     assert!(!last.silent && last.edits.is_empty() && last.id > one.id, "{last:?}");
     let wanted =
         ["#1 Add a discount: completed", "branch: borg/1/add-a-discount", "tests after", "findings:", "spent:"];
