@@ -8,6 +8,9 @@ use crate::id::TaskId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Digits of a change's digest that name it well enough.
+const SHORTEST_CHANGE: usize = 8;
+
 /// What somebody asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "intent")]
@@ -26,6 +29,9 @@ pub enum Intent {
     },
     Approve {
         task: TaskId,
+        /// Beginning of the digest of the change that was looked at: another one is not approved. None approves what waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<String>,
         note: String,
     },
     Reject {
@@ -127,7 +133,11 @@ pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
         "status" if rest.is_empty() => Ok(Intent::Status { task: None }),
         "status" => one_task(command, rest).map(|task| Intent::Status { task: Some(task) }),
         "diff" => one_task(command, rest).map(|task| Intent::Diff { task }),
-        "approve" => task_and_note(command, rest, description).map(|(task, note)| Intent::Approve { task, note }),
+        "approve" => {
+            let (task, note) = task_and_note(command, rest, description)?;
+            let (change, note) = change_and_note(command, note)?;
+            Ok(Intent::Approve { task, change, note })
+        }
         "reject" => task_and_note(command, rest, description).map(|(task, note)| Intent::Reject { task, note }),
         "cancel" => one_task(command, rest).map(|task| Intent::Cancel { task }),
         "retry" => one_task(command, rest).map(|task| Intent::Retry { task }),
@@ -255,6 +265,19 @@ fn task_and_note(command: &Command, rest: &str, more: &str) -> Result<(TaskId, S
     Ok((task, format!("{note}\n{more}").trim().to_owned()))
 }
 
+/// Takes `change:DIGEST` off the beginning of a note.
+fn change_and_note(command: &Command, note: String) -> Result<(Option<String>, String), Misunderstood> {
+    let Some(rest) = note.strip_prefix("change:") else { return Ok((None, note)) };
+    let (digest, note) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    if digest.len() < SHORTEST_CHANGE || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(usage_error(
+            command,
+            &format!("`change:{digest}` is no change: it is at least its first {SHORTEST_CHANGE} digits"),
+        ));
+    }
+    Ok((Some(digest.to_ascii_lowercase()), note.trim().to_owned()))
+}
+
 fn usage_error(command: &Command, problem: &str) -> Misunderstood {
     Misunderstood { problem: problem.to_owned(), hint: format!("Usage: {}", command.usage) }
 }
@@ -321,8 +344,16 @@ mod tests {
         assert_eq!(parse("/status #3"), Ok(Intent::Status { task: Some(TaskId(3)) }));
         assert_eq!(
             parse("/approve 3 looks good\nreally"),
-            Ok(Intent::Approve { task: TaskId(3), note: "looks good\nreally".into() })
+            Ok(Intent::Approve { task: TaskId(3), change: None, note: "looks good\nreally".into() })
         );
+
+        let change = Some("0123abcd".to_owned());
+        let approve = |note: &str| Ok(Intent::Approve { task: TaskId(3), change: change.clone(), note: note.into() });
+        assert_eq!(parse("/approve 3 change:0123ABCD"), approve(""));
+        assert_eq!(parse("/approve 3 change:0123abcd looks good"), approve("looks good"));
+        for wrong in ["/approve 3 change:", "/approve 3 change:012", "/approve 3 change:0123abcx"] {
+            assert!(parse(wrong).unwrap_err().hint.contains("change:DIGEST"), "{wrong}");
+        }
         for (text, hint) in
             [("/statusx", "/status"), ("/aprove 1", "/approve"), ("/zzzzzzzz", "/help"), ("hello", "/task")]
         {

@@ -72,7 +72,7 @@ pub fn review(task: &Task) -> Option<Notice> {
     parts.push(Part::Field { label: "change".into(), value: review.digest.short() });
     let id = task.id();
     let buttons = vec![
-        Button { label: "Approve".into(), action: format!("/approve {id}") },
+        Button { label: "Approve".into(), action: format!("/approve {id} change:{}", review.digest.short()) },
         Button { label: "Reject".into(), action: format!("/reject {id}") },
         Button { label: "Diff".into(), action: format!("/diff {id}") },
     ];

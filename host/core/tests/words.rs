@@ -156,7 +156,8 @@ fn a_review_names_reasons_change_and_choices() {
     let want: Vec<&str> = want.iter().map(String::as_str).collect();
     let notice = words::review(&task);
     let actions: Vec<String> = notice.iter().flat_map(|n| n.buttons.iter().map(|b| b.action.clone())).collect();
-    assert_eq!(actions, ["/approve 7", "/reject 7", "/diff 7"]);
+    let approve = format!("/approve 7 change:{}", Digest::of_bytes(b"d").short());
+    assert_eq!(actions, [&approve, "/reject 7", "/diff 7"]);
     hold(notice, NoticeKind::Review, &want);
 
     let on = BlockedOn::Verdict { review: review(Verdict::Block, 1) };

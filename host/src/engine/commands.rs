@@ -50,7 +50,7 @@ impl Engine {
         match &intent {
             Intent::Task(_) | Intent::Ask { .. } => self.create(&permit, chat),
             Intent::Retry { task } => self.retry(*task, &permit, chat, ended),
-            Intent::Approve { task, note } => self.approve(*task, note, &permit),
+            Intent::Approve { task, change, note } => self.approve(*task, change.as_deref(), note, &permit),
             Intent::Reject { task, note } => self.reject(*task, note, &permit),
             Intent::Cancel { task } => self.cancel(*task, &permit),
             Intent::Pause => (
@@ -127,7 +127,7 @@ impl Engine {
         }
     }
 
-    fn approve(&mut self, id: TaskId, note: &str, permit: &Permit) -> (Vec<Event>, Reply) {
+    fn approve(&mut self, id: TaskId, change: Option<&str>, note: &str, permit: &Permit) -> (Vec<Event>, Reply) {
         let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), unknown(id)) };
         let review = match &task.phase {
             Phase::NeedsReview { review, .. } => review,
@@ -145,6 +145,12 @@ impl Engine {
             | Phase::Approved { .. }
             | Phase::Ended { .. } => return (Vec::new(), not_waiting(task)),
         };
+        // A button stays where it was shown, whatever has become of the change since.
+        if let Some(change) = change.filter(|change| !review.digest.to_string().starts_with(*change)) {
+            let problem =
+                format!("change {change} of #{id} waits for no decision any more: it is {} now", review.digest.short());
+            return (Vec::new(), refused(problem, format!("/diff {id} shows it; /approve {id} approves that one")));
+        }
         let body = Body::Approved { by: permit.person().clone(), digest: review.digest, note: note.to_owned() };
         (vec![event(Some(id), body)], done(format!("#{id} approved: change {}", review.digest.short())))
     }

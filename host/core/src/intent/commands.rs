@@ -48,7 +48,7 @@ pub const COMMANDS: [Command; 19] = [
     Command {
         name: "approve",
         aliases: &[],
-        usage: "/approve N [NOTE]",
+        usage: "/approve N [change:DIGEST] [NOTE]",
         summary: "let a change through",
         role: Role::Admin,
     },

@@ -29,13 +29,22 @@ pub enum Task {
     ///
     /// The approval names the change as it is now, with its findings and evidence; exactly that is delivered. `task show` and
     /// `task diff` show what is approved. Only an owner may overrule the verdict `block`.
-    Approve(Decision),
+    Approve(Approval),
     /// Turn a change down; nothing leaves the host
     Reject(Decision),
     /// Stop a task; what its agent did so far stays in its branch
     Cancel(One),
     /// Send a blocked task on its way, or run an ended one again as a new task
     Retry(One),
+}
+
+#[derive(Debug, Args)]
+pub struct Approval {
+    /// Approve this change and no other: at least the first 8 digits of the digest that `task show` prints
+    #[arg(long, value_name = "DIGEST")]
+    change: Option<String>,
+    #[command(flatten)]
+    decision: Decision,
 }
 
 #[derive(Debug, Args)]
@@ -63,7 +72,9 @@ impl Task {
             Task::Show(show) => return show.perform(settings).await,
             Task::Log(log) => return log.perform(settings).await,
             Task::Diff(diff) => return diff.perform(settings).await,
-            Task::Approve(Decision { task, note }) => Intent::Approve { task, note },
+            Task::Approve(Approval { change, decision: Decision { task, note } }) => {
+                Intent::Approve { task, change: change.map(|change| change.to_ascii_lowercase()), note }
+            }
             Task::Reject(Decision { task, note }) => Intent::Reject { task, note },
             Task::Cancel(One { task }) => Intent::Cancel { task },
             Task::Retry(One { task }) => Intent::Retry { task },
