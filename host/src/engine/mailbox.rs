@@ -9,8 +9,8 @@ pub use crate::store::{
     mail::{Head, Incoming, Outgoing, Unsent, Waiting},
 };
 
-use crate::store::Store;
-use borg_core::chat::{Notice, NoticeKind, Post};
+use crate::store::{Journal, Store};
+use borg_core::chat::{Notice, NoticeKind, Post, TextPost};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -47,7 +47,7 @@ impl Mailbox {
         let transport = self.transport;
         let taken = self.store.run(move |journal| {
             for (from, to) in moved.iter() {
-                journal.rename_chat(transport, from, to)?;
+                move_chat(journal, transport, from, to)?;
             }
             journal.take_in(transport, cursor, &incoming)
         });
@@ -167,13 +167,29 @@ impl Mailbox {
     /// A chat goes on under another name.
     pub async fn moved(&self, from: String, to: String) -> Result<(), StoreError> {
         let transport = self.transport;
-        self.store.run(move |journal| journal.rename_chat(transport, &from, &to)).await
+        self.store.run(move |journal| move_chat(journal, transport, &from, &to)).await
     }
 
     /// The chat as its transport names it.
     fn local(&self, chat: &str) -> String {
         chat.strip_prefix(self.transport).and_then(|chat| chat.strip_prefix(':')).unwrap_or(chat).to_owned()
     }
+}
+
+/// A chat goes on under another name, in which nothing that was said before can be edited or answered.
+fn move_chat(journal: &mut Journal, transport: &str, from: &str, to: &str) -> Result<(), StoreError> {
+    journal.rename_chat(transport, from, to)?;
+    for row in journal.unsent(transport, 0, u32::MAX)?.into_iter().filter(|row| row.chat == to) {
+        let anew = match serde_json::from_str(&row.post) {
+            Ok(Post::Send(post) | Post::Edit { post, .. }) => Post::Send(TextPost { reply_to: None, ..post }),
+            Ok(Post::Document { chat, document, caption, .. }) => {
+                Post::Document { chat, document, caption, reply_to: None }
+            }
+            Ok(Post::Answer { .. } | Post::Typing { .. }) | Err(_) => continue,
+        };
+        journal.rewrite(row.id, row.revision, &text(&anew))?;
+    }
+    Ok(())
 }
 
 fn text(post: &Post) -> String {

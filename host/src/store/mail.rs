@@ -76,8 +76,8 @@ pub struct Unsent {
 }
 
 impl Journal {
-    /// Moves everything of a chat to another name, as when a group becomes a supergroup: what came, what goes, and receipts of topics.
-    /// A topic that the new name has already keeps its receipt there.
+    /// Moves everything of a chat to another name, as when a group becomes a supergroup: what came and what goes. Receipts of its topics
+    /// are forgotten: they are numbers of messages that the other chat has not, or has given to others.
     pub fn rename_chat(&mut self, transport: &str, from: &str, to: &str) -> Result<(), StoreError> {
         if from == to {
             return Ok(());
@@ -86,7 +86,6 @@ impl Journal {
             for sql in [
                 "UPDATE updates SET chat = ?3 WHERE transport = ?1 AND chat = ?2",
                 "UPDATE posts SET chat = ?3 WHERE transport = ?1 AND chat = ?2",
-                "UPDATE OR IGNORE topics SET chat = ?3 WHERE transport = ?1 AND chat = ?2",
             ] {
                 put(db, sql, params![transport, from, to])?;
             }

@@ -229,7 +229,7 @@ fn a_group_that_gets_another_name_takes_everything_along() {
     assert_eq!(waiting.iter().map(|update| update.chat.as_str()).collect::<Vec<_>>(), ["-100", "2"]);
     assert!(trial.unsent().iter().all(|post| post.chat == "-100"));
     let receipt = |topic| trial.journal.topic_receipt(BOT, "-100", topic).unwrap();
-    assert_eq!((receipt("t1").as_deref(), receipt("t2").as_deref()), (Some("100"), Some("900")));
+    assert_eq!((receipt("t1"), receipt("t2").as_deref()), (None, Some("900")), "its numbers mean nothing there");
     assert_eq!(trial.journal.topic_receipt(BOT, "1", "t2").unwrap(), None);
     // Both have a post about the same now: the newer one is replaced.
     let next = Outgoing { chat: "-100".into(), ..post("g", Some("t3"), "after") };
