@@ -445,9 +445,20 @@ impl Running {
         let child = self.held.child.as_mut().expect("taken only at the end of this function");
         if timed_out && let Stop::Ask(patience) = self.held.stop {
             signal_group(child, Signal::TERM);
-            let pidfd = &self.pidfd;
-            let ended = async { tokio::join!(pidfd.readable(), &mut pipes) };
-            drained = tokio::time::timeout(patience, ended).await.ok().map(|(_, done)| done);
+            let patience = tokio::time::sleep(patience);
+            tokio::pin!(patience);
+            let mut ended = false;
+            // Its whole group, which holds the pipes, may take the time to clear up.
+            while !ended || drained.is_none() {
+                tokio::select! {
+                    ready = self.pidfd.readable(), if !ended => {
+                        ready.map_err(Error::Watch)?.retain_ready();
+                        ended = true;
+                    }
+                    done = &mut pipes, if drained.is_none() => drained = Some(done),
+                    () = &mut patience => break,
+                }
+            }
         }
         // Before the child is reaped, so that the group's number is still its own; leftovers would hold the pipes open.
         signal_group(child, Signal::KILL);

@@ -112,6 +112,19 @@ async fn the_whole_group_dies_at_the_time_limit_and_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_child_that_closes_its_pipes_and_lives_on_is_ended_all_the_same() {
+    let spawner = Spawner::start().unwrap();
+    for stop in [Stop::Kill, Stop::Ask(Duration::from_millis(200))] {
+        // It hears SIGTERM, or does not.
+        for script in ["exec >&- 2>&- sleep 1000", "trap '' TERM; exec >&- 2>&-; sleep 1000; sleep 1000"] {
+            let spec = Spec { timeout: Duration::from_millis(300), stop, ..sh(script) };
+            let output = spawner.run(spec).await.unwrap();
+            assert!(output.timed_out && !output.truncated, "{stop:?} {script}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_child_dies_and_is_reaped() {
     let spawner = Spawner::start().unwrap();
     let spec = Spec { stdout: Stdout::Piped, ..sh("echo $$; exec sleep 1000") };
