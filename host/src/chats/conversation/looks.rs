@@ -100,7 +100,10 @@ fn found(looked: Result<Vec<Part>, Vec<Part>>) -> Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{engine::Reply, fixture::Fixture, store::LedgerRow};
+    use crate::{
+        engine::{Reply, desk::LedgerRow},
+        fixture::Fixture,
+    };
     use borg_core::{
         chat::{Addressed, Said},
         event::{Body, Event, Kept},
