@@ -148,9 +148,14 @@ impl Shared {
     /// Waits until the edited policy is in force: what the new owner says next must find them known.
     async fn until_known(&self, person: &str) {
         let person = PersonId(person.to_owned());
+        let handle = &self.conversation.desk.handle;
+        // A policy that is loaded is an event. Subscribed before looking, so that none is missed.
+        let mut committed = handle.committed();
         let known = async {
-            while self.conversation.desk.handle.policy().await.is_ok_and(|policy| policy.role(&person).is_none()) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            while handle.policy().await.is_ok_and(|policy| policy.role(&person).is_none()) {
+                if committed.changed().await.is_err() {
+                    break;
+                }
             }
         };
         if tokio::time::timeout(PATIENCE, known).await.is_err() {
