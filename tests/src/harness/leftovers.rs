@@ -25,6 +25,12 @@ pub fn containers(dir: &Path) -> Vec<String> {
     mounts.lines().filter_map(|line| owner(line, dir)).map(str::to_owned).collect()
 }
 
+/// What the engine tells of each of them, by one of its formats.
+pub fn told(dir: &Path, format: &str) -> Vec<String> {
+    let ask = |id: String| docker(&["inspect", "--format", format, &id]);
+    containers(dir).into_iter().filter_map(ask).map(|told| told.trim_end().to_owned()).collect()
+}
+
 /// The container's id, if one of its mounts lies below `dir`.
 fn owner<'a>(line: &'a str, dir: &Path) -> Option<&'a str> {
     let mut words = line.split(' ');

@@ -206,6 +206,11 @@ impl Host {
         leftovers::containers(self.dir())
     }
 
+    /// What the engine tells of each of this installation's containers, by one of its formats (`{{.HostConfig.Memory}}`).
+    pub fn told_of_containers(&self, format: &str) -> Vec<String> {
+        leftovers::told(self.dir(), format)
+    }
+
     /// Waits until a file turns up that a run made in one of its folders, such as `out/ready`; gives its path.
     ///
     /// # Errors

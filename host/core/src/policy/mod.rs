@@ -65,10 +65,20 @@ pub struct ExecutorPolicy {
     pub image: String,
     /// Limits of one run; the budget may end it sooner.
     pub limits: Limits,
+    /// Memory of a run of a read-only pipeline (a question, a conversation), in place of that of `limits`.
+    pub chat_memory_bytes: u64,
     /// Names of `[egress.*]` it may use.
     pub egress: Vec<String>,
     pub model: Option<String>,
     pub settings: serde_json::Value,
+}
+
+impl ExecutorPolicy {
+    /// Limits of one run of a pipeline that is `read_only` or not.
+    pub fn limits_of(&self, read_only: bool) -> Limits {
+        let memory_bytes = if read_only { self.chat_memory_bytes } else { self.limits.memory_bytes };
+        Limits { memory_bytes, ..self.limits }
+    }
 }
 
 /// `[rule.NAME]`.

@@ -45,6 +45,9 @@ const RUN_LIMITS: Limits = Limits {
     idle_ms: 600_000,
 };
 
+/// Memory of a run of a read-only pipeline where its executor's section is silent.
+const CHAT_MEMORY_BYTES: u64 = 512 << 20;
+
 /// Limits of a check where `[checks]` is silent.
 const CHECK_LIMITS: Limits = Limits { memory_bytes: 2 << 30, wall_ms: 600_000, idle_ms: 0, ..RUN_LIMITS };
 

@@ -45,7 +45,7 @@ impl Turn<'_> {
         };
         let run = RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind: RunKind::Agent };
         let allowance = self.task.allowance(self.policy);
-        let mut limits = executor.limits;
+        let mut limits = executor.limits_of(self.task.spec.pipeline.read_only);
         limits.wall_ms = limits.wall_ms.min(allowance.wall_ms.max(1));
         let image = self.policy.repos.get(&self.task.spec.repository).and_then(|repo| repo.image.clone());
         let order = Order::Run(Box::new(RunOrder {
@@ -440,7 +440,8 @@ impl Turn<'_> {
 
     fn limits_of(&self, persona: &str) -> Limits {
         let executor = self.policy.personas.get(persona).and_then(|policy| self.policy.executors.get(&policy.executor));
-        executor.map_or_else(|| self.policy.checks.limits, |executor| executor.limits)
+        let read_only = self.task.spec.pipeline.read_only;
+        executor.map_or_else(|| self.policy.checks.limits, |executor| executor.limits_of(read_only))
     }
 
     fn commit_message(&self, stage: &str, persona: &str, attempt: u32, after: &AfterCollect) -> String {

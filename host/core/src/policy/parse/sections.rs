@@ -1,6 +1,6 @@
 //! What each section of a policy file says. Names that must exist elsewhere are noted for [`super::parse`], which looks when all is read.
 
-use super::{Builder, RUN_LIMITS, Section, secret_source};
+use super::{Builder, CHAT_MEMORY_BYTES, RUN_LIMITS, Section, secret_source};
 use crate::{
     budget::{Budget, Price},
     intent,
@@ -50,12 +50,12 @@ impl<'a> Builder<'a> {
     pub(super) fn executor(&mut self, file: &'a SourceFile, name: String, value: &'a Spanned<DeValue<'a>>) {
         let Some(mut section) = Section::new(file, format!("[executor.{name}]"), value, &mut self.out) else { return };
         let egress = section.strings("egress");
+        let limits =
+            Limits { idle_ms: section.duration("idle", RUN_LIMITS.idle_ms), ..limits(&mut section, RUN_LIMITS) };
         let executor = ExecutorPolicy {
             image: section.string("image").unwrap_or_else(|| "borg-base:latest".into()),
-            limits: Limits {
-                idle_ms: section.duration("idle", RUN_LIMITS.idle_ms),
-                ..limits(&mut section, RUN_LIMITS)
-            },
+            chat_memory_bytes: section.size("chat-memory", CHAT_MEMORY_BYTES.min(limits.memory_bytes)),
+            limits,
             egress: egress.iter().map(|(name, _)| name.clone()).collect(),
             model: section.string("model"),
             settings: section.json("settings"),

@@ -44,6 +44,21 @@ fn what_we_ship_is_good() {
 }
 
 #[test]
+fn a_run_that_only_answers_has_a_memory_of_its_own() {
+    let both = |write: &str| {
+        let policy = parse(&with("executors.toml", |text| {
+            text.replace("memory = \"1GiB\"\n", "").replace("chat-memory = \"512MiB\"", write)
+        }));
+        let executor = policy.unwrap().executors.remove("scripted").unwrap();
+        [false, true].map(|read_only| executor.limits_of(read_only).memory_bytes >> 20)
+    };
+    assert_eq!(both(""), [1024, 512]);
+    assert_eq!(both("memory = \"2GiB\""), [2048, 512]);
+    assert_eq!(both("memory = \"256MiB\""), [256, 256], "an answer takes no more than work on the code");
+    assert_eq!(both("chat-memory = \"2GiB\""), [1024, 2048], "unless policy says so");
+}
+
+#[test]
 fn directories_of_the_machine_are_for_the_local_sandbox() {
     let paths = |sandbox: &str, paths: &str| {
         with("host.toml", |text| {
