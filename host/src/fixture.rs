@@ -59,7 +59,9 @@ impl Fixture {
         let workspace = Workspace::open(&data, git, workspace::Config::default()).unwrap();
         let chats = Chats::new(plugins.clone(), handle.clone());
         let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
-        let conversation = Conversation { chats: chats.clone(), desk };
+        let policies = data.join("policies");
+        std::fs::create_dir(&policies).unwrap();
+        let conversation = Conversation { chats: chats.clone(), desk, policies };
         let settings = LocalSettings {
             allowed: Allowed::ByPolicy,
             init: InitBinary { path: data.join("no-init"), sha256: Digest::of_bytes(b"") },

@@ -136,6 +136,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let conversation = Conversation {
         chats: chats.clone(),
         desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
+        policies: settings.policies(),
     };
     let telegram = token.map(|token| {
         Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies())

@@ -15,6 +15,7 @@ pub mod host;
 pub mod ledger;
 pub mod log;
 pub mod neutral;
+pub mod people;
 pub mod policies;
 pub mod sandbox;
 pub mod secrets;

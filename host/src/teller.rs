@@ -106,6 +106,14 @@ impl Teller {
             Body::PolicyRefused { reason } => (Step, format!("a policy edit does not take effect: {reason}")),
             Body::Paused { by } => (Step, format!("{by} paused everything")),
             Body::Resumed { by } => (Step, format!("{by} resumed everything")),
+            Body::ChatRegistered { chat, registration } => {
+                let about = registration.repository.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+                (Step, format!("{} registered {chat}{about}", registration.by))
+            }
+            Body::ChatForgotten { chat, by: Some(by) } => (Step, format!("{by} unregistered {chat}")),
+            Body::ChatForgotten { chat, by: None } => (Step, format!("{chat} does not have us any more")),
+            Body::ChatMoved { from, to } => (Step, format!("{from} goes on as {to}")),
+            Body::UpdatePassedOver { update, what } => (Detail, format!("{update} is passed over: {what}")),
             Body::PersonDenied { by, what, reason } => (Step, format!("{by} was refused {what}: {reason}")),
             Body::TaskCreated { task } => (Step, created(task)),
             Body::Prepared { branch, commit, check, warnings } => {
@@ -190,6 +198,9 @@ impl Teller {
                 Acceptance::Retry(why) => (Step, format!("the persona wants it again: {why}")),
                 Acceptance::Fail(why) => (Step, format!("the persona gives up: {why}")),
             },
+            Body::Noted { by, text } => (Step, format!("{by} notes: {}", neutral::line(&text.text, LINE))),
+            Body::Asked { question } => (Step, format!("the agent asks: {}", neutral::line(&question.text, LINE))),
+            Body::Answered { by, text } => (Step, format!("{by} answers: {}", neutral::line(&text.text, LINE))),
             Body::Checked { run, check } => {
                 let report = &check.report;
                 let failed = report.failed.len() + report.errored.len();
@@ -385,6 +396,7 @@ mod tests {
                 budget: policy.budgets["default"],
                 policy: policy.digest,
                 retry_of: None,
+                continues: None,
                 branch: "borg/1/add-a-discount".into(),
             };
             let policies = Policies::new(Arc::new(policy));

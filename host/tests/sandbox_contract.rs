@@ -305,14 +305,24 @@ except OSError as error:
     let dirs = room.dirs(spec.run);
     let gateway = tokio::net::UnixListener::bind(dirs.run.join("gateway.sock")).unwrap();
     fs::set_permissions(dirs.run.join("gateway.sock"), fs::Permissions::from_mode(0o666)).unwrap();
+    let (is_known, known) = tokio::sync::oneshot::channel();
     let serve = async {
         let (mut peer, _) = gateway.accept().await.unwrap();
         let mut heard = vec![0; 13];
         peer.read_exact(&mut heard).await.unwrap();
+        // Not before it is known who init is: with the answer the run ends.
+        known.await.unwrap();
         peer.write_all(b"answered").await.unwrap();
         (String::from_utf8(heard).unwrap(), peer.peer_cred().unwrap().pid())
     };
-    let (ran, (heard, pid)) = tokio::join!(room.run_in(&spec, &dirs), serve);
+    let run = async {
+        let started = room.sandbox.start(&spec, &dirs).await.unwrap();
+        is_known.send(()).unwrap();
+        let (lines, end) = sandbox::follow(&room.sandbox, spec.run, 0).await;
+        room.sandbox.remove(spec.run).await.unwrap();
+        sandbox::Ran { started, lines, end }
+    };
+    let (ran, (heard, pid)) = tokio::join!(run, serve);
     assert_eq!(heard, "through init\n");
     assert_eq!(pid, Some(ran.started.init_pid), "the gateway's peer is init");
     assert_eq!(ran.out(), "answered\ndenied\n");

@@ -1,6 +1,18 @@
 //! What the host and a chat frontend say to each other. The WIT form of these is `wit/chat.wit`, where each field is described.
 
+use crate::policy::PersonId;
 use serde::{Deserialize, Serialize};
+
+/// What is known of a chat that is one of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Registration {
+    pub by: PersonId,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    /// Repository of tasks that are asked for there and name none.
+    pub repository: Option<String>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

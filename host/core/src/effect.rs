@@ -60,6 +60,9 @@ pub enum Order {
         repository: String,
         needs_check: bool,
         executors: Vec<String>,
+        /// Commits of earlier work that it goes on from.
+        #[serde(default)]
+        commits: Vec<CommitId>,
     },
     /// Ask a persona for its orders and cut them to what is granted. Hand-offs in `work` are filled in from the artefacts.
     Brief {

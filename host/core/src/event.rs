@@ -2,7 +2,7 @@
 
 use crate::{
     budget::Spent,
-    chat::Notice,
+    chat::{Notice, Registration},
     collect::{Collected, CommitId},
     effect::EffectKey,
     evidence::CheckRun,
@@ -19,7 +19,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format; a newer one is refused by an older binary.
-pub const EVENT_VERSION: u32 = 2;
+pub const EVENT_VERSION: u32 = 3;
 
 /// Text that is kept beside the hash chain, so that it can be deleted: the chain holds its digest only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,6 +249,19 @@ pub enum Body {
     CancelRequested {
         by: PersonId,
     },
+    /// A person told the agents of a task something.
+    Noted {
+        by: PersonId,
+        text: Kept,
+    },
+    /// An agent left a question instead of its work.
+    Asked {
+        question: Kept,
+    },
+    Answered {
+        by: PersonId,
+        text: Kept,
+    },
     /// A person sends a blocked task on its way again.
     Unblocked {
         by: PersonId,
@@ -290,6 +303,29 @@ pub enum Body {
     },
     /// The deadline of a parked task passed.
     DeadlinePassed,
+    /// A chat became one of ours, or has another repository now.
+    ChatRegistered {
+        /// `transport:chat`.
+        chat: String,
+        registration: Registration,
+    },
+    /// A chat is ours no more: somebody said so, or we were put out of it.
+    ChatForgotten {
+        chat: String,
+        by: Option<PersonId>,
+    },
+    /// A chat goes on under another name, and all that is told there.
+    ChatMoved {
+        from: String,
+        to: String,
+    },
+    /// A transport brought something nobody knows what to do with; it is passed over.
+    UpdatePassedOver {
+        /// `transport:id`.
+        update: String,
+        /// Its kind, as the transport names it.
+        what: String,
+    },
     /// What is owed waits for something outside: it goes on by itself once that has changed.
     Delayed {
         reason: String,

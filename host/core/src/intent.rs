@@ -4,7 +4,12 @@ mod commands;
 
 pub use commands::{COMMANDS, Command, command};
 
-use crate::id::TaskId;
+use crate::{
+    id::TaskId,
+    permit::role_word,
+    policy::{PersonId, Role},
+    task::{BlockedOn, Phase, Task},
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -20,12 +25,20 @@ pub enum Intent {
         repository: Option<String>,
         question: String,
     },
-    Tasks,
-    Status {
-        task: Option<TaskId>,
-    },
-    Diff {
+    /// Goes on from where an ended task left off, as a new task.
+    Continue {
         task: TaskId,
+        text: String,
+    },
+    /// Something the agents of a task are to know from now on.
+    Note {
+        task: TaskId,
+        text: String,
+    },
+    /// What an agent asked.
+    Answer {
+        task: TaskId,
+        text: String,
     },
     Approve {
         task: TaskId,
@@ -44,31 +57,115 @@ pub enum Intent {
     Retry {
         task: TaskId,
     },
+    /// This chat is one of ours; tasks asked for in it are about this repository where they name none.
+    Register {
+        repository: Option<String>,
+    },
+    Unregister,
+    /// Makes somebody known, in the policy file.
+    Allow {
+        person: PersonId,
+        role: Role,
+    },
+    Pause,
+    Resume,
+    Look(Look),
+}
+
+/// What somebody wants to see; nothing changes by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "look")]
+pub enum Look {
+    Tasks,
+    Status {
+        task: Option<TaskId>,
+    },
+    Diff {
+        task: TaskId,
+    },
     /// What happened to a task, event by event.
     Audit {
         task: TaskId,
     },
-    Pause,
-    Resume,
-    /// Is there anybody, and since when.
-    Ping,
-    /// The names of this chat and this person, as policy writes them.
-    ChatId,
-    /// What the policy in force grants personas: all, or one in full.
-    Personas {
-        name: Option<String>,
-    },
+    /// What was done and spent lately.
+    Stats,
+    /// What was done in the last day, task by task.
+    Digest,
+    /// Registered chats.
+    Groups,
     /// How a pipeline goes; the default one where none is named.
     Pipeline {
         name: Option<String>,
     },
+    /// What the policy in force grants personas: all, or one in full.
+    Personas {
+        name: Option<String>,
+    },
     /// The policy in force, and what it lets this person do.
     Policy,
-    /// What was done and spent lately.
-    Stats,
+    /// Is there anybody, and since when.
+    Ping,
+    /// The names of this chat and this person, as policy writes them.
+    ChatId,
     Help {
         command: Option<String>,
     },
+}
+
+impl Intent {
+    /// Its command, as in [`COMMANDS`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Intent::Task(_) => "task",
+            Intent::Ask { .. } => "ask",
+            Intent::Continue { .. } => "continue",
+            Intent::Note { .. } => "note",
+            Intent::Answer { .. } => "answer",
+            Intent::Approve { .. } => "approve",
+            Intent::Reject { .. } => "reject",
+            Intent::Cancel { .. } => "cancel",
+            Intent::Retry { .. } => "retry",
+            Intent::Register { .. } => "register",
+            Intent::Unregister => "unregister",
+            Intent::Allow { .. } => "allow",
+            Intent::Pause => "pause",
+            Intent::Resume => "resume",
+            Intent::Look(look) => match look {
+                Look::Tasks => "tasks",
+                Look::Status { .. } => "status",
+                Look::Diff { .. } => "diff",
+                Look::Audit { .. } => "audit",
+                Look::Stats => "stats",
+                Look::Digest => "digest",
+                Look::Groups => "groups",
+                Look::Pipeline { .. } => "pipeline",
+                Look::Personas { .. } => "personas",
+                Look::Policy => "policy",
+                Look::Ping => "ping",
+                Look::ChatId => "chatid",
+                Look::Help { .. } => "help",
+            },
+        }
+    }
+
+    /// The task it is about.
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Intent::Continue { task, .. } | Intent::Note { task, .. } | Intent::Answer { task, .. } => Some(*task),
+            Intent::Approve { task, .. } | Intent::Reject { task, .. } => Some(*task),
+            Intent::Cancel { task } | Intent::Retry { task } => Some(*task),
+            Intent::Look(Look::Diff { task } | Look::Audit { task }) => Some(*task),
+            Intent::Look(Look::Status { task }) => *task,
+            Intent::Task(_)
+            | Intent::Ask { .. }
+            | Intent::Register { .. }
+            | Intent::Unregister
+            | Intent::Allow { .. }
+            | Intent::Pause
+            | Intent::Resume
+            | Intent::Look(_) => None,
+        }
+    }
 }
 
 /// A task as it was asked for; names in it are not yet known to exist.
@@ -105,6 +202,9 @@ pub const TITLE_LIMIT: usize = 200;
 /// Longest description, in bytes.
 pub const DESCRIPTION_LIMIT: usize = 64 * 1024;
 
+/// Longest note, answer or wish to go on, in bytes.
+pub const NOTE_LIMIT: usize = 8 * 1024;
+
 /// Reads one message that starts with `/`.
 pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
     let text = text.trim();
@@ -129,10 +229,16 @@ pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
             };
             ask(command, &question)
         }
-        "tasks" => no_more(command, rest).map(|()| Intent::Tasks),
-        "status" if rest.is_empty() => Ok(Intent::Status { task: None }),
-        "status" => one_task(command, rest).map(|task| Intent::Status { task: Some(task) }),
-        "diff" => one_task(command, rest).map(|task| Intent::Diff { task }),
+        "tasks" => no_more(command, rest).map(|()| Intent::Look(Look::Tasks)),
+        "status" if rest.is_empty() => Ok(Intent::Look(Look::Status { task: None })),
+        "status" => one_task(command, rest).map(|task| Intent::Look(Look::Status { task: Some(task) })),
+        "diff" => one_task(command, rest).map(|task| Intent::Look(Look::Diff { task })),
+        "continue" => text_about(command, rest, description, "what is to be done now")
+            .map(|(task, text)| Intent::Continue { task, text }),
+        "note" => text_about(command, rest, description, "the note").map(|(task, text)| Intent::Note { task, text }),
+        "answer" => {
+            text_about(command, rest, description, "the answer").map(|(task, text)| Intent::Answer { task, text })
+        }
         "approve" => {
             let (task, note) = task_and_note(command, rest, description)?;
             let (change, note) = change_and_note(command, note)?;
@@ -141,29 +247,55 @@ pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
         "reject" => task_and_note(command, rest, description).map(|(task, note)| Intent::Reject { task, note }),
         "cancel" => one_task(command, rest).map(|task| Intent::Cancel { task }),
         "retry" => one_task(command, rest).map(|task| Intent::Retry { task }),
-        "audit" => one_task(command, rest).map(|task| Intent::Audit { task }),
+        "audit" => one_task(command, rest).map(|task| Intent::Look(Look::Audit { task })),
+        "register" if rest.is_empty() => Ok(Intent::Register { repository: None }),
+        "register" if is_repository_name(rest) => Ok(Intent::Register { repository: Some(rest.to_owned()) }),
+        "register" => Err(wrong(&format!("`{rest}` is no repository name"))),
+        "unregister" => no_more(command, rest).map(|()| Intent::Unregister),
+        "allow" => allow(command, rest),
+        "digest" => no_more(command, rest).map(|()| Intent::Look(Look::Digest)),
+        "groups" => no_more(command, rest).map(|()| Intent::Look(Look::Groups)),
         "pause" => no_more(command, rest).map(|()| Intent::Pause),
         "resume" => no_more(command, rest).map(|()| Intent::Resume),
-        "ping" => no_more(command, rest).map(|()| Intent::Ping),
-        "chatid" => no_more(command, rest).map(|()| Intent::ChatId),
-        "personas" => one_name(command, rest).map(|name| Intent::Personas { name }),
-        "pipeline" => one_name(command, rest).map(|name| Intent::Pipeline { name }),
-        "policy" => no_more(command, rest).map(|()| Intent::Policy),
-        "stats" => no_more(command, rest).map(|()| Intent::Stats),
+        "ping" => no_more(command, rest).map(|()| Intent::Look(Look::Ping)),
+        "chatid" => no_more(command, rest).map(|()| Intent::Look(Look::ChatId)),
+        "personas" => one_name(command, rest).map(|name| Intent::Look(Look::Personas { name })),
+        "pipeline" => one_name(command, rest).map(|name| Intent::Look(Look::Pipeline { name })),
+        "policy" => no_more(command, rest).map(|()| Intent::Look(Look::Policy)),
+        "stats" => no_more(command, rest).map(|()| Intent::Look(Look::Stats)),
         // What a link gives a bot to start with is nobody's wish for help about that.
-        "help" if name == "start" => Ok(Intent::Help { command: None }),
+        "help" if name == "start" => Ok(Intent::Look(Look::Help { command: None })),
         "help" => {
             let about = rest.trim_start_matches('/');
             if about.is_empty() {
-                Ok(Intent::Help { command: None })
+                Ok(Intent::Look(Look::Help { command: None }))
             } else if self::command(about).is_some() {
-                Ok(Intent::Help { command: Some(about.to_owned()) })
+                Ok(Intent::Look(Look::Help { command: Some(about.to_owned()) }))
             } else {
                 Err(unknown(about))
             }
         }
         _ => Err(wrong("this command has no grammar")),
     }
+}
+
+/// What a reply to something we said about a task means: the answer to its question, a note to its agents, or the wish to go on.
+pub fn about(task: &Task, text: &str) -> Result<Intent, Misunderstood> {
+    let (text, task_id) = (text.trim().to_owned(), task.id());
+    if text.len() > NOTE_LIMIT {
+        let problem = format!("that is longer than {NOTE_LIMIT} bytes");
+        return Err(Misunderstood { problem, hint: "say it in fewer words".into() });
+    }
+    Ok(match &task.phase {
+        Phase::Ended { .. } => Intent::Continue { task: task_id, text },
+        Phase::Blocked { on: BlockedOn::Question { .. }, .. } => Intent::Answer { task: task_id, text },
+        Phase::Blocked { .. }
+        | Phase::Queued { .. }
+        | Phase::Running(_)
+        | Phase::Parked { .. }
+        | Phase::NeedsReview { .. }
+        | Phase::Approved { .. } => Intent::Note { task: task_id, text },
+    })
 }
 
 /// True for `owner/repo`: two parts of letters, digits, `-`, `_` and `.`, neither starting with a dot or dash.
@@ -265,6 +397,32 @@ fn task_and_note(command: &Command, rest: &str, more: &str) -> Result<(TaskId, S
     Ok((task, format!("{note}\n{more}").trim().to_owned()))
 }
 
+/// A task's number, and words that must not be missing.
+fn text_about(command: &Command, rest: &str, more: &str, what: &str) -> Result<(TaskId, String), Misunderstood> {
+    let (task, text) = task_and_note(command, rest, more)?;
+    if text.is_empty() {
+        return Err(usage_error(command, &format!("{what} is missing")));
+    }
+    if text.len() > NOTE_LIMIT {
+        return Err(usage_error(command, &format!("{what} is longer than {NOTE_LIMIT} bytes")));
+    }
+    Ok((task, text))
+}
+
+/// Somebody as a frontend knows them, and what they are to be.
+fn allow(command: &Command, rest: &str) -> Result<Intent, Misunderstood> {
+    let (person, role) = rest.split_once(char::is_whitespace).unwrap_or((rest, "member"));
+    let named = person.split_once(':').is_some_and(|(transport, id)| !transport.is_empty() && !id.is_empty());
+    if !named || person.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
+        return Err(usage_error(command, &format!("`{person}` is nobody's name, which is as in telegram:1001")));
+    }
+    let roles = [Role::Guest, Role::Member, Role::Admin, Role::Owner];
+    let Some(role) = roles.into_iter().find(|known| role_word(*known) == role.trim()) else {
+        return Err(usage_error(command, &format!("there is no role `{}`", role.trim())));
+    };
+    Ok(Intent::Allow { person: PersonId(person.to_owned()), role })
+}
+
 /// Takes `change:DIGEST` off the beginning of a note.
 fn change_and_note(command: &Command, note: String) -> Result<(Option<String>, String), Misunderstood> {
     let Some(rest) = note.strip_prefix("change:") else { return Ok((None, note)) };
@@ -340,8 +498,8 @@ mod tests {
 
     #[test]
     fn commands_match_exactly() {
-        assert_eq!(parse("/list"), Ok(Intent::Tasks));
-        assert_eq!(parse("/status #3"), Ok(Intent::Status { task: Some(TaskId(3)) }));
+        assert_eq!(parse("/list"), Ok(Intent::Look(Look::Tasks)));
+        assert_eq!(parse("/status #3"), Ok(Intent::Look(Look::Status { task: Some(TaskId(3)) })));
         assert_eq!(
             parse("/approve 3 looks good\nreally"),
             Ok(Intent::Approve { task: TaskId(3), change: None, note: "looks good\nreally".into() })
@@ -382,18 +540,18 @@ mod tests {
     #[test]
     fn looks_at_the_host() {
         for (text, want) in [
-            ("/ping", Intent::Ping),
-            ("/chatid", Intent::ChatId),
-            ("/policy", Intent::Policy),
-            ("/stats ", Intent::Stats),
-            ("/audit #7", Intent::Audit { task: TaskId(7) }),
-            ("/personas", Intent::Personas { name: None }),
-            ("/personas  qa", Intent::Personas { name: Some("qa".into()) }),
-            ("/pipeline", Intent::Pipeline { name: None }),
-            ("/pipeline quick", Intent::Pipeline { name: Some("quick".into()) }),
-            ("/start", Intent::Help { command: None }),
-            ("/start from-a-link", Intent::Help { command: None }),
-            ("/help list", Intent::Help { command: Some("list".into()) }),
+            ("/ping", Intent::Look(Look::Ping)),
+            ("/chatid", Intent::Look(Look::ChatId)),
+            ("/policy", Intent::Look(Look::Policy)),
+            ("/stats ", Intent::Look(Look::Stats)),
+            ("/audit #7", Intent::Look(Look::Audit { task: TaskId(7) })),
+            ("/personas", Intent::Look(Look::Personas { name: None })),
+            ("/personas  qa", Intent::Look(Look::Personas { name: Some("qa".into()) })),
+            ("/pipeline", Intent::Look(Look::Pipeline { name: None })),
+            ("/pipeline quick", Intent::Look(Look::Pipeline { name: Some("quick".into()) })),
+            ("/start", Intent::Look(Look::Help { command: None })),
+            ("/start from-a-link", Intent::Look(Look::Help { command: None })),
+            ("/help list", Intent::Look(Look::Help { command: Some("list".into()) })),
         ] {
             assert_eq!(parse(text), Ok(want), "{text}");
         }

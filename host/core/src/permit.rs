@@ -60,33 +60,23 @@ pub fn permit(person: &PersonId, intent: Intent, task: Option<&Task>, policy: &P
 }
 
 fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>) -> Role {
-    let own = task.is_none_or(|task| task.spec.by == *person);
-    let (name, others) = match intent {
-        Intent::Task(_) => ("task", None),
-        Intent::Ask { .. } => ("ask", None),
-        Intent::Tasks => ("tasks", None),
-        Intent::Status { .. } => ("status", None),
-        Intent::Diff { .. } => ("diff", None),
-        Intent::Approve { .. } => ("approve", None),
-        Intent::Reject { .. } => ("reject", None),
-        Intent::Cancel { .. } => ("cancel", Some(Role::Admin)),
-        Intent::Retry { .. } => ("retry", Some(Role::Admin)),
-        Intent::Audit { .. } => ("audit", None),
-        Intent::Pause => ("pause", None),
-        Intent::Resume => ("resume", None),
-        Intent::Ping => ("ping", None),
-        Intent::ChatId => ("chatid", None),
-        Intent::Personas { .. } => ("personas", None),
-        Intent::Pipeline { .. } => ("pipeline", None),
-        Intent::Policy => ("policy", None),
-        Intent::Stats => ("stats", None),
-        Intent::Help { .. } => ("help", None),
+    let role = intent::command(intent.name()).map_or(Role::Owner, |command| command.role);
+    let acts = match intent {
+        Intent::Cancel { .. } | Intent::Retry { .. } | Intent::Note { .. } | Intent::Answer { .. } => true,
+        Intent::Task(_)
+        | Intent::Ask { .. }
+        | Intent::Continue { .. }
+        | Intent::Approve { .. }
+        | Intent::Reject { .. }
+        | Intent::Register { .. }
+        | Intent::Unregister
+        | Intent::Allow { .. }
+        | Intent::Pause
+        | Intent::Resume
+        | Intent::Look(_) => false,
     };
-    let role = intent::command(name).map_or(Role::Owner, |command| command.role);
-    match others {
-        Some(others) if !own => role.max(others),
-        Some(_) | None => role,
-    }
+    let others = task.is_some_and(|task| task.spec.by != *person);
+    if acts && others { role.max(Role::Admin) } else { role }
 }
 
 /// The word of a role in `[people]`.

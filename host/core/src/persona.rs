@@ -14,6 +14,9 @@ pub struct TaskBrief {
     pub read_only: bool,
 }
 
+/// What an agent writes to `/out` when it cannot go on without a person.
+pub const QUESTION_FILE: &str = "question.md";
+
 /// An artefact, handed from one stage to the next as `/in/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handoff {

@@ -6,8 +6,11 @@ use crate::{
     intent::{self, Intent, TaskRequest},
     permit::Permit,
     policy::{Expect, Pipeline, Policy, StagePlan, StageWork, Via},
-    task::{NewTask, Task},
+    task::{Continued, NewTask, Phase, Task},
 };
+
+/// What is handed on of each text of an earlier task, in bytes.
+const EARLIER_BYTES: usize = 16 << 10;
 
 /// Why no task can be made of a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +25,15 @@ fn error(problem: String, remedy: impl Into<String>) -> PlanError {
 }
 
 /// Plans the task a permit asks for; none when its intent is not one that makes a task.
-pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) -> Result<Option<NewTask>, PlanError> {
+///
+/// `of_chat` is the repository of the chat it was asked for in.
+pub fn plan(
+    permit: &Permit,
+    id: TaskId,
+    chat: Option<String>,
+    of_chat: Option<&String>,
+    policy: &Policy,
+) -> Result<Option<NewTask>, PlanError> {
     let request = match permit.intent() {
         Intent::Task(request) => request.clone(),
         Intent::Ask { repository, question } => TaskRequest {
@@ -32,26 +43,22 @@ pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) 
             pipeline: Some("ask".into()),
             ..TaskRequest::default()
         },
-        Intent::Tasks
-        | Intent::Status { .. }
-        | Intent::Diff { .. }
-        | Intent::Audit { .. }
+        Intent::Continue { .. }
+        | Intent::Note { .. }
+        | Intent::Answer { .. }
         | Intent::Approve { .. }
         | Intent::Reject { .. }
         | Intent::Cancel { .. }
         | Intent::Retry { .. }
+        | Intent::Register { .. }
+        | Intent::Unregister
+        | Intent::Allow { .. }
         | Intent::Pause
         | Intent::Resume
-        | Intent::Ping
-        | Intent::ChatId
-        | Intent::Personas { .. }
-        | Intent::Pipeline { .. }
-        | Intent::Policy
-        | Intent::Stats
-        | Intent::Help { .. } => return Ok(None),
+        | Intent::Look(_) => return Ok(None),
     };
     intent::check_texts(&request).map_err(|problem| error(problem, "see /help task"))?;
-    let repository = repository(&request, policy)?;
+    let repository = repository(&request, of_chat, policy)?;
     let pipeline = pipeline(&request, policy)?;
     let budget_name = request.budget.clone().unwrap_or_else(|| policy.host.budget.clone());
     let budget = *policy.budgets.get(&budget_name).ok_or_else(|| {
@@ -71,6 +78,7 @@ pub fn plan(permit: &Permit, id: TaskId, chat: Option<String>, policy: &Policy) 
         budget,
         policy: policy.digest,
         retry_of: None,
+        continues: None,
     }))
 }
 
@@ -84,9 +92,7 @@ pub fn replan(
 ) -> Result<NewTask, PlanError> {
     let pipeline = policy.pipelines.get(&old.spec.pipeline.name).unwrap_or(&old.spec.pipeline).clone();
     let budget = policy.budgets.get(&old.spec.budget_name).copied().unwrap_or(old.spec.budget);
-    if !policy.repos.contains_key(&old.spec.repository) {
-        return Err(unknown_repository(&old.spec.repository, policy));
-    }
+    is_granted(&old.spec.repository, policy)?;
     Ok(NewTask {
         id,
         branch: format!("borg/{id}/{}", slug(&old.spec.title)),
@@ -100,20 +106,73 @@ pub fn replan(
     })
 }
 
+/// Plans a task that goes on from where an ended one left off, as `text` says: in the same repository, by the same pipeline and budget.
+/// Where the old one may have changed something, it starts from its last commit; what leaves the host is judged from where that one started.
+pub fn go_on(
+    old: &Task,
+    text: &str,
+    permit: &Permit,
+    id: TaskId,
+    chat: Option<String>,
+    policy: &Policy,
+) -> Result<NewTask, PlanError> {
+    let continues = match (&old.base, &old.head) {
+        (Some(base), Some(head)) if !old.spec.pipeline.read_only => Some(Box::new(Continued {
+            task: old.id(),
+            base: base.commit.clone(),
+            head: head.clone(),
+            commits: old.commits(),
+            incomplete: old.incomplete(),
+        })),
+        (Some(_) | None, _) => None,
+    };
+    let Phase::Ended { reason, .. } = &old.phase else {
+        return Err(error(format!("#{} has not ended", old.id()), "wait for it, or cancel it first"));
+    };
+    let (before, title) = (old.id(), &old.spec.title);
+    let mut description = format!("{text}\n\nThis goes on from task #{before} ({title}): {}, {reason}", old.status());
+    for (what, kept) in [("asked for", Some(&old.spec.description)), ("its last words", old.last_words.as_ref())] {
+        let words = kept.map(|kept| kept.text.trim()).filter(|words| !words.is_empty());
+        if let Some(words) = words {
+            description.push_str(&format!("\n\nThere, {what}:\n{}", beginning(words, EARLIER_BYTES)));
+        }
+    }
+    let title = first_words(text);
+    Ok(NewTask {
+        branch: format!("borg/{id}/{}", slug(&title)),
+        title,
+        description: Kept::new(description),
+        retry_of: None,
+        continues,
+        ..replan(old, permit, id, chat, policy)?
+    })
+}
+
+/// As much of a text as fits into so many bytes.
+fn beginning(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 /// Where a task works that names no repository, if policy says so; it need not be granted.
 pub fn default_repository(policy: &Policy) -> Option<&String> {
     let only = || (policy.repos.len() == 1).then(|| policy.repos.keys().next()).flatten();
     policy.host.repository.as_ref().or_else(only)
 }
 
-fn repository(request: &TaskRequest, policy: &Policy) -> Result<String, PlanError> {
-    let name = request.repository.clone().or_else(|| default_repository(policy).cloned()).ok_or_else(|| {
+fn repository(request: &TaskRequest, of_chat: Option<&String>, policy: &Policy) -> Result<String, PlanError> {
+    let named = request.repository.as_ref().or(of_chat).or_else(|| default_repository(policy));
+    let name = named.cloned().ok_or_else(|| {
         error(
             "no repository was named and there is no default one".into(),
             "name it, as in `/task owner/repo TITLE`, or set PIPELINE_REPO in borg.toml or the environment",
         )
     })?;
-    if policy.repos.contains_key(&name) { Ok(name) } else { Err(unknown_repository(&name, policy)) }
+    is_granted(&name, policy).map(|()| name)
+}
+
+/// Refuses a repository that policy does not know.
+pub fn is_granted(name: &str, policy: &Policy) -> Result<(), PlanError> {
+    if policy.repos.contains_key(name) { Ok(()) } else { Err(unknown_repository(name, policy)) }
 }
 
 fn unknown_repository(name: &str, policy: &Policy) -> PlanError {

@@ -39,8 +39,33 @@ pub struct NewTask {
     pub policy: Digest,
     /// Task it repeats.
     pub retry_of: Option<TaskId>,
+    /// Work it goes on from, instead of the repository as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Box<Continued>>,
     /// `borg/<task>/<slug>`.
     pub branch: String,
+}
+
+/// Where an ended task left off. What its agents did counts for whoever judges what is made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continued {
+    pub task: TaskId,
+    /// Where that task started from.
+    pub base: CommitId,
+    /// Its last commit.
+    pub head: CommitId,
+    pub commits: Vec<StageCommit>,
+    /// Why what was collected then is not whole.
+    pub incomplete: Vec<String>,
+}
+
+/// What a person told the agents of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub by: PersonId,
+    /// What they were asked, if they were.
+    pub question: Option<Kept>,
+    pub text: Kept,
 }
 
 /// A task and all that is known of it.
@@ -82,6 +107,9 @@ pub struct Task {
     pub transients: u32,
     /// Notices sent so far, for their keys.
     pub told: u32,
+    /// At most [`Task::NOTES_KEPT`].
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }
 
 /// A person's word on a review.
@@ -123,6 +151,21 @@ pub struct StageRecord {
     pub artefacts: Vec<Artefact>,
 }
 
+impl StageRecord {
+    /// What the rules are told of it.
+    pub fn commit(&self) -> StageCommit {
+        StageCommit {
+            stage: self.stage.clone(),
+            persona: self.persona.clone(),
+            write: self.write.clone(),
+            protected: self.protected.clone(),
+            paths: self.changed.clone(),
+            left_behind: self.left_behind.clone(),
+            refused: Vec::new(),
+        }
+    }
+}
+
 /// Position in the pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
@@ -139,6 +182,9 @@ pub struct Position {
     /// How often in a row the attempts before failed as the last one did.
     #[serde(default)]
     pub alike: u32,
+    /// Questions that were asked instead of work.
+    #[serde(default)]
+    pub asked: u32,
 }
 
 /// What is to be done again with work that is collected already.
@@ -201,6 +247,8 @@ pub enum BlockedOn {
     Verdict { review: Review },
     /// It is approved but could not be delivered.
     Delivery { change: ApprovedChange },
+    /// Somebody answers what an agent asked.
+    Question { question: Kept },
 }
 
 /// A task at work: it holds a slot and its repository's lock.
@@ -315,6 +363,8 @@ impl Phase {
 impl Task {
     /// Refusals kept in the state.
     pub const DENIALS_KEPT: usize = 100;
+    /// Notes and answers of people to one task.
+    pub const NOTES_KEPT: usize = 50;
 
     pub fn new(spec: NewTask, at_ms: u64) -> Self {
         Task {
@@ -339,6 +389,7 @@ impl Task {
             last_words: None,
             transients: 0,
             told: 0,
+            notes: Vec::new(),
         }
     }
 
@@ -433,12 +484,43 @@ impl Task {
         }
     }
 
+    /// What agents did and tried, for the rules: in the task this one goes on from, and in this one.
+    pub fn commits(&self) -> Vec<StageCommit> {
+        let earlier = self.spec.continues.iter().flat_map(|from| from.commits.iter().cloned());
+        let own = self.records.iter().map(StageRecord::commit);
+        earlier.chain(own).chain(self.tried.iter().cloned()).collect()
+    }
+
+    /// Why the facts of the change are not whole.
+    pub fn incomplete(&self) -> Vec<String> {
+        let earlier = self.spec.continues.iter().flat_map(|from| from.incomplete.iter().cloned());
+        let of = |record: &StageRecord| -> Vec<String> {
+            record.incomplete.iter().map(|why| format!("{}: {why}", record.stage)).collect()
+        };
+        earlier.chain(self.records.iter().flat_map(of)).collect()
+    }
+
+    /// What was asked for, with all that people said about it since.
+    fn description(&self) -> String {
+        let mut text = self.spec.description.text.clone();
+        for Note { by, question, text: said } in &self.notes {
+            text.push_str("\n\n");
+            match question {
+                Some(question) => {
+                    text.push_str(&format!("You asked:\n{}\n\n{by} answered:\n{}", question.text, said.text))
+                }
+                None => text.push_str(&format!("{by} said since:\n{}", said.text)),
+            }
+        }
+        text.trim_start().to_owned()
+    }
+
     /// What plugins are told of it.
     pub fn brief(&self) -> TaskBrief {
         TaskBrief {
             id: self.spec.id,
             title: self.spec.title.clone(),
-            description: self.spec.description.text.clone(),
+            description: self.description(),
             repository: self.spec.repository.clone(),
             base_branch: self.base.as_ref().map(|base| base.branch.clone()).unwrap_or_default(),
             read_only: self.spec.pipeline.read_only,

@@ -4,14 +4,14 @@ mod action;
 mod host;
 
 pub use action::{LINE, action};
-pub use host::{Figures, Window, chat_id, personas, ping, pipeline, policy, stats};
+pub use host::{DigestLine, Figures, Window, chat_id, digest, groups, personas, ping, pipeline, policy, stats};
 
 use crate::{
     approval::Review,
     chat::{Button, Notice, NoticeKind, Part},
     collect::LeftReason,
     facts::{CheckOutcome, Finding, Severity},
-    id::RunKey,
+    id::{RunKey, TaskId},
     intent,
     permit::role_word,
     policy::{Role, StagePlan, StageWork, Via},
@@ -48,6 +48,20 @@ pub fn blocked(task: &Task) -> Option<Notice> {
         Part::Field { label: "what to do".into(), value: remedy.clone() },
     ];
     notice(task, NoticeKind::Warning, parts, Vec::new())
+}
+
+/// An agent asks a person.
+pub fn question(task: &Task) -> Option<Notice> {
+    let Phase::Blocked { on: BlockedOn::Question { question }, .. } = &task.phase else { return None };
+    let parts = vec![
+        Part::Heading(format!("#{} {}: a question", task.id(), task.spec.title)),
+        Part::Text(question.text.clone()),
+        Part::Field {
+            label: "what to do".into(),
+            value: format!("answer with a reply to this, or with /answer {} TEXT", task.id()),
+        },
+    ];
+    notice(task, NoticeKind::Question, parts, Vec::new())
 }
 
 /// A change waits for a person.
@@ -192,10 +206,9 @@ fn stages(task: &Task) -> String {
 /// Where the work is, and who let it through.
 fn result(task: &Task, parts: &mut Vec<Part>) {
     let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
-    let completed = matches!(&task.phase, Phase::Ended { ending: Ending::Completed, .. });
-    match (&task.head, task.has_changes()) {
-        (Some(_), true) if completed && delivers(task, Via::Branch) => field("branch", task.spec.branch.clone()),
-        (Some(head), true) => field("work so far", format!("{}, not delivered", head.short())),
+    match (&task.head, delivered(task)) {
+        (Some(_), Some(branch)) => field("branch", branch.to_owned()),
+        (Some(head), None) if task.has_changes() => field("work so far", format!("{}, not delivered", head.short())),
         (Some(_) | None, _) => {}
     }
     if let Some(decision) = task.decision.as_ref().filter(|decision| decision.approved) {
@@ -253,6 +266,12 @@ fn first_few(all: &[String]) -> String {
     if all.len() > 3 { format!("{shown} and {} more", all.len() - 3) } else { shown }
 }
 
+/// The branch that a task left in its repository.
+fn delivered(task: &Task) -> Option<&str> {
+    let completed = matches!(&task.phase, Phase::Ended { ending: Ending::Completed, .. });
+    (completed && task.has_changes() && delivers(task, Via::Branch)).then_some(&task.spec.branch)
+}
+
 fn delivers(task: &Task, how: Via) -> bool {
     task.spec.pipeline.stages.iter().any(|stage| stage.work == StageWork::Deliver { via: how })
 }
@@ -288,11 +307,21 @@ fn spent(task: &Task) -> Part {
     Part::Field { label: "spent".into(), value: format!("{cost}, {tokens} tokens, {turns} turns, {wall}") }
 }
 
+/// Topic of all that is said about a task.
+pub fn topic(task: TaskId) -> String {
+    format!("task-{task}")
+}
+
+/// The task that a topic is about, if it is one.
+pub fn task_of(topic: &str) -> Option<TaskId> {
+    topic.strip_prefix("task-")?.parse().ok()
+}
+
 fn notice(task: &Task, kind: NoticeKind, parts: Vec<Part>, buttons: Vec<Button>) -> Option<Notice> {
     Some(Notice {
         chat: task.spec.chat.clone()?,
         kind,
-        topic: format!("task-{}", task.id()),
+        topic: topic(task.id()),
         parts,
         buttons,
         document: None,

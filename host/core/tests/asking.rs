@@ -1,12 +1,14 @@
 //! From words to a planned task: who may ask for what, and what is missing when nothing can be made of it.
 
 use borg_core::{
+    collect::CommitId,
+    event::Kept,
     id::TaskId,
     intent::{self, COMMANDS, Intent, TaskRequest},
     permit::{Refused, permit},
-    plan::{PlanError, plan, replan},
+    plan::{self, PlanError, plan, replan},
     policy::{PersonId, Policy, Role, StageWork, Via, parse, source::SourceFile},
-    task::{NewTask, Task},
+    task::{Base, BlockedOn, Ending, NewTask, Phase, Position, Task},
 };
 
 const POLICY: &str = r#"
@@ -68,7 +70,7 @@ const ROLES: [(Role, &str); 4] =
 
 fn planned(intent: Intent, policy: &Policy) -> Result<NewTask, PlanError> {
     let permit = permit(&PersonId("console:1".into()), intent, None, policy).expect("an owner may");
-    plan(&permit, TaskId(9), Some("console:1".into()), policy).map(|task| task.expect("it makes a task"))
+    plan(&permit, TaskId(9), Some("console:1".into()), None, policy).map(|task| task.expect("it makes a task"))
 }
 
 fn request(title: &str) -> TaskRequest {
@@ -79,7 +81,8 @@ fn request(title: &str) -> TaskRequest {
 fn a_role_may_do_what_the_table_says_and_no_more() {
     let policy = shipped();
     for command in COMMANDS {
-        let said = ["", " 1", " acme/shop words"].map(|rest| format!("/{}{rest}", command.name));
+        let said =
+            ["", " 1", " acme/shop words", " 1 words", " telegram:7"].map(|rest| format!("/{}{rest}", command.name));
         let intent = said.iter().find_map(|said| intent::parse(said).ok()).expect("one of them is right");
         for (role, person) in ROLES {
             let got = permit(&PersonId(person.into()), intent.clone(), None, &policy);
@@ -176,4 +179,81 @@ fn a_repetition_is_a_new_task_under_the_policy_of_today() {
     let gone = self::policy(|text| text.replace("acme/shop", "acme/else"));
     let error = replan(&old, &permit, TaskId(10), None, &gone).unwrap_err();
     assert!(error.problem.contains("`acme/shop` is not granted"), "{error:?}");
+}
+
+#[test]
+fn going_on_takes_repository_pipeline_and_budget_along_and_says_what_was_before() {
+    let policy = shipped();
+    let mut request = request("Add a discount");
+    (request.pipeline, request.budget) = (Some("quick".into()), Some("default".into()));
+    request.description = "On everything.".into();
+    let mut old = Task::new(planned(Intent::Task(request), &policy).unwrap(), 0);
+    let go_on = |old: &Task, text: &str| {
+        let intent = Intent::Continue { task: TaskId(9), text: text.into() };
+        let permit = permit(&PersonId("console:3".into()), intent, Some(old), &policy).expect("a member may");
+        plan::go_on(old, text, &permit, TaskId(10), None, &policy)
+    };
+    assert!(go_on(&old, "And now?").unwrap_err().problem.contains("has not ended"));
+    for ending in [Ending::Completed, Ending::Rejected, Ending::Failed, Ending::Cancelled, Ending::Capped] {
+        old.phase = Phase::Ended { ending, reason: "because".into() };
+        // It may have ended before it began.
+        (old.base, old.head) = (None, None);
+        assert_eq!(go_on(&old, "Again").unwrap().continues, None);
+        old.base = Some(Base { branch: "main".into(), commit: CommitId("1".repeat(40)), check: None });
+        old.head = Some(CommitId("2".repeat(40)));
+        old.last_words = Some(Kept::new("Half of it is there."));
+        let task = go_on(&old, "The other half, please.\nToday.").unwrap();
+        let continues = task.continues.expect("there is work to go on from");
+        assert_eq!((continues.base.0, continues.head.0), ("1".repeat(40), "2".repeat(40)));
+        assert_eq!(
+            (task.title.as_str(), task.branch.as_str()),
+            ("The other half, please.", "borg/10/the-other-half-please")
+        );
+        assert_eq!(
+            (task.pipeline.name.as_str(), task.budget_name.as_str(), task.budget_asked),
+            ("quick", "default", true)
+        );
+        assert_eq!((task.by.0.as_str(), task.retry_of), ("console:3", None));
+        let text = task.description.text;
+        let status = old.status().to_string();
+        for want in ["The other half, please.\nToday.", "task #9", "On everything.", "Half of it is there.", &status] {
+            assert!(text.contains(want), "no {want:?} in {text}");
+        }
+    }
+    old.spec.description = Kept::new("é".repeat(60_000));
+    assert!(go_on(&old, "Go on").unwrap().description.text.len() < 20 << 10, "it does not grow without end");
+    // A question goes on from its answer; there is no branch.
+    old.spec.pipeline = policy.pipelines["ask"].clone();
+    assert_eq!(go_on(&old, "And why?").unwrap().continues, None);
+    // What is not granted any more is not worked on.
+    old.spec.repository = "gone/away".into();
+    assert!(go_on(&old, "Go on").unwrap_err().problem.contains("not granted"));
+}
+
+#[test]
+fn words_to_a_task_mean_what_its_state_makes_of_them() {
+    let policy = shipped();
+    let mut task = Task::new(planned(Intent::Task(request("T")), &policy).unwrap(), 0);
+    let (id, text) = (TaskId(9), "in euros".to_owned());
+    assert_eq!(intent::about(&task, " in euros\n"), Ok(Intent::Note { task: id, text: text.clone() }));
+    let question = Kept::new("which currency?");
+    let (at, reason, remedy) = (Position::default(), String::new(), String::new());
+    task.phase = Phase::Blocked { at, on: BlockedOn::Question { question }, reason, remedy };
+    assert_eq!(intent::about(&task, "in euros"), Ok(Intent::Answer { task: id, text: text.clone() }));
+    task.phase = Phase::Ended { ending: Ending::Failed, reason: String::new() };
+    assert_eq!(intent::about(&task, "in euros"), Ok(Intent::Continue { task: id, text }));
+    assert!(intent::about(&task, &"x".repeat(9_000)).unwrap_err().problem.contains("8192 bytes"));
+}
+
+#[test]
+fn a_chat_has_a_repository_of_its_own() {
+    let policy = shipped();
+    let plan_in = |of_chat: &str, said: Option<&str>| {
+        let wish = Intent::Task(TaskRequest { repository: said.map(str::to_owned), ..request("T") });
+        let permit = permit(&PersonId("console:1".into()), wish, None, &policy).unwrap();
+        plan(&permit, TaskId(9), None, Some(&of_chat.to_owned()), &policy)
+    };
+    assert_eq!(plan_in("acme/shop", None).unwrap().unwrap().repository, "acme/shop");
+    assert!(plan_in("acme/gone", None).unwrap_err().problem.contains("`acme/gone` is not granted"));
+    assert_eq!(plan_in("acme/gone", Some("acme/shop")).unwrap().unwrap().repository, "acme/shop");
 }

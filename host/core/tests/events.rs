@@ -5,20 +5,20 @@
 
 use borg_core::{
     budget::{MicroUsd, Spent, Usage},
-    chat::{Notice, NoticeKind, Part},
+    chat::{Notice, NoticeKind, Part, Registration},
     check::{Report, Runner},
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
     effect::EffectKey,
     event::{Body, DenialNote, EVENT_VERSION, Event, Kept, StartFailure},
     evidence::CheckRun,
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
-    facts::{Finding, Severity, Span},
+    facts::{Finding, Severity, Span, StageCommit},
     grant::{Ceiling, grant},
     id::{Digest, RunKey, RunKind, TaskId},
     persona::Acceptance,
     policy::{Expect, PersonId, PersonaPolicy, Pipeline, StagePlan, StageWork, Via},
     run::Attestation,
-    task::NewTask,
+    task::{Continued, NewTask},
     verdict::RuleFailure,
 };
 use std::{collections::BTreeSet, fs, path::Path};
@@ -61,11 +61,18 @@ fn place(body: &Body) -> usize {
         Body::Forgotten { .. } => 30,
         Body::Told { .. } => 31,
         Body::DeadlinePassed => 32,
-        Body::Delayed { .. } => LAST,
+        Body::Delayed { .. } => 33,
+        Body::Noted { .. } => 34,
+        Body::Asked { .. } => 35,
+        Body::Answered { .. } => 36,
+        Body::ChatRegistered { .. } => 37,
+        Body::ChatForgotten { .. } => 38,
+        Body::ChatMoved { .. } => 39,
+        Body::UpdatePassedOver { .. } => LAST,
     }
 }
 
-const LAST: usize = 33;
+const LAST: usize = 40;
 
 fn examples() -> Vec<Body> {
     let s = str::to_owned;
@@ -116,6 +123,21 @@ fn examples() -> Vec<Body> {
         budget: borg_core::budget::Budget { turns: 60, tokens: 500_000, cost: MicroUsd(200_000), wall_ms: 1_800_000 },
         policy: digest,
         retry_of: Some(TaskId(11)),
+        continues: Some(Box::new(Continued {
+            task: TaskId(10),
+            base: commit(),
+            head: commit(),
+            commits: vec![StageCommit {
+                stage: s("impl"),
+                persona: s("worker"),
+                write: vec![s("**")],
+                protected: vec![s("tests/test_a.py")],
+                paths: vec![s("shop.py")],
+                left_behind: vec![LeftBehind { path: s("spec/"), reason: LeftReason::Pinned, count: 1 }],
+                refused: vec![s("/etc/passwd")],
+            }],
+            incomplete: vec![s("impl: too many files")],
+        })),
         branch: s("borg/12/add-a-discount"),
     };
     let outcome = Outcome {
@@ -222,6 +244,16 @@ fn examples() -> Vec<Body> {
         Body::Told { notice: Box::new(notice) },
         Body::DeadlinePassed,
         Body::Delayed { reason: s("12 MiB are free"), remedy: s("make room") },
+        Body::Noted { by: by(), text: Kept::new("mind the tests") },
+        Body::Asked { question: Kept::new("which currency?") },
+        Body::Answered { by: by(), text: Kept::new("euros") },
+        Body::ChatRegistered {
+            chat: s("telegram:-100"),
+            registration: Registration { by: by(), at_ms: 7, repository: Some(s("acme/shop")) },
+        },
+        Body::ChatForgotten { chat: s("telegram:-100"), by: Some(by()) },
+        Body::ChatMoved { from: s("telegram:-100"), to: s("telegram:-1001") },
+        Body::UpdatePassedOver { update: s("telegram:77"), what: s("poll") },
     ]
 }
 

@@ -40,6 +40,7 @@ fn task(via: Via) -> Task {
         budget: Budget { turns: 1, tokens: 1, cost: MicroUsd(1), wall_ms: 1 },
         policy: Digest::of_bytes(b"p"),
         retry_of: None,
+        continues: None,
         branch: "borg/7/add-a-discount".into(),
     };
     let mut task = Task::new(spec, 0);

@@ -3,18 +3,23 @@
 mod looks;
 
 use super::{ChatError, Chats};
-use crate::engine::{
-    Desk, Reply,
-    desk::{StoreError, TaskRow},
+use crate::{
+    engine::{
+        Desk, Reply,
+        desk::{StoreError, TaskRow},
+    },
+    people,
 };
 use borg_core::{
     chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, TextPost, Update},
     id::TaskId,
-    intent::{self, Intent},
+    intent::{self, Intent, Look, Misunderstood},
+    permit::role_word,
     policy::{PersonId, Role},
     task::Task,
     words,
 };
+use std::path::PathBuf;
 
 /// Largest diff shown in a chat, in bytes; the rest is in `borg-host task diff`.
 const DIFF_BYTES: usize = 64 << 10;
@@ -24,6 +29,8 @@ const DIFF_BYTES: usize = 64 << 10;
 pub struct Conversation {
     pub chats: Chats,
     pub desk: Desk,
+    /// Folder of the policy files.
+    pub policies: PathBuf,
 }
 
 impl Conversation {
@@ -106,7 +113,7 @@ impl Conversation {
             let hint = notice(&chat, NoticeKind::Hint, vec![Part::Text(problem.clone())]);
             return self.may_hear(transport, &person).await.then_some(hint);
         }
-        let intent = match intent::parse(&said.text) {
+        let intent = match self.understood(transport, said).await {
             Ok(intent) => intent,
             Err(misunderstood) => {
                 let hint = notice(&chat, NoticeKind::Hint, vec![Part::Text(misunderstood.to_string())]);
@@ -125,8 +132,10 @@ impl Conversation {
                 .await
                 .then(|| notice(&chat, NoticeKind::Warning, vec![Part::Text(text)]));
         };
+        let mut topic = None;
         let (kind, parts, document) = match reply {
             Reply::Created { task, title, repository, pipeline } => {
+                topic = Some(words::topic(task));
                 let text = format!("#{task} {title} ({repository}, pipeline {pipeline})");
                 (NoticeKind::Answer, vec![Part::Text(text)], None)
             }
@@ -136,15 +145,55 @@ impl Conversation {
                 let remedy = Part::Field { label: "what to do".into(), value: remedy };
                 (NoticeKind::Hint, vec![Part::Text(reason), remedy], None)
             }
-            Reply::Granted => self.look(&person, &chat, &intent).await.unwrap_or_else(|error| {
-                let mend =
-                    Part::Field { label: "what to do".into(), value: "`borg-host doctor` looks at the journal".into() };
-                (NoticeKind::Warning, vec![Part::Text(error.to_string()), mend], None)
-            }),
+            Reply::Granted => {
+                topic = intent.task().map(words::topic);
+                match &intent {
+                    Intent::Allow { person, role } => (NoticeKind::Answer, self.allow(person, *role).await, None),
+                    Intent::Look(look) => self.look(&person, &chat, look).await.unwrap_or_else(|error| {
+                        let value = "`borg-host doctor` looks at the journal".to_owned();
+                        let mend = Part::Field { label: "what to do".into(), value };
+                        (NoticeKind::Warning, vec![Part::Text(error.to_string()), mend], None)
+                    }),
+                    _ => (NoticeKind::Answer, Vec::new(), None),
+                }
+            }
         };
         let mut notice = notice(&chat, kind, parts);
         notice.document = document;
+        notice.topic = topic.unwrap_or(notice.topic);
         Some(notice)
+    }
+
+    /// What somebody means: a command, or an answer to what we said about a task, which is taken as its state has it.
+    async fn understood(&self, transport: &str, said: &Said) -> Result<Intent, Misunderstood> {
+        let parsed = intent::parse(&said.text);
+        let Some(receipt) = said.reply_to.as_ref().filter(|_| parsed.is_err() && !said.text.starts_with('/')) else {
+            return parsed;
+        };
+        let about = match self.desk.task_of(transport, &said.chat, receipt).await {
+            Ok(Some(task)) => self.desk.task(task).await,
+            Ok(None) => return parsed,
+            Err(error) => Err(error),
+        };
+        match about {
+            Ok(Some(task)) => intent::about(&task, &said.text),
+            Ok(None) => parsed,
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot tell what a reply is about");
+                parsed
+            }
+        }
+    }
+
+    /// Makes somebody known, in the policy file; it is in force when the files have been read again.
+    async fn allow(&self, person: &PersonId, role: Role) -> Vec<Part> {
+        let (policies, person) = (self.policies.clone(), person.clone());
+        let known = person.clone();
+        match tokio::task::spawn_blocking(move || people::add(&policies, &known, role)).await {
+            Ok(Ok(())) => vec![Part::Text(format!("{person} is {} now", role_word(role)))],
+            Ok(Err(error)) => vec![Part::Text(format!("{person} could not be written down: {error:#}"))],
+            Err(error) => vec![Part::Text(format!("{person} could not be written down: {error}"))],
+        }
     }
 
     /// What somebody who may look gets to see.
@@ -152,39 +201,33 @@ impl Conversation {
         &self,
         person: &PersonId,
         chat: &str,
-        intent: &Intent,
+        look: &Look,
     ) -> Result<(NoticeKind, Vec<Part>, Option<Document>), StoreError> {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
-        Ok(match intent {
-            Intent::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
-            Intent::Status { task: None } => (NoticeKind::Answer, self.host_status().await?, None),
-            Intent::Status { task: Some(id) } => match self.desk.task(*id).await? {
+        Ok(match look {
+            Look::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
+            Look::Status { task: None } => (NoticeKind::Answer, self.host_status().await?, None),
+            Look::Status { task: Some(id) } => match self.desk.task(*id).await? {
                 Some(task) => (NoticeKind::Answer, words::status(&task), None),
                 None => (NoticeKind::Hint, missing(*id), None),
             },
-            Intent::Diff { task } => match self.desk.task(*task).await? {
+            Look::Diff { task } => match self.desk.task(*task).await? {
                 Some(found) => (NoticeKind::Answer, vec![self.diff_part(&found).await], None),
                 None => (NoticeKind::Hint, missing(*task), None),
             },
-            Intent::Audit { task } => looks::audit(&self.desk, *task).await?,
-            Intent::Ping => looks::ping(&self.desk).await?,
-            Intent::ChatId => looks::chat_id(&self.desk, person, chat).await?,
-            Intent::Personas { name } => looks::personas(&self.desk, name.as_deref()).await?,
-            Intent::Pipeline { name } => looks::pipeline(&self.desk, name.as_deref()).await?,
-            Intent::Policy => looks::in_force(&self.desk, person).await?,
-            Intent::Stats => looks::stats(&self.desk).await?,
-            Intent::Help { command } => {
+            Look::Audit { task } => looks::audit(&self.desk, *task).await?,
+            Look::Stats => looks::stats(&self.desk).await?,
+            Look::Digest => looks::digest(&self.desk).await?,
+            Look::Groups => looks::groups(&self.desk).await?,
+            Look::Ping => looks::ping(&self.desk).await?,
+            Look::ChatId => looks::chat_id(&self.desk, person, chat).await?,
+            Look::Personas { name } => looks::personas(&self.desk, name.as_deref()).await?,
+            Look::Pipeline { name } => looks::pipeline(&self.desk, name.as_deref()).await?,
+            Look::Policy => looks::in_force(&self.desk, person).await?,
+            Look::Help { command } => {
                 let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));
                 (NoticeKind::Answer, words::help(command.as_deref(), role.unwrap_or(Role::Guest)), None)
             }
-            Intent::Task(_)
-            | Intent::Ask { .. }
-            | Intent::Approve { .. }
-            | Intent::Reject { .. }
-            | Intent::Cancel { .. }
-            | Intent::Retry { .. }
-            | Intent::Pause
-            | Intent::Resume => (NoticeKind::Answer, Vec::new(), None),
         })
     }
 

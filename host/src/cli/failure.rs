@@ -126,6 +126,9 @@ fn command(name: &str) -> Option<&'static str> {
         "diff" => "task diff",
         "approve" => "task approve",
         "reject" => "task reject",
+        "continue" => "task continue",
+        "note" => "task note",
+        "answer" => "task answer",
         "cancel" => "task cancel",
         "retry" => "task retry",
         "audit" => "task log",
@@ -149,7 +152,19 @@ mod tests {
         );
         assert_eq!(as_commands("as in `/task owner/repo TITLE`"), "as in `borg-host task add owner/repo TITLE`");
         assert_eq!(as_commands("read a/tasks/b and /nowhere"), "read a/tasks/b and /nowhere");
-        let only_in_chats = ["stats", "pipeline", "personas", "policy", "ping", "chatid"];
+        let only_in_chats = [
+            "stats",
+            "digest",
+            "register",
+            "unregister",
+            "groups",
+            "allow",
+            "pipeline",
+            "personas",
+            "policy",
+            "ping",
+            "chatid",
+        ];
         for command in intent::COMMANDS {
             let said = as_commands(&format!("/{}", command.name));
             assert_eq!(said.starts_with("borg-host "), !only_in_chats.contains(&command.name), "{said}");

@@ -15,7 +15,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use borg_core::{intent::Intent, task::Task};
+use borg_core::{
+    intent::{Intent, Look},
+    task::Task,
+};
 use serde::Deserialize;
 
 /// Longest diff sent, in bytes.
@@ -68,7 +71,7 @@ impl Served {
 }
 
 async fn about(State(served): State<Served>, person: Person) -> Result<Json<About>, No> {
-    served.allow(person, Intent::Status { task: None }).await?;
+    served.allow(person, Intent::Look(Look::Status { task: None })).await?;
     Ok(Json(served.about))
 }
 
@@ -98,17 +101,17 @@ async fn tasks(
     person: Person,
     Query(page): Query<Page>,
 ) -> Result<Json<Vec<TaskRow>>, No> {
-    served.allow(person, Intent::Tasks).await?;
+    served.allow(person, Intent::Look(Look::Tasks)).await?;
     Ok(Json(served.desk.tasks(page.limit.min(TASKS)).await?))
 }
 
 async fn task(State(served): State<Served>, person: Person, path: TaskPath) -> Result<Json<Task>, No> {
-    served.allow(person, Intent::Status { task: Some(path.0) }).await?;
+    served.allow(person, Intent::Look(Look::Status { task: Some(path.0) })).await?;
     Ok(Json(served.task(path).await?))
 }
 
 async fn diff(State(served): State<Served>, person: Person, path: TaskPath) -> Result<String, No> {
-    served.allow(person, Intent::Diff { task: path.0 }).await?;
+    served.allow(person, Intent::Look(Look::Diff { task: path.0 })).await?;
     let task = served.task(path).await?;
     match served.desk.diff(&task, DIFF_BYTES).await {
         Ok((text, true)) => Ok(text),
@@ -126,7 +129,7 @@ async fn ledger(
     person: Person,
     TaskPath(id): TaskPath,
 ) -> Result<Json<Vec<LedgerRow>>, No> {
-    served.allow(person, Intent::Status { task: Some(id) }).await?;
+    served.allow(person, Intent::Look(Look::Status { task: Some(id) })).await?;
     Ok(Json(served.desk.ledger(id).await?))
 }
 
@@ -135,7 +138,7 @@ async fn events(
     person: Person,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, No> {
-    served.allow(person, Intent::Status { task: query.task }).await?;
+    served.allow(person, Intent::Look(Look::Status { task: query.task })).await?;
     if let Some(id) = query.task {
         served.task(TaskPath(id)).await?;
     }

@@ -3,7 +3,8 @@
 use super::{Engine, Reply, event};
 use crate::clock::now_ms;
 use borg_core::{
-    event::{Body, Event},
+    chat::Registration,
+    event::{Body, Event, Kept},
     id::TaskId,
     intent::Intent,
     permit::{Permit, permit},
@@ -23,7 +24,7 @@ impl Engine {
         chat: Option<String>,
         ended: Option<&Task>,
     ) -> (Vec<Event>, Reply) {
-        let task = named(&intent).and_then(|id| self.state.tasks.get(&id)).or(ended);
+        let task = intent.task().and_then(|id| self.state.tasks.get(&id)).or(ended);
         let permit = match permit(person, intent.clone(), task, self.policies.current()) {
             Ok(permit) => permit,
             Err(no) => {
@@ -42,38 +43,35 @@ impl Engine {
                 return (denied.into_iter().collect(), reply);
             }
         };
-        if matches!(intent, Intent::Task(_) | Intent::Ask { .. } | Intent::Retry { .. })
-            && let Some(full) = self.no_room()
-        {
+        let begins =
+            matches!(intent, Intent::Task(_) | Intent::Ask { .. } | Intent::Continue { .. } | Intent::Retry { .. });
+        if begins && let Some(full) = self.no_room() {
             return (Vec::new(), full);
         }
         match &intent {
             Intent::Task(_) | Intent::Ask { .. } => self.create(&permit, chat),
+            Intent::Continue { task, text } => self.go_on(*task, text, &permit, chat, ended),
             Intent::Retry { task } => self.retry(*task, &permit, chat, ended),
+            Intent::Note { task, text } => self.note(*task, text, &permit),
+            Intent::Answer { task, text } => self.answer(*task, text, &permit),
             Intent::Approve { task, change, note } => self.approve(*task, change.as_deref(), note, &permit),
             Intent::Reject { task, note } => self.reject(*task, note, &permit),
             Intent::Cancel { task } => self.cancel(*task, &permit),
+            Intent::Register { repository } => self.register(repository.as_ref(), chat, &permit),
+            Intent::Unregister => self.unregister(chat, &permit),
             Intent::Pause => (
                 vec![event(None, Body::Paused { by: person.clone() })],
                 done("paused: what runs goes on, nothing new starts"),
             ),
             Intent::Resume => (vec![event(None, Body::Resumed { by: person.clone() })], done("resumed")),
-            Intent::Tasks
-            | Intent::Status { .. }
-            | Intent::Diff { .. }
-            | Intent::Audit { .. }
-            | Intent::Ping
-            | Intent::ChatId
-            | Intent::Personas { .. }
-            | Intent::Pipeline { .. }
-            | Intent::Policy
-            | Intent::Stats
-            | Intent::Help { .. } => (Vec::new(), Reply::Granted),
+            // Policy is files: who may edit them here does so, and the edit comes back as any other.
+            Intent::Allow { .. } | Intent::Look(_) => (Vec::new(), Reply::Granted),
         }
     }
 
     fn create(&mut self, permit: &Permit, chat: Option<String>) -> (Vec<Event>, Reply) {
-        match plan::plan(permit, TaskId(self.next_task), chat, self.policies.current()) {
+        let of_chat = chat.as_deref().and_then(|chat| self.state.repository_of(chat));
+        match plan::plan(permit, TaskId(self.next_task), chat.clone(), of_chat, self.policies.current()) {
             Ok(Some(task)) => self.created(task),
             Ok(None) => (Vec::new(), Reply::Granted),
             Err(error) => (Vec::new(), refused(error.problem, error.remedy)),
@@ -104,6 +102,10 @@ impl Engine {
                 Phase::Parked { .. } | Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Delivery { .. }, .. } => {
                     (vec![event(Some(id), Body::Unblocked { by })], done(format!("#{id} goes on where it stopped")))
                 }
+                Phase::Blocked { on: BlockedOn::Question { .. }, .. } => {
+                    let remedy = format!("/answer {id} TEXT sends it on; /cancel {id} gives it up");
+                    (Vec::new(), refused(format!("#{id} waits for an answer"), remedy))
+                }
                 Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } | Phase::NeedsReview { .. } => {
                     let remedy = format!("/approve {id} or /reject {id} decides; after that /retry {id} runs it again");
                     (Vec::new(), refused(format!("#{id} waits for a decision"), remedy))
@@ -125,6 +127,87 @@ impl Engine {
             }
             None => (Vec::new(), unknown(id)),
         }
+    }
+
+    fn go_on(
+        &mut self,
+        id: TaskId,
+        text: &str,
+        permit: &Permit,
+        chat: Option<String>,
+        ended: Option<&Task>,
+    ) -> (Vec<Event>, Reply) {
+        if let Some(task) = self.state.tasks.get(&id) {
+            let remedy = format!("/note {id} TEXT tells its agents something; /cancel {id} ends it");
+            return (Vec::new(), refused(format!("#{id} has not ended: it is {}", task.status()), remedy));
+        }
+        let Some(old) = ended else { return (Vec::new(), unknown(id)) };
+        match plan::go_on(old, text, permit, TaskId(self.next_task), chat, self.policies.current()) {
+            Ok(task) => self.created(task),
+            Err(error) => (Vec::new(), refused(error.problem, error.remedy)),
+        }
+    }
+
+    fn note(&mut self, id: TaskId, text: &str, permit: &Permit) -> (Vec<Event>, Reply) {
+        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), ended_or_unknown(id)) };
+        if task.notes.len() >= Task::NOTES_KEPT {
+            let problem = format!("#{id} has {} notes, and takes no more", Task::NOTES_KEPT);
+            return (Vec::new(), refused(problem, format!("/cancel {id}, then /continue {id} TEXT with all of it")));
+        }
+        match &task.phase {
+            Phase::Blocked { on: BlockedOn::Question { .. }, .. } => self.answer(id, text, permit),
+            Phase::Queued { .. }
+            | Phase::Running(_)
+            | Phase::Parked { .. }
+            | Phase::Blocked { on: BlockedOn::Repair, .. } => {
+                let body = Body::Noted { by: permit.person().clone(), text: Kept::new(text) };
+                let told = format!("#{id}: noted; its agents hear of it when the next attempt or stage begins");
+                (vec![event(Some(id), body)], done(told))
+            }
+            Phase::NeedsReview { .. } | Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } => {
+                let remedy = format!("/approve {id}, or /reject {id} and then /continue {id} TEXT");
+                (Vec::new(), refused(format!("#{id} is done, and waits for a decision"), remedy))
+            }
+            Phase::Approved { .. } | Phase::Blocked { on: BlockedOn::Delivery { .. }, .. } | Phase::Ended { .. } => {
+                let remedy = format!("/continue {id} TEXT, once it has ended, goes on from there");
+                (Vec::new(), refused(format!("no agent works on #{id} any more"), remedy))
+            }
+        }
+    }
+
+    fn answer(&mut self, id: TaskId, text: &str, permit: &Permit) -> (Vec<Event>, Reply) {
+        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), ended_or_unknown(id)) };
+        if !matches!(task.phase, Phase::Blocked { on: BlockedOn::Question { .. }, .. }) {
+            let remedy = format!("/note {id} TEXT tells its agents something all the same");
+            return (Vec::new(), refused(format!("#{id} has asked nothing: it is {}", task.status()), remedy));
+        }
+        let body = Body::Answered { by: permit.person().clone(), text: Kept::new(text) };
+        (vec![event(Some(id), body)], done(format!("#{id} goes on with that answer")))
+    }
+
+    fn register(&mut self, repository: Option<&String>, chat: Option<String>, permit: &Permit) -> (Vec<Event>, Reply) {
+        let Some(chat) = chat else { return (Vec::new(), no_chat()) };
+        if let Some(error) = repository.and_then(|name| plan::is_granted(name, self.policies.current()).err()) {
+            return (Vec::new(), refused(error.problem, error.remedy));
+        }
+        let told = match repository {
+            Some(name) => {
+                format!("{chat} is registered: tasks asked for here are about {name}, unless they name another")
+            }
+            None => format!("{chat} is registered"),
+        };
+        let registration =
+            Registration { by: permit.person().clone(), at_ms: now_ms(), repository: repository.cloned() };
+        (vec![event(None, Body::ChatRegistered { chat, registration })], done(told))
+    }
+
+    fn unregister(&mut self, chat: Option<String>, permit: &Permit) -> (Vec<Event>, Reply) {
+        let Some(chat) = chat else { return (Vec::new(), no_chat()) };
+        if !self.state.chats.contains_key(&chat) {
+            return (Vec::new(), refused(format!("{chat} is not registered"), "/groups lists the chats that are"));
+        }
+        let told = format!("{chat} is not registered any more");
+        (vec![event(None, Body::ChatForgotten { chat, by: Some(permit.person().clone()) })], done(told))
     }
 
     fn approve(&mut self, id: TaskId, change: Option<&str>, note: &str, permit: &Permit) -> (Vec<Event>, Reply) {
@@ -182,52 +265,10 @@ impl Engine {
     }
 }
 
-/// The task an intent is about.
-pub(super) fn named(intent: &Intent) -> Option<TaskId> {
-    match intent {
-        Intent::Approve { task, .. } | Intent::Reject { task, .. } => Some(*task),
-        Intent::Cancel { task } | Intent::Retry { task } => Some(*task),
-        Intent::Diff { task } | Intent::Audit { task } => Some(*task),
-        Intent::Status { task } => *task,
-        Intent::Task(_)
-        | Intent::Ask { .. }
-        | Intent::Tasks
-        | Intent::Pause
-        | Intent::Resume
-        | Intent::Ping
-        | Intent::ChatId
-        | Intent::Personas { .. }
-        | Intent::Pipeline { .. }
-        | Intent::Policy
-        | Intent::Stats
-        | Intent::Help { .. } => None,
-    }
-}
-
 /// The wish without its texts: those cannot be deleted from the chain.
 fn what(intent: &Intent) -> String {
-    let word = match intent {
-        Intent::Task(_) => "/task",
-        Intent::Ask { .. } => "/ask",
-        Intent::Tasks => "/tasks",
-        Intent::Status { .. } => "/status",
-        Intent::Diff { .. } => "/diff",
-        Intent::Approve { .. } => "/approve",
-        Intent::Reject { .. } => "/reject",
-        Intent::Cancel { .. } => "/cancel",
-        Intent::Retry { .. } => "/retry",
-        Intent::Pause => "/pause",
-        Intent::Resume => "/resume",
-        Intent::Audit { .. } => "/audit",
-        Intent::Ping => "/ping",
-        Intent::ChatId => "/chatid",
-        Intent::Personas { .. } => "/personas",
-        Intent::Pipeline { .. } => "/pipeline",
-        Intent::Policy => "/policy",
-        Intent::Stats => "/stats",
-        Intent::Help { .. } => "/help",
-    };
-    named(intent).map_or_else(|| word.to_owned(), |id| format!("{word} {id}"))
+    let name = intent.name();
+    intent.task().map_or_else(|| format!("/{name}"), |id| format!("/{name} {id}"))
 }
 
 fn done(text: impl Into<String>) -> Reply {
@@ -240,6 +281,16 @@ fn refused(reason: impl Into<String>, remedy: impl Into<String>) -> Reply {
 
 fn unknown(id: TaskId) -> Reply {
     refused(format!("there is no live task #{id}"), "/tasks lists the newest; an ended task can only be retried")
+}
+
+fn ended_or_unknown(id: TaskId) -> Reply {
+    let remedy =
+        format!("/continue {id} TEXT goes on from where it left off, if it has ended; /tasks lists the newest");
+    refused(format!("no agent works on #{id}"), remedy)
+}
+
+fn no_chat() -> Reply {
+    refused("there is no chat here to register", "say it in the chat that is meant")
 }
 
 fn not_waiting(task: &Task) -> Reply {

@@ -8,17 +8,20 @@ use crate::{
     workspace::Workspace,
 };
 use borg_core::{
-    id::{Digest, TaskId},
+    chat::Registration,
+    id::{self, TaskId},
     task::Task,
-    words::{Figures, Window},
+    words::{DigestLine, Figures, Window},
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::watch;
 
 pub use crate::store::{LedgerRow, Recorded, StoreError, TaskRow};
 
 /// Hours of each window of [`Desk::figures`].
-const WINDOWS: [u64; 3] = [24, 7 * 24, 30 * 24];
+pub const WINDOWS: [u64; 3] = [24, 7 * 24, 30 * 24];
+/// Tasks that a digest has a line for.
+const DIGEST_TASKS: usize = 50;
 /// Time by which rows of the ledger may be out of order, in milliseconds.
 const DISORDER_MS: u64 = 3_600_000;
 /// Rows read in one go.
@@ -27,6 +30,17 @@ const PAGE: u32 = 1_000;
 const EVENTS: u32 = 256;
 /// Longest record of a task's past, in bytes; what is newer counts.
 const AUDIT_BYTES: usize = 512 << 10;
+
+/// What the digest tells.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// Of one window.
+    pub figures: Figures,
+    /// Newest first.
+    pub tasks: Vec<DigestLine>,
+    /// Tasks there was no room for.
+    pub left_out: u64,
+}
 
 /// What happened to a task, in words.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +83,17 @@ impl Desk {
         self.store.run(|journal| journal.is_paused()).await
     }
 
+    /// Registered chats, by `transport:chat`.
+    pub async fn chats(&self) -> Result<BTreeMap<String, Registration>, StoreError> {
+        self.store.run(|journal| journal.chats()).await
+    }
+
+    /// The task that a message of ours speaks of, by the receipt its transport gave.
+    pub async fn task_of(&self, transport: &str, chat: &str, receipt: &str) -> Result<Option<TaskId>, StoreError> {
+        let (transport, chat, receipt) = (transport.to_owned(), chat.to_owned(), receipt.to_owned());
+        self.store.run(move |journal| journal.about(&transport, &chat, &receipt)).await
+    }
+
     pub async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
         self.store.run(move |journal| journal.task(id)).await
     }
@@ -106,14 +131,30 @@ impl Desk {
     }
 
     /// Since when a policy is in force; none where another one is.
-    pub async fn policy_since(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
+    pub async fn policy_since(&self, digest: id::Digest) -> Result<Option<u64>, StoreError> {
         self.store.run(move |journal| journal.policy_since(&digest)).await
     }
 
-    /// What was done in the last day, week and month, and what is to be done. A task counts as ended when it moved last.
-    pub async fn figures(&self, now_ms: u64) -> Result<Figures, StoreError> {
+    /// What was done in the last day, task by task.
+    pub async fn digest(&self, now_ms: u64) -> Result<Digest, StoreError> {
+        let figures = self.figures(now_ms, &WINDOWS[..1]).await?;
+        let since = now_ms.saturating_sub(WINDOWS[0] * 3_600_000);
+        let (moved, tasks) = self
+            .store
+            .run(move |journal| {
+                let moved = journal.moved(since, TaskId(u64::MAX), PAGE)?;
+                let shown = moved.iter().take(DIGEST_TASKS).map(|moved| journal.task(moved.id));
+                Ok((moved.len(), shown.collect::<Result<Vec<_>, _>>()?))
+            })
+            .await?;
+        let tasks: Vec<DigestLine> = tasks.iter().flatten().map(DigestLine::of).collect();
+        Ok(Digest { figures, left_out: (moved - tasks.len().min(moved)) as u64, tasks })
+    }
+
+    /// What was done in windows of so many hours up to now, and what is to be done. A task counts as ended when it moved last.
+    pub async fn figures(&self, now_ms: u64, hours: &[u64]) -> Result<Figures, StoreError> {
         let since = |window: &Window| now_ms.saturating_sub(window.hours * 3_600_000);
-        let windows = WINDOWS.map(|hours| Window { hours, ..Window::default() }).into();
+        let windows = hours.iter().map(|hours| Window { hours: *hours, ..Window::default() }).collect();
         let mut figures = Figures { windows, ..Figures::default() };
         let oldest = figures.windows.iter().map(since).min().unwrap_or(now_ms);
         let mut before = TaskId(u64::MAX);

@@ -105,7 +105,7 @@ impl Handle {
         intent: Intent,
         chat: Option<String>,
     ) -> Result<Reply, Stopped> {
-        let ended = match super::commands::named(&intent) {
+        let ended = match intent.task() {
             Some(id) => match self.store.run(move |journal| journal.task(id)).await {
                 Ok(found) => found,
                 Err(error) => return unreadable(error),

@@ -10,7 +10,10 @@ pub use crate::store::{
 };
 
 use crate::store::{Journal, Store};
-use borg_core::chat::{Notice, NoticeKind, Post, TextPost};
+use borg_core::{
+    chat::{Notice, NoticeKind, Post, TextPost},
+    words,
+};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -97,11 +100,13 @@ impl Mailbox {
     pub fn outgoing(&self, key: &str, notice: &Notice, mut posts: Vec<Post>) -> Vec<Outgoing> {
         posts.retain(|post| !matches!(post, Post::Answer { .. } | Post::Typing { .. }));
         let topic = (notice.kind == NoticeKind::Progress && posts.len() == 1).then(|| notice.topic.clone());
+        let about = words::task_of(&notice.topic);
         let numbered = posts.into_iter().enumerate();
         numbered
             .map(|(n, post)| Outgoing {
                 key: format!("{key}.{n}"),
                 chat: self.local(&notice.chat),
+                about,
                 topic: topic.clone(),
                 post: text(&post),
             })

@@ -87,8 +87,11 @@ impl Engine {
                 policies.remember(Arc::new(policy));
             }
         }
-        let state =
-            State { tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(), paused: loaded.paused };
+        let state = State {
+            tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(),
+            paused: loaded.paused,
+            chats: loaded.chats,
+        };
         let (handle, inputs) = queue;
         let engine = Engine {
             state,
@@ -223,6 +226,17 @@ impl Engine {
         turn.touched.extend(effects.iter().map(|effect| effect.task));
         if matches!(event.body, Body::Paused { .. } | Body::Resumed { .. }) {
             turn.batch.paused = Some(self.state.paused);
+        }
+        match &event.body {
+            Body::ChatMoved { to, .. } => {
+                let heard_there = |task: &&Task| task.spec.chat.as_ref().is_some_and(|chat| chat.starts_with(to));
+                turn.touched.extend(self.state.tasks.values().filter(heard_there).map(Task::id));
+                turn.batch.chats = Some(self.state.chats.clone());
+            }
+            Body::ChatRegistered { .. } | Body::ChatForgotten { .. } => {
+                turn.batch.chats = Some(self.state.chats.clone());
+            }
+            _ => {}
         }
         turn.batch.events.push(event);
         turn.effects.extend(effects);

@@ -51,7 +51,7 @@ mod tests {
     };
     use borg_core::{
         id::TaskId,
-        intent::{Intent, TaskRequest},
+        intent::{Intent, Look, TaskRequest},
         policy::{PersonId, Role},
     };
 
@@ -109,7 +109,7 @@ mod tests {
         let Fixture { dir, handle, .. } = fixture;
         handle.stop().await;
         // The engine is gone when it takes nothing in any more.
-        while !matches!(handle.intend(owner(), Intent::Tasks, None).await, Err(Stopped)) {}
+        while !matches!(handle.intend(owner(), Intent::Look(Look::Tasks), None).await, Err(Stopped)) {}
         let (store, _) = Store::open(dir.path()).unwrap();
         let ((next, inputs), _) = engine::queue(store);
         drop(inputs);
@@ -121,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn looking_and_knocking_leave_nothing_behind() {
         let fixture = Fixture::start(&[("console:1", Role::Owner)], None).await;
-        let looked = fixture.handle.intend_once("a", owner(), Intent::Tasks, None).await.unwrap();
+        let looked = fixture.handle.intend_once("a", owner(), Intent::Look(Look::Tasks), None).await.unwrap();
         assert_eq!(looked, Reply::Granted);
         let stranger = fixture.handle.intend_once("b", PersonId("console:2".into()), wish(), None).await.unwrap();
         assert!(matches!(stranger, Reply::Refused { stranger: true, .. }), "{stranger:?}");

@@ -3,7 +3,7 @@
 //! fails instead, and its task waits for a person.
 
 use super::{Engine, Turn, doers};
-use crate::store::{Batch, StoreError};
+use crate::store::{Batch, Journal, StoreError};
 use borg_core::{event::Event, step::State};
 
 impl Engine {
@@ -11,8 +11,9 @@ impl Engine {
     pub(super) async fn reduce(&mut self, turn: Turn, batch: &Batch, error: StoreError) -> Result<Turn, StoreError> {
         let StoreError::TooLarge { task, event: large, .. } = error else { return Err(error) };
         tracing::error!(%error, ?task, "taken back");
-        let (tasks, paused) = self.store.run(|journal| Ok((journal.live_tasks()?, journal.is_paused()?))).await?;
-        self.state = State { tasks: tasks.into_iter().map(|task| (task.id(), task)).collect(), paused };
+        let before = |journal: &mut Journal| Ok((journal.live_tasks()?, journal.is_paused()?, journal.chats()?));
+        let (tasks, paused, chats) = self.store.run(before).await?;
+        self.state = State { tasks: tasks.into_iter().map(|task| (task.id(), task)).collect(), paused, chats };
         let mut again = Turn { answers: turn.answers, ..Turn::default() };
         again.batch.reduced = true;
         again.batch.policies.clone_from(&batch.policies);

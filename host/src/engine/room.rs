@@ -52,9 +52,9 @@ impl Engine {
                 // The first with this key may be just what is not saved yet: its reply is not to be told before.
                 Some(input @ Input::Intent { .. }) if self.was_taken(&input) => self.waiting.push_back(input),
                 Some(Input::Intent { key: _, person, intent, chat, ended, answer }) => {
-                    let reply = match changes(&intent) {
-                        false => self.command(&person, *intent, chat, ended.as_deref()).1,
-                        true => full(&self.doers.data_dir),
+                    let reply = match *intent {
+                        Intent::Look(_) => self.command(&person, *intent, chat, ended.as_deref()).1,
+                        _ => full(&self.doers.data_dir),
                     };
                     // Nobody waiting any more is no reason to fail.
                     let _ = answer.send(reply);
@@ -132,31 +132,6 @@ fn run_of(order: &Order) -> Option<RunKey> {
     }
 }
 
-/// True for what needs an event to be saved.
-fn changes(intent: &Intent) -> bool {
-    match intent {
-        Intent::Tasks
-        | Intent::Status { .. }
-        | Intent::Diff { .. }
-        | Intent::Audit { .. }
-        | Intent::Ping
-        | Intent::ChatId
-        | Intent::Personas { .. }
-        | Intent::Pipeline { .. }
-        | Intent::Policy
-        | Intent::Stats
-        | Intent::Help { .. } => false,
-        Intent::Task(_)
-        | Intent::Ask { .. }
-        | Intent::Approve { .. }
-        | Intent::Reject { .. }
-        | Intent::Cancel { .. }
-        | Intent::Retry { .. }
-        | Intent::Pause
-        | Intent::Resume => true,
-    }
-}
-
 /// Bytes free where the data lies; what cannot be measured does not hinder.
 fn free(data: &Path) -> u64 {
     rustix::fs::statvfs(data).map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize))
@@ -185,13 +160,13 @@ mod tests {
         for order in [Order::Forget { run }, Order::Stop { run, cause: EndCause::Cancelled }] {
             assert_eq!(needed(&order, None, u64::MAX), 0);
         }
-        let prepare = Order::Prepare { repository: "a/b".into(), needs_check: true, executors: Vec::new() };
+        let prepare =
+            Order::Prepare { repository: "a/b".into(), needs_check: true, executors: Vec::new(), commits: Vec::new() };
         assert_eq!((needed(&prepare, None, 0), needed(&prepare, None, 1 << 30)), (RESERVE, 1 << 30));
     }
 
     #[test]
-    fn looking_is_no_change() {
-        assert!(!changes(&Intent::Tasks) && changes(&Intent::Pause));
+    fn what_cannot_be_measured_hinders_nobody() {
         assert!(free(Path::new("/")) > 0);
         assert_eq!(free(Path::new("/nowhere/at/all")), u64::MAX);
     }

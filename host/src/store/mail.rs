@@ -11,6 +11,7 @@ mod posts;
 mod updates;
 
 use super::{Journal, StoreError};
+use borg_core::id::TaskId;
 use rusqlite::{Connection, Params, params};
 
 /// An update as a transport brings it.
@@ -40,6 +41,8 @@ pub struct Outgoing {
     /// The same when what leads to the post is done again.
     pub key: String,
     pub chat: String,
+    /// The task it speaks of.
+    pub about: Option<TaskId>,
     /// What the post is about, where a newer one about the same takes its place.
     pub topic: Option<String>,
     /// JSON.
@@ -85,7 +88,7 @@ impl Journal {
         self.atomically(|db| {
             for sql in [
                 "UPDATE updates SET chat = ?3 WHERE transport = ?1 AND chat = ?2",
-                "UPDATE posts SET chat = ?3 WHERE transport = ?1 AND chat = ?2",
+                "UPDATE posts SET chat = ?3, receipt = NULL WHERE transport = ?1 AND chat = ?2",
             ] {
                 put(db, sql, params![transport, from, to])?;
             }

@@ -51,7 +51,7 @@ fn update(key: impl ToString, chat: &str) -> Incoming {
 }
 
 fn post(key: &str, topic: Option<&str>, text: &str) -> Outgoing {
-    Outgoing { key: key.into(), chat: "1".into(), topic: topic.map(str::to_owned), post: text.into() }
+    Outgoing { key: key.into(), chat: "1".into(), about: None, topic: topic.map(str::to_owned), post: text.into() }
 }
 
 fn queued(key: &str, text: &str, revision: u32) -> (String, String, u32) {

@@ -18,6 +18,7 @@ pub use mail::{Incoming, Outgoing, Unsent, Waiting};
 pub use rows::{LedgerRow, Recorded, TaskRow};
 
 use borg_core::{
+    chat::Registration,
     effect::{Effect, EffectKey},
     event::Event,
     id::{Digest, TaskId},
@@ -26,7 +27,7 @@ use borg_core::{
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, Permissions},
     io,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -93,6 +94,8 @@ pub struct Batch {
     pub tasks: Vec<Task>,
     pub owed: Vec<Effect>,
     pub paused: Option<bool>,
+    /// All registered chats, where they changed.
+    pub chats: Option<BTreeMap<String, Registration>>,
     /// Policy sources to keep, each under its digest.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
     /// Keys of intents and what each came to, as JSON: one that comes again is answered so, and not done twice.
@@ -107,6 +110,7 @@ pub struct Loaded {
     pub tasks: Vec<Task>,
     pub owed: Vec<Effect>,
     pub paused: bool,
+    pub chats: BTreeMap<String, Registration>,
     pub next_task: u64,
     /// Sources of the policies that live tasks name.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
@@ -214,6 +218,7 @@ impl Journal {
             tasks,
             owed: self.owed()?,
             paused: self.is_paused()?,
+            chats: self.chats()?,
             next_task: rows::last_task(&self.db)? + 1,
             policies,
         })
@@ -222,6 +227,11 @@ impl Journal {
     /// True while nothing new is to start.
     pub fn is_paused(&self) -> Result<bool, StoreError> {
         Ok(self.meta("paused")?.as_deref() == Some("true"))
+    }
+
+    /// Registered chats, by `transport:chat`.
+    pub fn chats(&self) -> Result<BTreeMap<String, Registration>, StoreError> {
+        self.meta("chats")?.map_or_else(|| Ok(BTreeMap::new()), |text| rows::parse(&text))
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
@@ -258,9 +268,10 @@ impl Journal {
             rows::put_effect(&write, effect, &row)?;
         }
         if let Some(paused) = batch.paused {
-            write
-                .execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('paused', ?1)", [paused.to_string()])
-                .map_err(StoreError::Write)?;
+            put_meta(&write, "paused", &paused.to_string())?;
+        }
+        if let Some(chats) = &batch.chats {
+            put_meta(&write, "chats", &rows::json(chats)?)?;
         }
         for (digest, sources) in &batch.policies {
             rows::put_policy(&write, digest, sources)?;
@@ -339,6 +350,11 @@ impl Journal {
     pub fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
         rows::ledger(&self.db, task)
     }
+}
+
+fn put_meta(db: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
+    db.execute("INSERT OR REPLACE INTO meta(key, value) VALUES (?1, ?2)", [key, value]).map_err(StoreError::Write)?;
+    Ok(())
 }
 
 /// Makes the file, so that prompts and agent text in it (and in SQLite's files beside it, which take after it) are this user's only.

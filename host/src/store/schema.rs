@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Each entry brings the format from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE events (
@@ -86,6 +86,12 @@ CREATE TABLE topics (
 CREATE TABLE replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX replies_by_age ON replies (at_ms);
 ",
+    "
+-- Events of version 3 begin here: an older program cannot read them.
+CREATE INDEX tasks_by_change ON tasks (changed_ms);
+ALTER TABLE posts ADD COLUMN about INTEGER;
+CREATE INDEX posts_by_receipt ON posts (transport, chat, receipt) WHERE about IS NOT NULL AND receipt IS NOT NULL;
+",
 ];
 
 /// Whoever cannot read the events must not open the file either.
@@ -164,7 +170,7 @@ mod tests {
             assert!(journal.is_paused().unwrap(), "format {old}");
             assert_eq!(journal.verify().unwrap(), None);
             assert_eq!(journal.cursor("telegram").unwrap(), None);
-            let post = Outgoing { key: "a".into(), chat: "1".into(), topic: None, post: "{}".into() };
+            let post = Outgoing { key: "a".into(), chat: "1".into(), about: None, topic: None, post: "{}".into() };
             journal.enqueue("telegram", &[post]).unwrap();
             assert_eq!(journal.mail_counts("telegram").unwrap(), (0, 1));
             assert_eq!(journal.reply("b").unwrap(), None);

@@ -117,6 +117,17 @@ impl Workspace {
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
 
+    /// True when a mirror has a commit.
+    pub async fn has(&self, mirror: &Mirror, commit: &CommitId) -> Result<bool> {
+        let call = self.git.on(&mirror.dir, "cat-file").args(["-e", "--end-of-options"]);
+        let output = self.git.attempt(call.arg(format!("{commit}^{{commit}}"))).await?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1 | 128) => Ok(false),
+            Some(_) | None => self.git.check("cat-file", output).map(|_| true).map_err(Into::into),
+        }
+    }
+
     /// The commit a full ref name stands for; nothing when there is no such ref.
     pub async fn read_ref(&self, mirror: &Mirror, name: &str) -> Result<Option<CommitId>> {
         check_ref(name)?;

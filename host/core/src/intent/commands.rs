@@ -14,7 +14,7 @@ pub struct Command {
 }
 
 /// Every command there is, in the order people are shown them.
-pub const COMMANDS: [Command; 19] = [
+pub const COMMANDS: [Command; 27] = [
     Command {
         name: "task",
         aliases: &[],
@@ -27,6 +27,13 @@ pub const COMMANDS: [Command; 19] = [
         aliases: &[],
         usage: "/ask [owner/repo] QUESTION",
         summary: "ask about a repository; changes nothing",
+        role: Role::Member,
+    },
+    Command {
+        name: "continue",
+        aliases: &[],
+        usage: "/continue N TEXT, or a reply to what was said about a task that has ended",
+        summary: "go on from where an ended task left off",
         role: Role::Member,
     },
     Command { name: "tasks", aliases: &["list"], usage: "/tasks", summary: "the ten newest tasks", role: Role::Guest },
@@ -59,6 +66,20 @@ pub const COMMANDS: [Command; 19] = [
         summary: "turn a change down",
         role: Role::Admin,
     },
+    Command {
+        name: "answer",
+        aliases: &[],
+        usage: "/answer N TEXT, or a reply to the question",
+        summary: "answer what an agent asked",
+        role: Role::Member,
+    },
+    Command {
+        name: "note",
+        aliases: &[],
+        usage: "/note N TEXT, or a reply to what was said about a task at work",
+        summary: "tell a task's agents something, from their next attempt on",
+        role: Role::Member,
+    },
     Command { name: "cancel", aliases: &[], usage: "/cancel N", summary: "stop a task", role: Role::Member },
     Command {
         name: "retry",
@@ -75,6 +96,35 @@ pub const COMMANDS: [Command; 19] = [
         usage: "/stats",
         summary: "what was done and spent in a day, a week, a month",
         role: Role::Guest,
+    },
+    Command {
+        name: "digest",
+        aliases: &[],
+        usage: "/digest",
+        summary: "what was done in the last day, task by task",
+        role: Role::Guest,
+    },
+    Command {
+        name: "register",
+        aliases: &[],
+        usage: "/register [owner/repo]",
+        summary: "make this chat one of ours, with a repository of its own",
+        role: Role::Admin,
+    },
+    Command {
+        name: "unregister",
+        aliases: &[],
+        usage: "/unregister",
+        summary: "forget this chat and its repository",
+        role: Role::Admin,
+    },
+    Command { name: "groups", aliases: &[], usage: "/groups", summary: "registered chats", role: Role::Guest },
+    Command {
+        name: "allow",
+        aliases: &[],
+        usage: "/allow PERSON [guest|member|admin|owner]",
+        summary: "make somebody known here, as a member unless you say otherwise",
+        role: Role::Owner,
     },
     Command {
         name: "pipeline",

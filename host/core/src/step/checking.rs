@@ -105,6 +105,7 @@ impl Turn<'_> {
         } else if judgement.outcome == CheckOutcome::CheckError {
             // The baseline could be run, so the work may be to blame: the next try is a new run, and is told.
             let why = format!("the host could not run the tests: {}\n\n{}", judgement.reason, check.tail());
+            self.tried(&record);
             self.check_error(Position { failure: Some(why), ..at }, &judgement.reason);
         } else {
             let why = format!("the host ran the tests: {}\n\n{}", judgement.reason, check.tail());

@@ -74,7 +74,9 @@ impl Turn<'_> {
             Phase::NeedsReview { at, review } | Phase::Blocked { at, on: BlockedOn::Verdict { review }, .. } => {
                 Some((at.clone(), review.clone()))
             }
-            Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Delivery { .. }, .. }
+            Phase::Blocked {
+                on: BlockedOn::Repair | BlockedOn::Delivery { .. } | BlockedOn::Question { .. }, ..
+            }
             | Phase::Queued { .. }
             | Phase::Running(_)
             | Phase::Parked { .. }
@@ -150,7 +152,7 @@ impl Turn<'_> {
                 self.deliver(Position { attempt: at.attempt + 1, ..at }, change, true);
             }
             Phase::Parked { at, .. } => self.enter(Phase::Queued { at }),
-            Phase::Blocked { on: BlockedOn::Verdict { .. }, .. }
+            Phase::Blocked { on: BlockedOn::Verdict { .. } | BlockedOn::Question { .. }, .. }
             | Phase::Queued { .. }
             | Phase::Running(_)
             | Phase::NeedsReview { .. }

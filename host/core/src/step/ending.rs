@@ -111,6 +111,11 @@ impl Turn<'_> {
         self.tell(notice);
     }
 
+    pub(super) fn tell_question(&mut self) {
+        let notice = words::question(self.task);
+        self.tell(notice);
+    }
+
     pub(super) fn tell_review(&mut self) {
         let notice = words::review(self.task);
         self.tell(notice);

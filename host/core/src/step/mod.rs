@@ -4,6 +4,7 @@
 //! owed until an event settles it. An event that settles something else than what is owed now comes from an older attempt and
 //! changes nothing but the spending.
 
+mod asking;
 mod checking;
 mod deciding;
 mod ending;
@@ -14,6 +15,7 @@ pub use checking::judgement;
 
 use crate::{
     budget::Spent,
+    chat::Registration,
     effect::{Effect, EffectKey, Order},
     event::{Body, Event},
     executor::EndCause,
@@ -31,6 +33,35 @@ use std::{
 pub struct State {
     pub tasks: BTreeMap<TaskId, Task>,
     pub paused: bool,
+    /// By `transport:chat`.
+    pub chats: BTreeMap<String, Registration>,
+}
+
+impl State {
+    /// Repository of tasks that name none in a chat; a topic of a group has that of its group, unless it has its own.
+    pub fn repository_of(&self, chat: &str) -> Option<&String> {
+        let group = || self.chats.get(chat.rsplit_once('/')?.0);
+        self.chats.get(chat).or_else(group)?.repository.as_ref()
+    }
+
+    /// A chat goes on under another name, with its topics.
+    fn move_chat(&mut self, from: &str, to: &str) {
+        let renamed = |chat: &str| {
+            let rest = chat.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            Some(format!("{to}{rest}"))
+        };
+        let old: Vec<String> = self.chats.keys().filter(|chat| renamed(chat).is_some()).cloned().collect();
+        for chat in old {
+            if let (Some(new), Some(registration)) = (renamed(&chat), self.chats.remove(&chat)) {
+                self.chats.entry(new).or_insert(registration);
+            }
+        }
+        for task in self.tasks.values_mut() {
+            if let Some(new) = task.spec.chat.as_deref().and_then(renamed) {
+                task.spec.chat = Some(new);
+            }
+        }
+    }
 }
 
 /// Policies by digest: the one in force, and those that tasks still name.
@@ -86,6 +117,13 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         Body::TaskCreated { task } => {
             state.tasks.entry(task.id).or_insert_with(|| Task::new((**task).clone(), event.at_ms));
         }
+        Body::ChatRegistered { chat, registration } => {
+            state.chats.insert(chat.clone(), registration.clone());
+        }
+        Body::ChatForgotten { chat, .. } => {
+            state.chats.remove(chat);
+        }
+        Body::ChatMoved { from, to } => state.move_chat(from, to),
         Body::HostStarted { .. } => effects.extend(state.tasks.values().filter_map(stop_again)),
         Body::PolicyLoaded { .. }
         | Body::PolicyRefused { .. }
@@ -107,6 +145,9 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::Approved { .. }
         | Body::Rejected { .. }
         | Body::CancelRequested { .. }
+        | Body::Noted { .. }
+        | Body::Asked { .. }
+        | Body::Answered { .. }
         | Body::Unblocked { .. }
         | Body::Delivered { .. }
         | Body::DeliverFailed { .. }
@@ -116,6 +157,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::Forgotten { .. }
         | Body::Told { .. }
         | Body::DeadlinePassed
+        | Body::UpdatePassedOver { .. }
         | Body::Delayed { .. } => {}
     }
     if let Some(task) = event.task.and_then(|id| state.tasks.get_mut(&id)) {
@@ -180,7 +222,10 @@ fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut
 
 /// Tells whoever just sent a task on its way that it has to wait, and for what.
 fn tell_waiting(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
-    let sent = matches!(event.body, Body::TaskCreated { .. } | Body::Unblocked { .. } | Body::DeadlinePassed);
+    let sent = matches!(
+        event.body,
+        Body::TaskCreated { .. } | Body::Unblocked { .. } | Body::Answered { .. } | Body::DeadlinePassed
+    );
     let Some(id) = event.task.filter(|_| sent) else { return };
     let slots = policies.current().host.parallel;
     let Some(task) = state.tasks.get(&id).filter(|task| matches!(task.phase, Phase::Queued { .. })) else { return };
@@ -227,6 +272,13 @@ impl Turn<'_> {
                 }
             }
             Body::CancelRequested { .. } => self.cancel(),
+            Body::Noted { by, text } => self.noted(by, None, text),
+            Body::Asked { question } => {
+                if self.settles_current() {
+                    self.asked(question);
+                }
+            }
+            Body::Answered { by, text } => self.answered(by, text),
             Body::Unblocked { .. } => self.unblock(),
             Body::DeadlinePassed => self.unpark(),
             Body::Delayed { reason, remedy } => self.tell_progress(&format!("waits: {reason}; {remedy}")),
@@ -302,6 +354,10 @@ impl Turn<'_> {
             | Body::TellFailed { .. }
             | Body::Stopped { .. }
             | Body::Forgotten { .. }
+            | Body::ChatRegistered { .. }
+            | Body::ChatForgotten { .. }
+            | Body::ChatMoved { .. }
+            | Body::UpdatePassedOver { .. }
             | Body::Told { .. } => {}
         }
     }
@@ -383,7 +439,9 @@ fn is_answer(doing: &Doing, body: &Body) -> bool {
         }
         Doing::Agent(_) => matches!(body, Body::RunEnded { .. } | Body::PluginFailed { .. }),
         Doing::Collecting { .. } => matches!(body, Body::Collected { .. } | Body::CollectFailed { .. }),
-        Doing::Accepting { .. } => matches!(body, Body::Accepted { .. } | Body::PluginFailed { .. }),
+        Doing::Accepting { .. } => {
+            matches!(body, Body::Accepted { .. } | Body::Asked { .. } | Body::PluginFailed { .. })
+        }
         Doing::Baseline { .. } | Doing::Checking { .. } => matches!(body, Body::Checked { .. }),
         Doing::Judging => matches!(body, Body::Judged { .. }),
         Doing::Delivering { .. } => is_delivery(body),

@@ -10,7 +10,7 @@ use crate::{
     facts::StageCommit,
     grant::Grant,
     id::{Digest, RunKey, RunKind},
-    persona::{Acceptance, Report},
+    persona::{Acceptance, QUESTION_FILE, Report},
     policy::StageWork,
     run::Limits,
     task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, StageRecord, Task},
@@ -292,7 +292,7 @@ impl Turn<'_> {
             message: self.commit_message(&stage, &persona, at.used + 1, &after),
             author: persona.clone(),
             at_ms: self.event.at_ms,
-            produces: self.produces_of(&at),
+            produces: self.produces_of(&at).into_iter().chain([QUESTION_FILE.to_owned()]).collect(),
             limits: self.limits_of(&persona),
         }));
         self.owe(at, Doing::Collecting { agent, after }, order);

@@ -6,9 +6,9 @@ use crate::{
     budget::Spent,
     collect::CommitId,
     effect::{CheckOrder, InFile, JudgeOrder, Order},
-    facts::{CheckOutcome, StageCommit, TestEvidence},
+    facts::{CheckOutcome, TestEvidence},
     id::{RunKey, RunKind},
-    persona::Work,
+    persona::{QUESTION_FILE, Work},
     policy::{StageWork, Via},
     task::{Base, Doing, Ending, Phase, Position, Resume, StageRecord},
 };
@@ -28,6 +28,13 @@ impl Turn<'_> {
                 repository: self.task.spec.repository.clone(),
                 needs_check: self.needs_check(),
                 executors: self.executors(),
+                commits: self
+                    .task
+                    .spec
+                    .continues
+                    .iter()
+                    .flat_map(|from| [from.base.clone(), from.head.clone()])
+                    .collect(),
             };
             self.owe(at, Doing::Preparing, order);
             self.tell_progress("preparing");
@@ -44,12 +51,16 @@ impl Turn<'_> {
     pub(super) fn prepared(&mut self, branch: &str, commit: &CommitId, check: Option<&str>) {
         let Some(running) = self.running() else { return };
         let at = running.at.clone();
+        let (base, head) = match &self.task.spec.continues {
+            Some(from) => (from.base.clone(), from.head.clone()),
+            None => (commit.clone(), commit.clone()),
+        };
         self.task.base =
-            Some(Base { branch: branch.to_owned(), commit: commit.clone(), check: check.map(str::to_owned) });
-        self.task.head = Some(commit.clone());
+            Some(Base { branch: branch.to_owned(), commit: base.clone(), check: check.map(str::to_owned) });
+        self.task.head = Some(head);
         if !self.needs_check() {
             self.begin(at);
-        } else if let Some(order) = self.check_order(&at, RunKind::Baseline, commit, Vec::new()) {
+        } else if let Some(order) = self.check_order(&at, RunKind::Baseline, &base, Vec::new()) {
             self.owe(at, Doing::Baseline { first: None }, order);
             self.tell_progress("running the tests of the base");
         } else {
@@ -97,15 +108,9 @@ impl Turn<'_> {
                     base: base.commit,
                     head,
                     rules,
-                    commits: self
-                        .task
-                        .records
-                        .iter()
-                        .map(stage_commit)
-                        .chain(self.task.tried.iter().cloned())
-                        .collect(),
+                    commits: self.task.commits(),
                     evidence: self.evidence(),
-                    incomplete: self.incomplete(),
+                    incomplete: self.task.incomplete(),
                 }));
                 self.owe(at, Doing::Judging, order);
                 self.tell_progress("judging");
@@ -144,7 +149,7 @@ impl Turn<'_> {
     fn deliver_order(&self, at: &Position, commit: CommitId) -> Order {
         let via = self.via(at);
         let answer = match via {
-            Via::Reply => self.artefacts().pop(),
+            Via::Reply => self.answer_file(),
             Via::Branch | Via::None => None,
         };
         Order::Deliver {
@@ -154,6 +159,15 @@ impl Turn<'_> {
             commit,
             repository: self.task.spec.repository.clone(),
         }
+    }
+
+    /// The file that holds the answer: the first that the last stage was to write, where it did.
+    fn answer_file(&self) -> Option<InFile> {
+        let record = self.task.records.last()?;
+        let stage = self.task.spec.pipeline.stages.iter().find(|stage| stage.name == record.stage)?;
+        let StageWork::Persona { produces, .. } = &stage.work else { return None };
+        let written = produces.iter().find_map(|name| record.artefacts.iter().find(|made| made.name == *name))?;
+        Some(InFile { name: written.name.clone(), digest: written.digest })
     }
 
     /// How the stage at this position delivers; a pipeline that ends with its judge delivers nothing.
@@ -185,11 +199,9 @@ impl Turn<'_> {
             self.end(ending, &reason);
             return;
         }
-        // What it tried is told to the rules, although its work is not taken.
-        self.task.tried.extend(
-            left.filter(|record| !record.left_behind.is_empty())
-                .map(|record| StageCommit { paths: Vec::new(), ..stage_commit(&record) }),
-        );
+        if let Some(record) = left {
+            self.tried(&record);
+        }
         self.begin(Position {
             used: at.used + 1,
             attempt: at.attempt + 1,
@@ -252,7 +264,10 @@ impl Turn<'_> {
     /// Artefacts of all accepted stages, later ones last.
     pub(super) fn artefacts(&self) -> Vec<InFile> {
         let all = self.task.records.iter().flat_map(|record| &record.artefacts);
-        all.map(|artefact| InFile { name: artefact.name.clone(), digest: artefact.digest }).collect()
+        // A question that was none is nobody's work.
+        all.filter(|artefact| artefact.name != QUESTION_FILE)
+            .map(|artefact| InFile { name: artefact.name.clone(), digest: artefact.digest })
+            .collect()
     }
 
     pub(super) fn check_order(
@@ -283,14 +298,6 @@ impl Turn<'_> {
     fn nothing_to_judge(&self) -> bool {
         let untouched = |record: &StageRecord| record.left_behind.is_empty() && record.incomplete.is_empty();
         !self.task.has_changes() && self.task.tried.is_empty() && self.task.records.iter().all(untouched)
-    }
-
-    /// Why the facts of the change are not whole.
-    fn incomplete(&self) -> Vec<String> {
-        let of = |record: &StageRecord| -> Vec<String> {
-            record.incomplete.iter().map(|why| format!("{}: {why}", record.stage)).collect()
-        };
-        self.task.records.iter().flat_map(of).collect()
     }
 
     /// Evidence in the order it came to be, the baseline first.
@@ -343,16 +350,4 @@ fn signature(why: &str) -> impl Iterator<Item = &str> {
         let is_duration = matches!(unit, "s" | "ms" | "µs" | "ns" | "sec" | "") && amount.parse::<f64>().is_ok();
         !(is_duration && (!unit.is_empty() || amount.contains('.')) || word.starts_with("0x"))
     })
-}
-
-fn stage_commit(record: &StageRecord) -> StageCommit {
-    StageCommit {
-        stage: record.stage.clone(),
-        persona: record.persona.clone(),
-        write: record.write.clone(),
-        protected: record.protected.clone(),
-        paths: record.changed.clone(),
-        left_behind: record.left_behind.clone(),
-        refused: Vec::new(),
-    }
 }

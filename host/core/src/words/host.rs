@@ -1,18 +1,22 @@
 //! What people are told about the host itself: that it lives, whom it takes them for, what its policy says, how much it did.
 
-use super::duration;
+use super::{delivered, duration};
 use crate::{
     budget::{MicroUsd, Usage},
-    chat::Part,
+    chat::{Part, Registration},
+    id::TaskId,
     intent,
     permit::role_word,
     plan,
     policy::{ExecutorPolicy, PersonId, PersonaPolicy, Pipeline, Policy, Role, StagePlan, StageWork, Via},
-    task::Status,
+    task::{Status, Task},
 };
+use std::collections::BTreeMap;
 
 /// Names shown in one line; the rest is counted.
 const NAMES_SHOWN: usize = 10;
+/// Registered chats shown.
+const CHATS_SHOWN: usize = 50;
 /// Globs shown of a persona among others.
 const GLOBS_SHOWN: usize = 4;
 
@@ -136,10 +140,47 @@ impl Window {
         }
     }
 
+    fn done(&self) -> String {
+        let Window { asked, completed, failed, rejected, cancelled, .. } = self;
+        let success = self.success().map(|percent| format!(" (success {percent} %)")).unwrap_or_default();
+        format!(
+            "{asked} asked for; {completed} completed, {failed} failed, {rejected} rejected, {cancelled} cancelled{success}"
+        )
+    }
+
+    fn spent(&self) -> String {
+        format!("{} tokens, {}", self.usage.total(), self.cost)
+    }
+
     /// Share of tasks that came to something among those that could, in percent: whoever cancels one has changed their mind.
     fn success(&self) -> Option<u64> {
         let judged = self.completed + self.failed + self.rejected;
         (judged > 0).then(|| self.completed * 100 / judged)
+    }
+}
+
+/// A task as the digest has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestLine {
+    pub id: TaskId,
+    pub title: String,
+    pub repository: String,
+    pub status: Status,
+    /// Where its work is, once it is delivered.
+    pub branch: Option<String>,
+    pub cost: MicroUsd,
+}
+
+impl DigestLine {
+    pub fn of(task: &Task) -> Self {
+        DigestLine {
+            id: task.id(),
+            title: task.spec.title.clone(),
+            repository: task.spec.repository.clone(),
+            status: task.status(),
+            branch: delivered(task).map(str::to_owned),
+            cost: task.spent.cost,
+        }
     }
 }
 
@@ -157,6 +198,11 @@ pub struct Figures {
 }
 
 impl Figures {
+    fn now(&self) -> String {
+        let Figures { queued, running, waiting, stuck, .. } = self;
+        format!("{queued} queued, {running} running, {waiting} going on later, {stuck} waiting for a person")
+    }
+
     /// Takes in a task that has not ended.
     pub fn live(&mut self, status: Status) {
         match status {
@@ -174,15 +220,45 @@ pub fn stats(figures: &Figures) -> Vec<Part> {
     let mut parts = vec![Part::Heading("What was done".into())];
     parts.extend(figures.windows.iter().map(|window| {
         let span = if window.hours < 48 { format!("{} h", window.hours) } else { format!("{} d", window.hours / 24) };
-        let Window { asked, completed, failed, rejected, cancelled, .. } = window;
-        let success = window.success().map(|percent| format!(" (success {percent} %)")).unwrap_or_default();
-        let spent = format!("{} tokens, {}", window.usage.total(), window.cost);
-        let ended = format!("{completed} completed, {failed} failed, {rejected} rejected, {cancelled} cancelled");
-        field(&span, format!("{asked} asked for; {ended}{success}; {spent}"))
+        field(&span, format!("{}; {}", window.done(), window.spent()))
     }));
-    let Figures { queued, running, waiting, stuck, .. } = figures;
-    let now = format!("{queued} queued, {running} running, {waiting} going on later, {stuck} waiting for a person");
-    parts.push(field("now", now));
+    parts.push(field("now", figures.now()));
+    parts
+}
+
+/// Parts that answer `/digest`; `figures` has one window, and `tasks` are those that moved in it, newest first.
+pub fn digest(figures: &Figures, tasks: &[DigestLine], left_out: u64) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for window in &figures.windows {
+        parts.push(Part::Heading(format!("The last {} h", window.hours)));
+        parts.push(field("tasks", window.done()));
+        parts.push(field("spent", window.spent()));
+    }
+    parts.push(field("now", figures.now()));
+    parts.extend(tasks.iter().map(|task| {
+        let DigestLine { id, title, repository, status, branch, cost } = task;
+        let branch = branch.as_ref().map(|branch| format!(", {branch}")).unwrap_or_default();
+        Part::Item(format!("#{id} {title} ({repository}): {status}{branch}, {cost}"))
+    }));
+    if left_out > 0 {
+        parts.push(Part::Item(format!("and {left_out} more")));
+    }
+    parts
+}
+
+/// Parts that answer `/groups`.
+pub fn groups(chats: &BTreeMap<String, Registration>) -> Vec<Part> {
+    if chats.is_empty() {
+        return vec![Part::Text("no chat is registered; /register [owner/repo] does that where it is said".into())];
+    }
+    let mut parts = vec![Part::Heading("Registered chats".into())];
+    parts.extend(chats.iter().take(CHATS_SHOWN).map(|(chat, Registration { by, repository, .. })| {
+        let repository = repository.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
+        field(chat, format!("{repository}by {by}"))
+    }));
+    if chats.len() > CHATS_SHOWN {
+        parts.push(Part::Item(format!("and {} more", chats.len() - CHATS_SHOWN)));
+    }
     parts
 }
 

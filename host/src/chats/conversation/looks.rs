@@ -4,7 +4,7 @@ use crate::{
     clock::{now_ms, utc},
     engine::{
         Desk,
-        desk::{Audit, StoreError},
+        desk::{Audit, Digest, StoreError, WINDOWS},
     },
 };
 use borg_core::{
@@ -16,7 +16,7 @@ use borg_core::{
 use std::sync::Arc;
 
 /// What is shown: how it is meant, in short, and in full where it is long.
-pub(super) type Shown = (NoticeKind, Vec<Part>, Option<Document>);
+pub(in crate::chats) type Shown = (NoticeKind, Vec<Part>, Option<Document>);
 
 /// Steps of a task shown in a message; the document has all.
 const STEPS_SHOWN: usize = 15;
@@ -47,7 +47,17 @@ pub(super) async fn in_force(desk: &Desk, person: &PersonId) -> Result<Shown, St
 }
 
 pub(super) async fn stats(desk: &Desk) -> Result<Shown, StoreError> {
-    Ok(answer(words::stats(&desk.figures(now_ms()).await?)))
+    Ok(answer(words::stats(&desk.figures(now_ms(), &WINDOWS).await?)))
+}
+
+/// What was done in the last day.
+pub(in crate::chats) async fn digest(desk: &Desk) -> Result<Shown, StoreError> {
+    let Digest { figures, tasks, left_out } = desk.digest(now_ms()).await?;
+    Ok(answer(words::digest(&figures, &tasks, left_out)))
+}
+
+pub(super) async fn groups(desk: &Desk) -> Result<Shown, StoreError> {
+    Ok(answer(words::groups(&desk.chats().await?)))
 }
 
 /// The past of a task: its last steps, and everything as a document.
@@ -207,7 +217,7 @@ mod tests {
         assert!(told.contains("7 d: 2 asked for") && told.contains("$0.5000"), "{told}");
         assert!(told.contains("0 queued, 0 running, 0 going on later, 1 waiting for a person"), "{told}");
         // In a year none of it is of the last month.
-        let later = desk.figures(now + 365 * 24 * 3_600_000).await.unwrap();
+        let later = desk.figures(now + 365 * 24 * 3_600_000, &WINDOWS).await.unwrap();
         assert!(later.windows.iter().all(|window| window.asked + window.cancelled + window.cost.0 == 0), "{later:?}");
         assert_eq!(later.stuck, 1, "what waits waits whenever it was asked for");
         fixture.stop().await;

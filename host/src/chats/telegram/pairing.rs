@@ -2,14 +2,15 @@
 //!
 //! Nobody on Telegram is known before, and anybody may write to a bot; the terminal is what only the operator sees.
 
-use anyhow::{Context, Result, bail};
+use crate::people;
+use anyhow::{Context, Result};
+use borg_core::policy::{PersonId, Role};
 use std::{
     fs,
-    io::{Read, Write},
-    path::{Path, PathBuf},
+    io::Read,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
-use toml_edit::{Array, DocumentMut, Item, Value};
 
 /// Wrong codes before the code is void: with 40 bits nobody guesses it in so many.
 const TRIES: u32 = 20;
@@ -74,43 +75,10 @@ impl Pairing {
             }
             return Ok(Heard::Wrong);
         }
-        add_owner(&self.policies, person)?;
+        people::add(&self.policies, &PersonId(person.to_owned()), Role::Owner)?;
         *open = None;
         Ok(Heard::Paired)
     }
-}
-
-/// Adds an owner where policy names people, and leaves everything else as it is.
-fn add_owner(policies: &Path, person: &str) -> Result<()> {
-    let (path, mut policy) = people_in(policies)?;
-    let people = policy["people"].or_insert(toml_edit::table());
-    let owners = people["owner"].or_insert(Item::Value(Value::Array(Array::new())));
-    let Some(owners) = owners.as_array_mut() else { bail!("`owner` in {} is no list", path.display()) };
-    if !owners.iter().any(|owner| owner.as_str() == Some(person)) {
-        owners.push(person);
-    }
-    let fresh = path.with_extension("toml.new");
-    let written = fs::File::create(&fresh).and_then(|mut file| {
-        file.write_all(policy.to_string().as_bytes())?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&fresh, &path)).with_context(|| format!("writing {}", path.display()))
-}
-
-/// The policy file with `[people]`; one of its own where no file has that.
-fn people_in(policies: &Path) -> Result<(PathBuf, DocumentMut)> {
-    let entries = fs::read_dir(policies).with_context(|| format!("reading {}", policies.display()))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|end| end == "toml"));
-    files.sort();
-    for path in files {
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let policy: DocumentMut = text.parse().with_context(|| format!("reading {}", path.display()))?;
-        if policy.contains_key("people") {
-            return Ok((path, policy));
-        }
-    }
-    Ok((policies.join("people.toml"), DocumentMut::new()))
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@ pub use log::Follow;
 pub use look::Look;
 
 use super::control;
-use anyhow::Result;
-use borg_core::{id::TaskId, intent::Intent};
+use anyhow::{Result, ensure};
+use borg_core::{
+    id::TaskId,
+    intent::{Intent, NOTE_LIMIT},
+};
 use borg_host::settings::Settings;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +37,15 @@ pub enum Task {
     Reject(Decision),
     /// Stop a task; what its agent did so far stays in its branch
     Cancel(One),
+    /// Go on from where an ended task left off, as a new task
+    ///
+    /// The new task has the repository, pipeline and budget of the old one and starts from its last commit; what leaves the host is
+    /// judged from where the old one started.
+    Continue(Words),
+    /// Tell the agents of a task something, from their next attempt on
+    Note(Words),
+    /// Answer what an agent asked; its task goes on with that
+    Answer(Words),
     /// Send a blocked task on its way, or run an ended one again as a new task
     Retry(One),
 }
@@ -58,6 +70,26 @@ pub struct Decision {
 }
 
 #[derive(Debug, Args)]
+pub struct Words {
+    /// Number of the task
+    #[arg(value_name = "N")]
+    task: TaskId,
+    /// What to say, in quotes
+    #[arg(value_name = "TEXT")]
+    text: String,
+}
+
+impl Words {
+    /// The words, if there are any and not too many.
+    fn checked(self) -> Result<(TaskId, String)> {
+        let text = self.text.trim();
+        ensure!(!text.is_empty(), "the text is empty; say what is meant");
+        ensure!(text.len() <= NOTE_LIMIT, "the text is longer than {NOTE_LIMIT} bytes; say it in fewer words");
+        Ok((self.task, text.to_owned()))
+    }
+}
+
+#[derive(Debug, Args)]
 pub struct One {
     /// Number of the task
     #[arg(value_name = "N")]
@@ -76,6 +108,9 @@ impl Task {
                 Intent::Approve { task, change: change.map(|change| change.to_ascii_lowercase()), note }
             }
             Task::Reject(Decision { task, note }) => Intent::Reject { task, note },
+            Task::Continue(words) => words.checked().map(|(task, text)| Intent::Continue { task, text })?,
+            Task::Note(words) => words.checked().map(|(task, text)| Intent::Note { task, text })?,
+            Task::Answer(words) => words.checked().map(|(task, text)| Intent::Answer { task, text })?,
             Task::Cancel(One { task }) => Intent::Cancel { task },
             Task::Retry(One { task }) => Intent::Retry { task },
         };

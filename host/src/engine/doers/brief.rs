@@ -5,11 +5,14 @@ use borg_core::{
     effect::InFile,
     event::{Body, Kept},
     grant::{self, Ceiling},
-    persona::{Report, Work},
+    persona::{QUESTION_FILE, Report, Work},
     policy::Policy,
     task::StageRecord,
 };
 use borg_plugins::Kind;
+
+/// Longest question passed on, in bytes.
+const QUESTION_BYTES: usize = 4 << 10;
 
 impl Doers {
     pub(super) async fn brief(
@@ -72,6 +75,10 @@ impl Doers {
             (Err(error), _) | (_, Err(error)) => {
                 return failed(persona, format!("an artefact cannot be read: {}", chain(&error)));
             }
+        }
+        let question = report.artefacts.iter().find(|made| made.name == QUESTION_FILE).map(|made| made.text.trim());
+        if let Some(question) = question.filter(|question| !question.is_empty()) {
+            return Body::Asked { question: Kept::new(&question[..question.floor_char_boundary(QUESTION_BYTES)]) };
         }
         match self.plugins.persona(persona, None) {
             Ok(plugin) => match plugin.accept(&settings, &work, &report).await {

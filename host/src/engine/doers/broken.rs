@@ -60,7 +60,12 @@ mod tests {
             repository: "acme/shop".into(),
             answer: None,
         };
-        let prepare = Order::Prepare { repository: "acme/shop".into(), needs_check: true, executors: Vec::new() };
+        let prepare = Order::Prepare {
+            repository: "acme/shop".into(),
+            needs_check: true,
+            executors: Vec::new(),
+            commits: Vec::new(),
+        };
         let kind = |order: &Order| match broken(order, "why".into()) {
             Body::PrepareFailed { reason, remedy } => {
                 (reason == "why" && remedy.contains("retry")).then_some("prepare")

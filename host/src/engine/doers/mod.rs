@@ -106,8 +106,8 @@ impl Doers {
     pub async fn perform(&self, effect: Effect, policy: Arc<Policy>, task: Option<Task>, handle: &Handle) -> Body {
         let key = effect.key;
         match effect.order {
-            Order::Prepare { repository, needs_check, executors } => {
-                self.prepare(&repository, needs_check, &executors, &policy).await
+            Order::Prepare { repository, needs_check, executors, commits } => {
+                self.prepare(&repository, needs_check, &executors, &commits, &policy).await
             }
             Order::Brief { persona, work, artefacts, records } => {
                 self.brief(&persona, *work, &artefacts, &records, &policy).await

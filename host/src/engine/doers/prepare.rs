@@ -29,9 +29,10 @@ impl Doers {
         repository: &str,
         needs_check: bool,
         executors: &[String],
+        commits: &[CommitId],
         policy: &Policy,
     ) -> Body {
-        match self.try_prepare(repository, needs_check, executors, policy).await {
+        match self.try_prepare(repository, needs_check, executors, commits, policy).await {
             Ok(body) => body,
             Err(Failure { reason, remedy }) => Body::PrepareFailed { reason, remedy },
         }
@@ -42,6 +43,7 @@ impl Doers {
         repository: &str,
         needs_check: bool,
         executors: &[String],
+        commits: &[CommitId],
         policy: &Policy,
     ) -> Result<Body, Failure> {
         let repo = policy.repos.get(repository).ok_or_else(|| {
@@ -64,6 +66,13 @@ impl Doers {
                 None => self.workspace.default_branch(&mirror, &refreshed)?,
             };
             let commit = self.workspace.resolve(&mirror, &branch).await?;
+            for earlier in commits {
+                if !self.workspace.has(&mirror, earlier).await? {
+                    let problem =
+                        format!("the work it goes on from, {}, is not in the mirror any more", earlier.short());
+                    return Err(failure(problem, "cancel this task, and ask for the whole anew with /task"));
+                }
+            }
             (branch, commit)
         };
         let check = match (&repo.check, needs_check) {

@@ -6,6 +6,7 @@ use crate::{
     clock::now_ms,
     store::{Journal, REMEMBERED_MS, StoreError},
 };
+use borg_core::id::TaskId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Posts forgotten at a time, so that queueing stays quick after a long pause.
@@ -111,6 +112,17 @@ impl Journal {
             .map_err(StoreError::Read)
     }
 
+    /// The task that a message of ours speaks of; messages are known for 7 days.
+    pub fn about(&self, transport: &str, chat: &str, receipt: &str) -> Result<Option<TaskId>, StoreError> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT about FROM posts WHERE transport = ?1 AND chat = ?2 AND receipt = ?3 AND about IS NOT NULL LIMIT 1",
+            )
+            .and_then(|mut find| find.query_row([transport, chat, receipt], |row| row.get(0)).optional());
+        found.map(|found| found.map(TaskId)).map_err(StoreError::Read)
+    }
+
     /// The message about a topic stands there no more: the next one is sent anew.
     pub fn forget_topic(&mut self, transport: &str, chat: &str, topic: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM topics WHERE transport = ?1 AND chat = ?2 AND topic = ?3";
@@ -144,16 +156,16 @@ pub(super) fn enqueue(db: &Connection, transport: &str, posts: &[Outgoing]) -> R
             Some(id) => {
                 put(
                     db,
-                    "UPDATE posts SET key = ?2, body = ?3, revision = revision + 1 WHERE id = ?1",
-                    params![id, post.key, post.post],
+                    "UPDATE posts SET key = ?2, body = ?3, about = ?4, revision = revision + 1 WHERE id = ?1",
+                    params![id, post.key, post.post, post.about.map(|task| task.0)],
                 )?;
                 id
             }
             None => {
                 put(
                     db,
-                    "INSERT INTO posts(transport, key, chat, topic, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![transport, post.key, post.chat, post.topic, post.post],
+                    "INSERT INTO posts(transport, key, chat, topic, body, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![transport, post.key, post.chat, post.topic, post.post, post.about.map(|task| task.0)],
                 )?;
                 db.last_insert_rowid()
             }

@@ -38,6 +38,8 @@ pub enum Answer {
     },
     Collected(Work),
     Said(Acceptance),
+    /// The agent left a question.
+    Asked,
     Tested(Tests),
     Judged(Opinion),
 }
@@ -105,6 +107,7 @@ pub fn answers(order: &Order, task: &Task) -> Vec<Answer> {
             Said(Acceptance::Accept),
             Said(Acceptance::Retry("mend it".into())),
             Said(Acceptance::Fail("hopeless".into())),
+            Asked,
             PluginFailed,
         ],
         Order::Check(order) => {
@@ -197,6 +200,7 @@ pub fn body(order: &Order, answer: &Answer) -> Body {
         (Order::Collect(order), answer) => {
             Body::Collected { run: order.run, collected: collected(order.run, &order.parent, &order.produces, answer) }
         }
+        (Order::Accept { .. }, Answer::Asked) => Body::Asked { question: Kept::new("which currency?") },
         (Order::Accept { .. }, Answer::Said(acceptance)) => Body::Accepted { acceptance: acceptance.clone() },
         (Order::Accept { .. }, _) => Body::Accepted { acceptance: Acceptance::Accept },
         (Order::Check(order), answer) => {

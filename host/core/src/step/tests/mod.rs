@@ -3,6 +3,7 @@
 //!
 //! `rows` is the table of answers and what follows, `faults` one test per fault once found, `promises` any sequence at all.
 
+mod asking;
 mod doers;
 mod faults;
 mod going_on;

@@ -197,6 +197,7 @@ impl World {
             budget: policy.budgets["default"],
             policy: policy.digest,
             retry_of: None,
+            continues: None,
             branch: format!("borg/{id}/add-a-discount"),
         };
         edit(&mut task);
@@ -499,6 +500,7 @@ fn hold_attempts(was: &Task, task: &Task, cause: &Body) {
             start_error.is_none() && end.cause != EndCause::Lost && !machinery
         }
         Body::Accepted { .. } => true,
+        Body::Asked { .. } => before.asked == 3,
         Body::Checked { check, .. } => check.sandbox_error.is_none() && check.end.cause == EndCause::Exited,
         _ => false,
     };
