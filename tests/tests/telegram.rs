@@ -11,5 +11,7 @@ mod people;
 mod review;
 #[path = "telegram/room.rs"]
 mod room;
+#[path = "telegram/talking.rs"]
+mod talking;
 #[path = "telegram/tasks.rs"]
 mod tasks;

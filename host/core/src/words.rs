@@ -97,29 +97,26 @@ pub fn review(task: &Task) -> Option<Notice> {
 pub fn ended(task: &Task) -> Option<Notice> {
     let Phase::Ended { ending, reason } = &task.phase else { return None };
     let mut parts = vec![Part::Heading(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))];
-    let words = task.last_words.as_ref().map(|words| words.text.trim()).filter(|words| !words.is_empty());
-    match words {
-        Some(answer) if *ending == Ending::Completed && delivers(task, Via::Reply) => {
-            parts.push(Part::Text(answer.to_owned()));
-        }
-        Some(claim) => {
-            parts.push(Part::Text(reason.clone()));
-            parts.push(Part::Text(format!("The agent says: {claim}")));
-        }
-        None => parts.push(Part::Text(reason.clone())),
+    if !is_answered(task) {
+        parts.push(Part::Text(reason.clone()));
     }
+    parts.extend(last_words(task));
     result(task, &mut parts);
     evidence(task, &mut parts);
     judged(task, &mut parts);
     left_behind(task, &mut parts);
     denied(task, &mut parts);
     parts.push(spent(task));
+    let id = task.id();
+    let mut next = format!("a reply to this, or /continue {id} TEXT, goes on from here");
     match ending {
-        Ending::Failed | Ending::Capped | Ending::Cancelled => parts.push(Part::Field {
-            label: "next".into(),
-            value: format!("/retry {} runs it again; /diff {} shows what there is", task.id(), task.id()),
-        }),
+        Ending::Failed | Ending::Capped | Ending::Cancelled => {
+            next.push_str(&format!("; /retry {id} runs it again; /diff {id} shows what there is"));
+        }
         Ending::Completed | Ending::Rejected => {}
+    }
+    if !is_answered(task) {
+        parts.push(Part::Field { label: "next".into(), value: next });
     }
     notice(task, NoticeKind::Final, parts, Vec::new())
 }
@@ -166,6 +163,9 @@ pub fn status(task: &Task) -> Vec<Part> {
         }),
     );
     parts.push(spent(task));
+    if task.status().is_terminal() {
+        parts.extend(last_words(task));
+    }
     parts
 }
 
@@ -201,6 +201,18 @@ fn stages(task: &Task) -> String {
         Some(_) | None => stage.name.clone(),
     };
     task.spec.pipeline.stages.iter().enumerate().map(name).collect::<Vec<_>>().join(" → ")
+}
+
+/// True where words were all that was asked for, and are there.
+fn is_answered(task: &Task) -> bool {
+    let completed = matches!(&task.phase, Phase::Ended { ending: Ending::Completed, .. });
+    completed && delivers(task, Via::Reply) && last_words(task).is_some()
+}
+
+/// The answer, where one was asked for; else what the agent claims.
+fn last_words(task: &Task) -> Option<Part> {
+    let words = task.last_words.as_ref().map(|words| words.text.trim()).filter(|words| !words.is_empty())?;
+    Some(Part::Text(if delivers(task, Via::Reply) { words.to_owned() } else { format!("The agent says: {words}") }))
 }
 
 /// Where the work is, and who let it through.

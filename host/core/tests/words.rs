@@ -113,7 +113,8 @@ fn hold(notice: Option<Notice>, kind: NoticeKind, want: &[&str]) {
 }
 
 const SPENT: &str = "spent: $0.0123, 1234 tokens, 3 turns, 1 min 15 s";
-const NEXT: &str = "next: /retry 7 runs it again; /diff 7 shows what there is";
+const ON: &str = "next: a reply to this, or /continue 7 TEXT, goes on from here";
+const NEXT: &str = "next: a reply to this, or /continue 7 TEXT, goes on from here; /retry 7 runs it again; /diff 7 shows what there is";
 
 #[test]
 fn progress_and_waiting() {
@@ -199,6 +200,7 @@ fn a_delivered_change_comes_with_its_record() {
         "- scope/left-behind (minor, 80 %) shop.py:4: look at 0",
         "left behind: ci/ by worker",
         SPENT,
+        ON,
     ];
     hold(words::ended(&task), NoticeKind::Final, &want);
 }
@@ -209,12 +211,12 @@ fn an_answer_is_the_answer_and_nothing_around_it() {
     task.last_words = Some(Kept::new("Forty-two.\n"));
     hold(words::ended(&task), NoticeKind::Final, &["# #7 Add a discount: completed", "Forty-two.", SPENT]);
     task.last_words = None;
-    hold(words::ended(&task), NoticeKind::Final, &["# #7 Add a discount: completed", "answered", SPENT]);
+    hold(words::ended(&task), NoticeKind::Final, &["# #7 Add a discount: completed", "answered", SPENT, ON]);
 }
 
 #[test]
 fn what_was_cut_short_is_not_called_a_branch() {
-    for (ending, word, next) in [
+    for (ending, word, again) in [
         (Ending::Failed, "failed", true),
         (Ending::Capped, "capped", true),
         (Ending::Cancelled, "cancelled", true),
@@ -224,13 +226,11 @@ fn what_was_cut_short_is_not_called_a_branch() {
         task.head = Some(commit('h'));
         let heading = format!("# #7 Add a discount: {word}");
         let mut want = vec![heading.as_str(), "why", "work so far: hhhhhhhhhh, not delivered", SPENT];
-        if next {
-            want.push(NEXT);
-        }
+        want.push(if again { NEXT } else { ON });
         hold(words::ended(&task), NoticeKind::Final, &want);
     }
     let task = ended(task(Via::Branch), Ending::Completed, "no changes");
-    hold(words::ended(&task), NoticeKind::Final, &["# #7 Add a discount: completed", "no changes", SPENT]);
+    hold(words::ended(&task), NoticeKind::Final, &["# #7 Add a discount: completed", "no changes", SPENT, ON]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! [[step]]
 //! persona = "worker"      # or stage = "impl", or both; without them the step fits every stage
 //! attempt = 1             # without it the step fits every attempt; the first step that fits is played
+//! said = "in euros"       # the step fits only where this stands in what people said of the task: its description, notes, answers
 //!
 //! [[step.do]]
 //! say = "On it."          # words of the agent; the last ones are its last words

@@ -17,6 +17,7 @@ pub struct Step {
     persona: Option<String>,
     stage: Option<String>,
     attempt: Option<u32>,
+    said: Option<String>,
     #[serde(default, rename = "do")]
     pub actions: Vec<Action>,
 }
@@ -77,6 +78,7 @@ pub fn step_for(job: &Job) -> Result<Step, String> {
         step.persona.as_ref().is_none_or(|persona| *persona == job.persona)
             && step.stage.as_ref().is_none_or(|stage| *stage == job.stage)
             && step.attempt.is_none_or(|attempt| attempt == job.attempt)
+            && step.said.as_ref().is_none_or(|said| job.task.description.contains(said.as_str()))
     };
     let index = steps.iter().position(fits).ok_or_else(|| {
         format!(
@@ -231,10 +233,11 @@ mod tests {
             step = [
                 { persona = "qa", do = [{ say = "no" }] },
                 { persona = "worker", attempt = 1, do = [{ say = "no" }] },
-                { stage = "impl", attempt = 2, do = [{ say = "yes" }] },
+                { said = "in dollars", do = [{ say = "no" }] },
+                { stage = "impl", attempt = 2, said = "in euros", do = [{ say = "yes" }] },
                 { do = [{ say = "no" }] },
             ]"#;
-        assert_eq!(said(&step_for(&job("", Some(script))).unwrap()), "yes");
+        assert_eq!(said(&step_for(&job("Prices are in euros.", Some(script))).unwrap()), "yes");
         let description = "Please.\n```borg-script\n[[step]]\n[[step.do]]\nsay = \"mine\"\n```\nThanks.";
         assert_eq!(said(&step_for(&job(description, Some(script))).unwrap()), "mine");
     }
