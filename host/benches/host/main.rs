@@ -1,10 +1,11 @@
 //! What the host costs over the bare things it is made of. Prints rows of the table in `docs/performance.md`; `cargo xtask bench` runs it.
 //!
-//! Each module measures one room against what the room wraps: SQLite, Git, Docker. What lacks a neighbour says so and gives no row.
+//! Each module measures one room against what the room wraps: SQLite, Git, Docker, a bot that only echoes. What lacks a neighbour says so and gives no row.
 
 mod collection;
 mod journal;
 mod run;
+mod telegram;
 mod whole;
 
 use anyhow::{Context, Result};
@@ -19,7 +20,8 @@ async fn main() -> Result<()> {
     journal::measure().await.context("the journal")?;
     collection::measure().await.context("collection")?;
     run::measure().await.context("a sandboxed run")?;
-    whole::measure().await.context("the whole host")
+    whole::measure().await.context("the whole host")?;
+    telegram::measure().await.context("the bot")
 }
 
 /// `cargo xtask bench` sees to it that this is on a disk, as `/tmp` may not be.

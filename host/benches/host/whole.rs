@@ -63,9 +63,9 @@ async fn starts() -> Result<()> {
 }
 
 /// Resident memory in MiB: all of it, and without pages of files.
-struct Memory {
-    resident: f64,
-    own: f64,
+pub struct Memory {
+    pub resident: f64,
+    pub own: f64,
 }
 
 /// Seconds until the control socket takes connections, and the memory held after a first command.
@@ -98,7 +98,7 @@ impl Drop for Running {
 }
 
 /// Reads `/proc/PID/status`. (proc_pid_status(5))
-fn memory(pid: u32) -> Result<Memory> {
+pub fn memory(pid: u32) -> Result<Memory> {
     let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;
     let mebibytes = |field: &str| -> Result<f64> {
         let line = status.lines().find_map(|line| line.strip_prefix(field)).with_context(|| format!("no {field}"))?;
