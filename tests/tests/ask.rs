@@ -1,11 +1,12 @@
-//! A question, answered by the real Claude Code in a container with a chat's memory; work on the code has a pipeline's.
+//! Questions, with the real Claude Code: one of a person, answered in a container with a chat's memory, and one of the agent, answered by a
+//! person.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use borg_tests::{
     harness::Texts,
     messages_api::{Expect, Fault, FaultKind, Persona, Script, Turn},
-    trial::{LIMIT, REPOSITORY, Trial, honest, shop},
+    trial::{IMPLEMENT, LIMIT, REPOSITORY, Trial, bash, honest, shop, worker},
 };
 use serde_json::json;
 
@@ -49,4 +50,25 @@ fn policy_says_how_much_a_question_may_take() {
     };
     let Some(trial) = Trial::with(script, shop(), change) else { return };
     assert_eq!(memory(&trial, "ask"), ["314572800 314572800"]);
+}
+
+#[test]
+fn the_agent_asks_a_person_and_goes_on_with_the_answer() {
+    let question = json!({ "file_path": "/out/question.md", "content": "Rounded down, or to the nearest cent?" });
+    let ask = Turn::call("Write", question).expect(Expect::ok());
+    let work = bash(IMPLEMENT);
+    let persona = worker().turn(ask).turn(Turn::say("I must know that first.")).next_run();
+    let persona = persona.turn(work).turn(Turn::say("Rounded down, as you said."));
+    let Some(trial) = Trial::start(Script::new().persona(persona)) else { return };
+    let task = trial.task();
+    trial.ends(task, "blocked");
+    let shown = trial.host.cli(&["task", "show", "1"]).unwrap().success().stdout;
+    assert!(shown.contains("worker asks: Rounded down, or to the nearest cent?"), "{shown}");
+    assert_eq!(trial.host.told_of_containers("{{.Id}}"), [""; 0], "nothing is kept running for it");
+    trial.host.cli(&["task", "answer", "1", "Down, always."]).unwrap().success();
+    trial.ends(task, "completed");
+    assert_eq!(trial.api.problems(), Vec::<String>::new(), "{}", trial.log(task));
+    let heard = trial.api.asked().iter().filter(|seen| seen.mentions("Down, always.")).count();
+    assert_eq!(heard, 2, "both requests of the second run know the answer");
+    assert_eq!(trial.repo.branches().unwrap().len(), 1);
 }

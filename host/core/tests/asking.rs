@@ -97,13 +97,20 @@ fn a_role_may_do_what_the_table_says_and_no_more() {
 }
 
 #[test]
-fn a_member_stops_and_repeats_their_own_tasks_only() {
+fn a_member_has_a_say_in_their_own_tasks_only() {
     let policy = shipped();
     let mut spec = planned(Intent::Task(request("T")), &policy).unwrap();
     spec.by = PersonId("console:3".into());
     let task = Task::new(spec, 0);
     let member = |by: &str, intent: Intent, task: &Task| permit(&PersonId(by.into()), intent, Some(task), &policy);
-    for intent in [Intent::Cancel { task: TaskId(9) }, Intent::Retry { task: TaskId(9) }] {
+    let (id, text) = (TaskId(9), String::from("words"));
+    let wishes = [
+        Intent::Cancel { task: id },
+        Intent::Retry { task: id },
+        Intent::Note { task: id, text: text.clone() },
+        Intent::Answer { task: id, text },
+    ];
+    for intent in wishes {
         assert!(member("console:3", intent.clone(), &task).is_ok());
         let mut other = task.clone();
         other.spec.by = PersonId("console:1".into());

@@ -240,3 +240,37 @@ fn the_digest_has_a_line_for_each_task() {
     room.sees("#1 Add a discount (acme/shop): completed, borg/1/add-a-discount, $0");
     room.finish();
 }
+
+#[test]
+fn nobody_else_answers_for_a_task() {
+    let member = std::cell::Cell::new(None);
+    let more = |setup: borg_tests::harness::Setup, api: &borg_tests::bot_api::BotApi| {
+        let carl = api.person("Carl");
+        member.set(Some(carl));
+        setup.policy(&format!("[people]\nmember = [\"telegram:{}\"]", carl.0)).unwrap()
+    };
+    let repo = crash::repo("quick", |_| ASKS.to_owned()).unwrap();
+    let Some(room) = Room::with(Options::default(), repo, more) else { return };
+    let (carl, bob) = (member.get().unwrap(), room.api.person("Bob"));
+    let group = room.api.group("Shop", room.ann, &[bob, carl]);
+    room.api.add_bot(group, room.ann);
+    room.begins(group);
+    let question = room.sees_in(group, "a question");
+    let posts = room.posts(group).len();
+    // A stranger is not even told so; a member is.
+    room.replies(group, bob, question.id, "in cents");
+    room.replies(group, carl, question.id, "in cents");
+    room.sees_in(group, "that needs the role admin");
+    assert_eq!(room.posts(group).len(), posts + 1, "{}", room.api.transcript(group));
+    // What a member says in another's words is theirs alone.
+    room.replies(group, carl, question.id, "@ann /answer 1 in cents");
+    assert_eq!(room.host.status(1).unwrap(), "blocked");
+    room.replies(group, room.ann, question.id, "in cents");
+    let last = room.sees_in(group, "borg/1/add-a-discount at ");
+    // A member may go on from there: it is their own task then.
+    room.replies(group, bob, last.id, "Go on, in cents");
+    room.replies(group, carl, last.id, "Go on from here, in cents");
+    room.sees_in(group, "borg/2/go-on-from-here-in-cents at ");
+    assert_eq!(room.repo.branches().unwrap().len(), 2);
+    room.finish();
+}
