@@ -5,6 +5,8 @@
 mod failures;
 #[path = "telegram/groups.rs"]
 mod groups;
+#[path = "telegram/hostile.rs"]
+mod hostile;
 #[path = "telegram/people.rs"]
 mod people;
 #[path = "telegram/review.rs"]

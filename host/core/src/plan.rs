@@ -6,7 +6,7 @@ use crate::{
     intent::{self, Intent, TaskRequest},
     permit::Permit,
     policy::{Expect, Pipeline, Policy, StagePlan, StageWork, Via},
-    task::{Continued, NewTask, Phase, Task},
+    task::{self, Continued, NewTask, Phase, Task},
 };
 
 /// What is handed on of each text of an earlier task, in bytes.
@@ -134,7 +134,8 @@ pub fn go_on(
     for (what, kept) in [("asked for", Some(&old.spec.description)), ("its last words", old.last_words.as_ref())] {
         let words = kept.map(|kept| kept.text.trim()).filter(|words| !words.is_empty());
         if let Some(words) = words {
-            description.push_str(&format!("\n\nThere, {what}:\n{}", beginning(words, EARLIER_BYTES)));
+            let words = task::quoted(beginning(words, EARLIER_BYTES));
+            description.push_str(&format!("\n\nThere, {what}:\n{words}"));
         }
     }
     let title = first_words(text);

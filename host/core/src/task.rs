@@ -360,6 +360,11 @@ impl Phase {
     }
 }
 
+/// Somebody's words, so that nothing in them passes for the words of another.
+pub fn quoted(text: &str) -> String {
+    text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
+}
+
 impl Task {
     /// Refusals kept in the state.
     pub const DENIALS_KEPT: usize = 100;
@@ -504,12 +509,13 @@ impl Task {
     fn description(&self) -> String {
         let mut text = self.spec.description.text.clone();
         for Note { by, question, text: said } in &self.notes {
+            let said = quoted(&said.text);
             text.push_str("\n\n");
             match question {
                 Some(question) => {
-                    text.push_str(&format!("You asked:\n{}\n\n{by} answered:\n{}", question.text, said.text))
+                    text.push_str(&format!("You asked:\n{}\n{by} answered:\n{said}", quoted(&question.text)))
                 }
-                None => text.push_str(&format!("{by} said since:\n{}", said.text)),
+                None => text.push_str(&format!("{by} said since:\n{said}")),
             }
         }
         text.trim_start().to_owned()

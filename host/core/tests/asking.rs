@@ -227,7 +227,7 @@ fn going_on_takes_repository_pipeline_and_budget_along_and_says_what_was_before(
             assert!(text.contains(want), "no {want:?} in {text}");
         }
     }
-    old.spec.description = Kept::new("é".repeat(60_000));
+    old.spec.description = Kept::new("é ".repeat(60_000));
     assert!(go_on(&old, "Go on").unwrap().description.text.len() < 20 << 10, "it does not grow without end");
     // A question goes on from its answer; there is no branch.
     old.spec.pipeline = policy.pipelines["ask"].clone();
