@@ -232,3 +232,29 @@ async fn large_files_are_streamed() {
     let again = room.export(2, &collected.commit).await;
     assert_eq!(fs::read(again.workspace.join("big")).unwrap(), big);
 }
+
+#[tokio::test]
+async fn many_small_packs_become_few_and_nothing_is_lost() {
+    let room = Room::with(&[("a", "a\n")], Config { packs: 5, ..Config::default() }).await;
+    let packs = || {
+        let entries = fs::read_dir(room.mirror.dir.join("objects/pack")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "pack")).count()
+    };
+    let mut parent = room.base().await;
+    let mut commits = vec![parent.clone()];
+    let mut most = 0;
+    for attempt in 1..=12 {
+        let dir = room.export(attempt, &parent).await;
+        write(&dir.workspace.join(format!("f{attempt}")), "x\n");
+        parent = room.collect(attempt, &parent, all()).await.commit;
+        commits.push(parent.clone());
+        most = most.max(packs());
+        room.workspace.consolidate(&room.mirror).await.unwrap();
+    }
+    assert!((6..9).contains(&most) && packs() <= 6, "{most}, then {}", packs());
+    room.git_in(&room.mirror.dir, &["fsck", "--strict", "--full"]).await;
+    for commit in &commits {
+        assert!(room.workspace.has_commit(&room.mirror, commit).await.unwrap(), "{commit}");
+    }
+    assert_eq!(room.paths(&parent).await.len(), 13);
+}

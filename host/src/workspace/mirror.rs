@@ -10,7 +10,7 @@ use crate::git::{
     source::{Local, Source},
 };
 use borg_core::collect::CommitId;
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fs, path::PathBuf};
 
 /// Bytes of `ls-remote` output that are read: some hundred thousand refs.
 const REFS_LIMIT: usize = 32 << 20;
@@ -117,17 +117,6 @@ impl Workspace {
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
 
-    /// True when a mirror has a commit.
-    pub async fn has(&self, mirror: &Mirror, commit: &CommitId) -> Result<bool> {
-        let call = self.git.on(&mirror.dir, "cat-file").args(["-e", "--end-of-options"]);
-        let output = self.git.attempt(call.arg(format!("{commit}^{{commit}}"))).await?;
-        match output.status.code() {
-            Some(0) => Ok(true),
-            Some(1 | 128) => Ok(false),
-            Some(_) | None => self.git.check("cat-file", output).map(|_| true).map_err(Into::into),
-        }
-    }
-
     /// The commit a full ref name stands for; nothing when there is no such ref.
     pub async fn read_ref(&self, mirror: &Mirror, name: &str) -> Result<Option<CommitId>> {
         check_ref(name)?;
@@ -169,6 +158,19 @@ impl Workspace {
         }
         let call = self.git.on(&mirror.dir, "cat-file").args(["-e", &format!("{commit}^{{commit}}")]);
         Ok(self.git.attempt(call).await?.status.success())
+    }
+
+    /// Puts many small packs together where there are more than [`super::Config::packs`]: each collection adds one, and whoever reads looks
+    /// into all. Nothing leaves the mirror by it, whatever refers to it or not.
+    pub async fn consolidate(&self, mirror: &Mirror) -> Result<()> {
+        let folder = mirror.dir.join("objects/pack");
+        let entries = fs::read_dir(&folder).map_err(Error::io(format!("list {}", folder.display())))?;
+        let is_pack = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "pack");
+        if entries.flatten().filter(is_pack).count() > self.config.packs {
+            let call = self.git.on(&mirror.dir, "repack").args(["--geometric=2", "-d", "-n", "--quiet"]);
+            self.git.run(call).await?;
+        }
+        Ok(())
     }
 
     /// Fails unless the mirror holds this commit.

@@ -62,6 +62,8 @@ pub struct Config {
     /// The user that agents run as; only root can give files to another than itself.
     pub agent: User,
     pub limits: Limits,
+    /// Packs a mirror may have before they are put together.
+    pub packs: usize,
 }
 
 impl Default for Config {
@@ -69,7 +71,7 @@ impl Default for Config {
     fn default() -> Self {
         let host = User::current();
         let agent = if host.is_root() { User { uid: 10001, gid: 10001 } } else { host };
-        Config { agent, limits: Limits::default() }
+        Config { agent, limits: Limits::default(), packs: 50 }
     }
 }
 

@@ -31,7 +31,12 @@ impl Doers {
         };
         let _lock = self.locks.lock(&order.repository).await;
         match self.workspace.collect(&collect).await {
-            Ok(collected) => Body::Collected { run, collected },
+            Ok(collected) => {
+                if let Err(error) = self.workspace.consolidate(&collect.mirror).await {
+                    tracing::warn!(error = chain(&error), "the packs of a mirror stay as many as they are");
+                }
+                Body::Collected { run, collected }
+            }
             Err(error) => Body::CollectFailed { run, reason: chain(&error) },
         }
     }

@@ -67,7 +67,7 @@ impl Doers {
             };
             let commit = self.workspace.resolve(&mirror, &branch).await?;
             for earlier in commits {
-                if !self.workspace.has(&mirror, earlier).await? {
+                if !self.workspace.has_commit(&mirror, earlier).await? {
                     let problem =
                         format!("the work it goes on from, {}, is not in the mirror any more", earlier.short());
                     return Err(failure(problem, "cancel this task, and ask for the whole anew with /task"));
