@@ -11,6 +11,7 @@ use borg_core::{
     event::{Body, DenialNote, Event},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
+    permit,
     persona::Acceptance,
     step::Policies,
     task::{NewTask, Task},
@@ -113,6 +114,9 @@ impl Teller {
             Body::ChatForgotten { chat, by: Some(by) } => (Step, format!("{by} unregistered {chat}")),
             Body::ChatForgotten { chat, by: None } => (Step, format!("{chat} does not have us any more")),
             Body::ChatMoved { from, to } => (Step, format!("{from} goes on as {to}")),
+            Body::PersonAllowed { by, person, role } => {
+                (Step, format!("{by} made {person} {}", permit::role_word(*role)))
+            }
             Body::UpdatePassedOver { update, what } => (Detail, format!("{update} is passed over: {what}")),
             Body::PersonDenied { by, what, reason } => (Step, format!("{by} was refused {what}: {reason}")),
             Body::TaskCreated { task } => (Step, created(task)),

@@ -11,7 +11,7 @@ use crate::{
     grant::Grant,
     id::{Digest, RunKey, TaskId},
     persona::Acceptance,
-    policy::PersonId,
+    policy::{PersonId, Role},
     run::Attestation,
     task::NewTask,
     verdict::RuleFailure,
@@ -318,6 +318,12 @@ pub enum Body {
     ChatMoved {
         from: String,
         to: String,
+    },
+    /// An owner makes somebody known; the edit of the policy file follows.
+    PersonAllowed {
+        by: PersonId,
+        person: PersonId,
+        role: Role,
     },
     /// A transport brought something nobody knows what to do with; it is passed over.
     UpdatePassedOver {

@@ -16,7 +16,7 @@ use borg_core::{
     grant::{Ceiling, grant},
     id::{Digest, RunKey, RunKind, TaskId},
     persona::Acceptance,
-    policy::{Expect, PersonId, PersonaPolicy, Pipeline, StagePlan, StageWork, Via},
+    policy::{Expect, PersonId, PersonaPolicy, Pipeline, Role, StagePlan, StageWork, Via},
     run::Attestation,
     task::{Continued, NewTask},
     verdict::RuleFailure,
@@ -68,11 +68,12 @@ fn place(body: &Body) -> usize {
         Body::ChatRegistered { .. } => 37,
         Body::ChatForgotten { .. } => 38,
         Body::ChatMoved { .. } => 39,
-        Body::UpdatePassedOver { .. } => LAST,
+        Body::UpdatePassedOver { .. } => 40,
+        Body::PersonAllowed { .. } => LAST,
     }
 }
 
-const LAST: usize = 40;
+const LAST: usize = 41;
 
 fn examples() -> Vec<Body> {
     let s = str::to_owned;
@@ -254,6 +255,7 @@ fn examples() -> Vec<Body> {
         Body::ChatForgotten { chat: s("telegram:-100"), by: Some(by()) },
         Body::ChatMoved { from: s("telegram:-100"), to: s("telegram:-1001") },
         Body::UpdatePassedOver { update: s("telegram:77"), what: s("poll") },
+        Body::PersonAllowed { by: by(), person: PersonId(s("telegram:1002")), role: Role::Member },
     ]
 }
 

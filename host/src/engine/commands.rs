@@ -64,8 +64,12 @@ impl Engine {
                 done("paused: what runs goes on, nothing new starts"),
             ),
             Intent::Resume => (vec![event(None, Body::Resumed { by: person.clone() })], done("resumed")),
-            // Policy is files: who may edit them here does so, and the edit comes back as any other.
-            Intent::Allow { .. } | Intent::Look(_) => (Vec::new(), Reply::Granted),
+            // Policy is files: whoever holds them edits, and the edit comes back as any other.
+            Intent::Allow { person: whom, role } => {
+                let allowed = Body::PersonAllowed { by: person.clone(), person: whom.clone(), role: *role };
+                (vec![event(None, allowed)], Reply::Granted)
+            }
+            Intent::Look(_) => (Vec::new(), Reply::Granted),
         }
     }
 

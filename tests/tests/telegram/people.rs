@@ -1,6 +1,7 @@
 //! Who is heard: people that policy names, and nobody who only looks like them.
 
 use crate::room::{Room, plain};
+use borg_host::store::Journal;
 use borg_tests::bot_api::{Options, Privacy, Say, Speaker};
 
 #[test]
@@ -48,5 +49,37 @@ fn bots_channels_and_anonymous_admins_are_nobody() {
     room.is_silent(group);
     assert!(room.posts(channel).is_empty(), "{}", room.api.transcript(channel));
     assert!(room.host.json(&["task", "list"]).unwrap().as_array().is_none_or(Vec::is_empty));
+    room.finish();
+}
+
+#[test]
+fn an_owner_makes_somebody_known_and_the_journal_says_so() {
+    let Some(room) = Room::start(plain()) else { return };
+    let bob = room.api.person("Bob");
+    let chat = room.api.private(bob);
+    room.api.say(chat, bob, "/tasks");
+    room.says("/allow Bob");
+    room.sees("`Bob` is nobody's name");
+    room.says(&format!("/allow telegram:{} king", bob.0));
+    room.sees("there is no role `king`");
+    room.is_silent(chat);
+    room.says(&format!("/allow telegram:{} guest", bob.0));
+    room.sees(&format!("telegram:{} is guest now", bob.0));
+    let known = || {
+        room.api.say(chat, bob, "/tasks");
+        room.api.wait_text(chat, "no tasks yet", std::time::Duration::from_secs(1)).is_ok()
+    };
+    assert!((0..20).any(|_| known()), "{}", room.host.log());
+    // A guest looks, and no more.
+    room.api.say(chat, bob, "/task --pipeline=quick acme/shop Mine");
+    room.sees_in(chat, "that needs the role member, and you are guest");
+    room.api.say(chat, bob, format!("/allow telegram:{} owner", bob.0).as_str());
+    room.sees_in(chat, "that needs the role owner");
+    let journal = Journal::open_read_only(&room.host.data().join("journal.db")).unwrap();
+    let entries = journal.events(0, None, 10_000).unwrap();
+    let bodies = entries.iter().map(|entry| serde_json::to_value(entry).unwrap()["body"].take());
+    let allowed: Vec<_> = bodies.filter(|body| body["kind"] == "person-allowed").collect();
+    let (person, by) = (format!("telegram:{}", bob.0), format!("telegram:{}", room.ann.0));
+    assert_eq!(allowed, [serde_json::json!({ "kind": "person-allowed", "by": by, "person": person, "role": "guest" })]);
     room.finish();
 }

@@ -157,6 +157,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::Forgotten { .. }
         | Body::Told { .. }
         | Body::DeadlinePassed
+        | Body::PersonAllowed { .. }
         | Body::UpdatePassedOver { .. }
         | Body::Delayed { .. } => {}
     }
@@ -357,6 +358,7 @@ impl Turn<'_> {
             | Body::ChatRegistered { .. }
             | Body::ChatForgotten { .. }
             | Body::ChatMoved { .. }
+            | Body::PersonAllowed { .. }
             | Body::UpdatePassedOver { .. }
             | Body::Told { .. } => {}
         }
