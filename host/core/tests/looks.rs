@@ -2,11 +2,13 @@
 
 use borg_core::{
     budget::{MicroUsd, Usage},
-    chat::Part,
+    chat::{Part, Registration},
+    id::TaskId,
     policy::{PersonId, Policy, Role, parse, source::SourceFile},
     task::Status,
-    words::{self, Figures, Window},
+    words::{self, DigestLine, Figures, Window},
 };
+use std::collections::BTreeMap;
 
 const POLICY: &str = r#"
 [persona.worker]
@@ -204,4 +206,45 @@ fn help_about_one_says_who_may_and_by_what_other_name() {
     assert_eq!(guest.last().map(String::as_str), Some("needs: the role admin, and you are guest"));
     assert_eq!(lines(&words::help(Some("approve"), Role::Admin)).len(), 2);
     assert_eq!(lines(&words::help(Some("list"), Role::Guest)).last().map(String::as_str), Some("the same: /list"));
+}
+
+#[test]
+fn the_digest_has_figures_and_a_line_for_each_task() {
+    let window = Window { hours: 24, asked: 3, completed: 2, failed: 1, cost: MicroUsd(120_000), ..Window::default() };
+    let figures = Figures { windows: vec![window], queued: 1, ..Figures::default() };
+    let line = |id, branch: Option<&str>| DigestLine {
+        id: TaskId(id),
+        title: "Add a discount".into(),
+        repository: "acme/shop".into(),
+        status: if branch.is_some() { Status::Completed } else { Status::Failed },
+        branch: branch.map(str::to_owned),
+        cost: MicroUsd(20_000),
+    };
+    let tasks = [line(12, Some("borg/12/add-a-discount")), line(11, None)];
+    let want = [
+        "# The last 24 h",
+        "tasks: 3 asked for; 2 completed, 1 failed, 0 rejected, 0 cancelled (success 66 %)",
+        "spent: 0 tokens, $0.1200",
+        "now: 1 queued, 0 running, 0 going on later, 0 waiting for a person",
+        "- #12 Add a discount (acme/shop): completed, borg/12/add-a-discount, $0.0200",
+        "- #11 Add a discount (acme/shop): failed, $0.0200",
+    ];
+    assert_eq!(lines(&words::digest(&figures, &tasks, 0)), want);
+    let cut = words::digest(&figures, &tasks, 7);
+    assert_eq!(lines(&cut).last().unwrap(), "- and 7 more");
+}
+
+#[test]
+fn chats_are_listed_with_what_they_are_about() {
+    assert!(lines(&words::groups(&BTreeMap::new()))[0].starts_with("no chat is registered; /register"));
+    let chat = |n: usize, repository: Option<&str>| {
+        let by = PersonId("telegram:7".into());
+        (format!("telegram:-{n:04}"), Registration { by, at_ms: 0, repository: repository.map(str::to_owned) })
+    };
+    let few = BTreeMap::from([chat(1, Some("acme/shop")), chat(2, None)]);
+    let want = ["# Registered chats", "telegram:-0001: acme/shop, by telegram:7", "telegram:-0002: by telegram:7"];
+    assert_eq!(lines(&words::groups(&few)), want);
+    let many: BTreeMap<_, _> = (0..1_000).map(|n| chat(n, None)).collect();
+    let lines = lines(&words::groups(&many));
+    assert_eq!((lines.len(), lines.last().unwrap().as_str()), (52, "- and 950 more"));
 }
