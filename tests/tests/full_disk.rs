@@ -4,6 +4,7 @@
 mod chain;
 
 use borg_tests::{
+    bot_api::{BotApi, Say},
     crash::{self, Sandbox, gate, output, small_disk::SmallDisk, traces},
     harness::Host,
     repo::Repo,
@@ -127,4 +128,36 @@ fn a_task_is_begun_only_when_there_is_room_for_it() {
     host.stop().unwrap();
     chain::holds(&host).unwrap();
     drop(disk);
+}
+
+#[test]
+fn a_bot_on_a_full_disk_waits_for_room_and_loses_nothing() {
+    let api = BotApi::start().unwrap();
+    let ann = api.person("Ann");
+    let Some(setup) = crash::setup_of_any(Sandbox::strongest()) else { return };
+    let setup = setup.env("TELEGRAM_BOT_TOKEN", &api.token()).env("TELEGRAM_API_URL", &api.url());
+    let people = format!("[people]\nowner = [\"console:{}\", \"telegram:{}\"]", nix::unistd::getuid(), ann.0);
+    let mut host =
+        setup.policy(&people).unwrap().policy("[host]\nfree-space-floor = \"32MiB\"").unwrap().write().unwrap();
+    let Some(disk) = SmallDisk::over(&host.data(), MEGABYTES) else { return };
+    crash::warm::before(&host).unwrap();
+    host.start().unwrap();
+    let chat = api.private(ann);
+    let ask = |text: &str| {
+        let asked = api.say(chat, ann, text);
+        api.wait_for(chat, |shown| shown.reply_to == Some(asked), LIMIT).unwrap_or_else(|error| panic!("{error:#}"))
+    };
+    ask("/tasks");
+    disk.fill().unwrap();
+    // More than fits into what the journal has reserved, and each of them is answered.
+    let noise = "n".repeat(3_500);
+    let asked: Vec<_> = (0..20).map(|n| api.say(chat, ann, Say::text(format!("/help {n}{noise}")))).collect();
+    traces::until(LIMIT, "mail waits", || Ok(host.log().contains("mail waits until there is room"))).unwrap();
+    disk.clear().unwrap();
+    ask("/ping");
+    for asked in asked {
+        api.wait_for(chat, |shown| shown.reply_to == Some(asked), LIMIT).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    assert_eq!(host.stop().unwrap(), Some(0));
+    chain::holds(&host).unwrap();
 }

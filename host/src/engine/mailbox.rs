@@ -3,19 +3,25 @@
 //!
 //! A post's key is the same whenever it is made again, so that a redone effect or answer posts nothing twice. Progress of one topic is one
 //! post that is edited; while it waits, the newer takes the place of the older.
+//!
+//! A full disk passes: whatever is asked of a mailbox meanwhile waits for room, so that nobody has to give up.
 
 pub use crate::store::{
     StoreError,
     mail::{Head, Incoming, Outgoing, Unsent, Waiting},
 };
 
+use super::doers::chain;
 use crate::store::{Journal, Store};
 use borg_core::{
     chat::{Notice, NoticeKind, Post, TextPost},
     words,
 };
-use std::sync::Arc;
-use tokio::sync::Notify;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Notify, time::sleep};
+
+/// Pause between two tries while the journal cannot be written.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Mail of one transport, both ways. Cheap to clone.
 #[derive(Clone)]
@@ -36,7 +42,7 @@ impl Mailbox {
     /// Where the transport was last asked to go on.
     pub async fn cursor(&self) -> Result<Option<i64>, StoreError> {
         let transport = self.transport;
-        self.store.run(move |journal| journal.cursor(transport)).await
+        self.run(move |journal| journal.cursor(transport)).await
     }
 
     /// Keeps what has come, once each, together with where to go on; durable when this returns. `moved` are chats that have another name
@@ -44,12 +50,12 @@ impl Mailbox {
     pub async fn take_in(
         &self,
         cursor: i64,
-        moved: Arc<Vec<(String, String)>>,
-        incoming: Arc<Vec<Incoming>>,
+        moved: Vec<(String, String)>,
+        incoming: Vec<Incoming>,
     ) -> Result<(), StoreError> {
         let transport = self.transport;
-        let taken = self.store.run(move |journal| {
-            for (from, to) in moved.iter() {
+        let taken = self.run(move |journal| {
+            for (from, to) in &moved {
                 move_chat(journal, transport, from, to)?;
             }
             journal.take_in(transport, cursor, &incoming)
@@ -62,16 +68,15 @@ impl Mailbox {
     /// What waits for an answer, oldest first, after a row that is known.
     pub async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Waiting>, StoreError> {
         let transport = self.transport;
-        self.store.run(move |journal| journal.waiting(transport, after, limit)).await
+        self.run(move |journal| journal.waiting(transport, after, limit)).await
     }
 
     /// Strikes off what has been answered, and owes the posts that answer it: both or neither.
     /// Many at once cost no more than one.
     pub async fn answered(&self, answers: Vec<(i64, Vec<Outgoing>)>) -> Result<(), StoreError> {
         let owes = answers.iter().any(|(_, posts)| !posts.is_empty());
-        let struck = self
-            .store
-            .run(move |journal| journal.answered_all(answers.iter().map(|(id, posts)| (*id, posts.as_slice()))));
+        let struck =
+            self.run(move |journal| journal.answered_all(answers.iter().map(|(id, posts)| (*id, posts.as_slice()))));
         struck.await?;
         if owes {
             self.sends.notify_one();
@@ -85,13 +90,13 @@ impl Mailbox {
             return Ok(None);
         }
         let (transport, chat, topic) = (self.transport, self.local(&notice.chat), notice.topic.clone());
-        self.store.run(move |journal| journal.topic_receipt(transport, &chat, &topic)).await
+        self.run(move |journal| journal.topic_receipt(transport, &chat, &topic)).await
     }
 
     /// Owes the posts of a notice; durable when this returns.
     pub async fn post(&self, key: &str, notice: &Notice, posts: Vec<Post>) -> Result<(), StoreError> {
         let (transport, outgoing) = (self.transport, self.outgoing(key, notice, posts));
-        self.store.run(move |journal| journal.enqueue(transport, &outgoing)).await?;
+        self.run(move |journal| journal.enqueue(transport, &outgoing)).await?;
         self.sends.notify_one();
         Ok(())
     }
@@ -116,14 +121,14 @@ impl Mailbox {
     /// The oldest post of each chat that has not gone out yet, oldest first, then the oldest edit of each; without what they say.
     pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
         let transport = self.transport;
-        self.store.run(move |journal| journal.heads(transport)).await
+        self.run(move |journal| journal.heads(transport)).await
     }
 
     /// A post as it is to go out now; none when that has been dealt with. One about a topic that stands there already is an edit of it,
     /// whatever was known when it was written: what it replaces may have gone out since.
     pub async fn unsent(&self, id: i64) -> Result<Option<Unsent>, StoreError> {
         let transport = self.transport;
-        let found = self.store.run(move |journal| {
+        let found = self.run(move |journal| {
             let found = journal.unsent(transport, id - 1, 1)?.into_iter().find(|row| row.id == id);
             let Some(mut row) = found else { return Ok(None) };
             if let Some(topic) = &row.topic
@@ -140,7 +145,7 @@ impl Mailbox {
     /// Notes the receipt of a post. What took the post's place while it was under way stays, to be an edit of it.
     pub async fn sent(&self, row: &Unsent, receipt: String) -> Result<(), StoreError> {
         let (id, revision) = (row.id, row.revision);
-        self.store.run(move |journal| journal.sent(id, revision, &receipt)).await.map(drop)
+        self.run(move |journal| journal.sent(id, revision, &receipt)).await.map(drop)
     }
 
     /// Sends this instead, unless newer content has taken its place already. A topic that is to be said anew stands nowhere any more.
@@ -148,9 +153,9 @@ impl Mailbox {
         let (id, revision, transport, chat) = (row.id, row.revision, self.transport, row.chat.clone());
         let anew = row.topic.clone().filter(|_| matches!(post, Post::Send(_)));
         let post = text(post);
-        let changed = self.store.run(move |journal| {
-            if let Some(topic) = anew {
-                journal.forget_topic(transport, &chat, &topic)?;
+        let changed = self.run(move |journal| {
+            if let Some(topic) = &anew {
+                journal.forget_topic(transport, &chat, topic)?;
             }
             journal.rewrite(id, revision, &post)
         });
@@ -160,19 +165,41 @@ impl Mailbox {
     /// Tries a post again, not before a time in milliseconds since 1970.
     pub async fn put_off(&self, row: &Unsent, until_ms: u64) -> Result<(), StoreError> {
         let id = row.id;
-        self.store.run(move |journal| journal.put_off(id, until_ms)).await
+        self.run(move |journal| journal.put_off(id, until_ms)).await
     }
 
     /// Gives a post up, for good.
     pub async fn drop_post(&self, row: &Unsent, reason: String) -> Result<(), StoreError> {
         let id = row.id;
-        self.store.run(move |journal| journal.drop_post(id, &reason)).await
+        self.run(move |journal| journal.drop_post(id, &reason)).await
     }
 
     /// A chat goes on under another name.
     pub async fn moved(&self, from: String, to: String) -> Result<(), StoreError> {
         let transport = self.transport;
-        self.store.run(move |journal| move_chat(journal, transport, &from, &to)).await
+        self.run(move |journal| move_chat(journal, transport, &from, &to)).await
+    }
+
+    /// Does a piece of work on the journal, again and again while it fails for something that passes.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Journal) -> Result<T, StoreError> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        let work = Arc::new(work);
+        loop {
+            let again = work.clone();
+            match self.store.run(move |journal| again(journal)).await {
+                Err(error) if error.is_passing() => {
+                    tracing::error!(
+                        error = chain(&error),
+                        transport = self.transport,
+                        "mail waits until there is room"
+                    );
+                    sleep(PAUSE).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// The chat as its transport names it.
@@ -199,4 +226,68 @@ fn move_chat(journal: &mut Journal, transport: &str, from: &str, to: &str) -> Re
 
 fn text(post: &Post) -> String {
     serde_json::to_string(post).expect("a post is text and numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(chat: &str, text: String) -> Post {
+        Post::Send(TextPost {
+            chat: chat.to_owned(),
+            text,
+            entities: String::new(),
+            buttons: Vec::new(),
+            reply_to: None,
+            silent: false,
+        })
+    }
+
+    fn notice(chat: &str) -> Notice {
+        Notice {
+            chat: format!("bot:{chat}"),
+            kind: NoticeKind::Final,
+            topic: "t".into(),
+            parts: Vec::new(),
+            buttons: Vec::new(),
+            document: None,
+            replaces: None,
+            reply_to: None,
+            silent: false,
+            width: 0,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_is_waited_out_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap().0;
+        let mailbox = Mailbox::new("bot", store.clone());
+        let update = |key: &str, bytes| Incoming { key: key.into(), chat: "1".into(), update: "x".repeat(bytes) };
+        mailbox.take_in(1, Vec::new(), vec![update("1", 9)]).await.unwrap();
+        let first = mailbox.waiting(0, 1).await.unwrap().remove(0);
+        store.run(|journal| Ok(journal.limit_pages(0))).await.unwrap();
+        let long = || vec![post("1", "y".repeat(100_000))];
+        let outgoing = mailbox.outgoing("a", &notice("1"), long());
+        let told = notice("1");
+        let (taken, answered, posted, room) = tokio::join!(
+            mailbox.take_in(2, Vec::new(), vec![update("2", 100_000)]),
+            mailbox.answered(vec![(first.id, outgoing)]),
+            mailbox.post("b", &told, long()),
+            async {
+                sleep(PAUSE * 3).await;
+                let before = mailbox.heads().await?.len();
+                store.run(|journal| Ok(journal.limit_pages(10_000))).await?;
+                Ok::<_, StoreError>(before)
+            }
+        );
+        (taken.unwrap(), answered.unwrap(), posted.unwrap());
+        assert_eq!(room.unwrap(), 0, "nothing was written before there was room");
+        let waiting: Vec<String> = mailbox.waiting(0, 9).await.unwrap().into_iter().map(|update| update.key).collect();
+        assert_eq!(waiting, ["2"]);
+        let unsent = store.run(|journal| journal.unsent("bot", 0, 9)).await.unwrap();
+        let mut keys: Vec<&str> = unsent.iter().map(|post| post.key.as_str()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["a.0", "b.0"]);
+    }
 }

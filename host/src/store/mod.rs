@@ -65,11 +65,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True where the same write may succeed later: the disk is full, or fails for now.
+    /// True where the same may succeed later: the disk is full, or fails for now.
     pub fn is_passing(&self) -> bool {
         use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
         match self {
-            StoreError::Write(error) => matches!(
+            // Reading, too, may need room: for the index of what was written last.
+            StoreError::Write(error) | StoreError::Read(error) => matches!(
                 error.sqlite_error_code(),
                 Some(DiskFull | SystemIoFailure | DatabaseBusy | DatabaseLocked | CannotOpen)
             ),
@@ -77,7 +78,6 @@ impl StoreError {
             | StoreError::Make { .. }
             | StoreError::Newer { .. }
             | StoreError::Backup(_)
-            | StoreError::Read(_)
             | StoreError::TooLarge { .. }
             | StoreError::Damaged(_)
             | StoreError::Thread(_)
@@ -205,6 +205,14 @@ impl Journal {
     #[cfg(test)]
     pub fn limit_rows(&mut self, bytes: usize) {
         self.row_bytes = bytes;
+    }
+
+    /// From here on the file may have so many pages more, as on a disk that is nearly full.
+    #[cfg(test)]
+    pub fn limit_pages(&mut self, more: u32) {
+        let pages: u32 = self.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let _: u32 =
+            self.db.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |row| row.get(0)).unwrap();
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {

@@ -6,7 +6,6 @@ use super::{
     updates::{self, WANTED},
 };
 use crate::engine::mailbox::{Incoming, Mailbox, StoreError};
-use std::{sync::Arc, time::Duration};
 use teloxide_core::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters, requests::Requester, types};
 use tokio::time::sleep;
 
@@ -50,7 +49,7 @@ impl Intake {
         }
     }
 
-    /// Makes a batch durable together with where to go on; a full disk is waited out, for nothing is confirmed before.
+    /// Makes a batch durable together with where to go on; nothing is confirmed before.
     async fn keep(&self, found: &[types::Update], next: i64) -> Result<(), StoreError> {
         let mut incoming = Vec::new();
         let mut moved = Vec::new();
@@ -65,16 +64,7 @@ impl Intake {
                 None => tracing::info!(update = update.id.0, "an update of a kind nobody asked for is passed over"),
             }
         }
-        let (incoming, moved) = (Arc::new(incoming), Arc::new(moved));
-        loop {
-            match self.mailbox.take_in(next, moved.clone(), incoming.clone()).await {
-                Err(error) if error.is_passing() => {
-                    tracing::error!(%error, "what people write cannot be kept; it is asked for again when there is room");
-                    sleep(Duration::from_secs(5)).await;
-                }
-                other => return other,
-            }
-        }
+        self.mailbox.take_in(next, moved, incoming).await
     }
 }
 
