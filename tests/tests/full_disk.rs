@@ -4,7 +4,7 @@
 mod chain;
 
 use borg_tests::{
-    bot_api::{BotApi, Say},
+    bot_api::BotApi,
     crash::{self, Sandbox, gate, output, small_disk::SmallDisk, traces},
     harness::Host,
     repo::Repo,
@@ -151,7 +151,7 @@ fn a_bot_on_a_full_disk_waits_for_room_and_loses_nothing() {
     disk.fill().unwrap();
     // More than fits into what the journal has reserved, and each of them is answered.
     let noise = "n".repeat(3_500);
-    let asked: Vec<_> = (0..20).map(|n| api.say(chat, ann, Say::text(format!("/help {n}{noise}")))).collect();
+    let asked: Vec<_> = (0..20).map(|n| api.say(chat, ann, format!("/help {n}{noise}").as_str())).collect();
     traces::until(LIMIT, "mail waits", || Ok(host.log().contains("mail waits until there is room"))).unwrap();
     disk.clear().unwrap();
     ask("/ping");

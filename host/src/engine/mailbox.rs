@@ -23,6 +23,15 @@ use tokio::{sync::Notify, time::sleep};
 /// Pause between two tries while the journal cannot be written.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// What has become of a chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has another name from now on.
+    Moved { from: String, to: String },
+    /// It hears us no more; nor do its topics, `CHAT/TOPIC`.
+    PutOut { chat: String, reason: String },
+}
+
 /// Mail of one transport, both ways. Cheap to clone.
 #[derive(Clone)]
 pub struct Mailbox {
@@ -45,18 +54,12 @@ impl Mailbox {
         self.run(move |journal| journal.cursor(transport)).await
     }
 
-    /// Keeps what has come, once each, together with where to go on; durable when this returns. `moved` are chats that have another name
-    /// from now on: from, to.
-    pub async fn take_in(
-        &self,
-        cursor: i64,
-        moved: Vec<(String, String)>,
-        incoming: Vec<Incoming>,
-    ) -> Result<(), StoreError> {
+    /// Keeps what has come, once each, together with where to go on and what has become of chats meanwhile; durable when this returns.
+    pub async fn take_in(&self, cursor: i64, changes: Vec<Change>, incoming: Vec<Incoming>) -> Result<(), StoreError> {
         let transport = self.transport;
         let taken = self.run(move |journal| {
-            for (from, to) in &moved {
-                move_chat(journal, transport, from, to)?;
+            for change in &changes {
+                make(journal, transport, change)?;
             }
             journal.take_in(transport, cursor, &incoming)
         });
@@ -174,10 +177,10 @@ impl Mailbox {
         self.run(move |journal| journal.drop_post(id, &reason)).await
     }
 
-    /// A chat goes on under another name.
-    pub async fn moved(&self, from: String, to: String) -> Result<(), StoreError> {
+    /// What is owed to a chat follows what has become of it.
+    pub async fn changed(&self, change: Change) -> Result<(), StoreError> {
         let transport = self.transport;
-        self.run(move |journal| move_chat(journal, transport, &from, &to)).await
+        self.run(move |journal| make(journal, transport, &change)).await
     }
 
     /// Does a piece of work on the journal, again and again while it fails for something that passes.
@@ -205,6 +208,13 @@ impl Mailbox {
     /// The chat as its transport names it.
     fn local(&self, chat: &str) -> String {
         chat.strip_prefix(self.transport).and_then(|chat| chat.strip_prefix(':')).unwrap_or(chat).to_owned()
+    }
+}
+
+fn make(journal: &mut Journal, transport: &str, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::Moved { from, to } => move_chat(journal, transport, from, to),
+        Change::PutOut { chat, reason } => journal.drop_posts_of(transport, chat, reason),
     }
 }
 

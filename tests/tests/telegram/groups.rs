@@ -1,7 +1,10 @@
 //! Groups: what is said to the bot among what people say to each other, topics, albums, edits.
 
-use crate::room::{LIMIT, Room, TASK, plain};
-use borg_tests::bot_api::{ChatId, Options, Privacy, Say, Shown};
+use crate::room::{LIMIT, REPOSITORY, Room, TASK, plain};
+use borg_tests::{
+    bot_api::{ChatId, Fault, Options, Privacy, Rule, Say, Shown},
+    crash::gate,
+};
 
 const NONE: &str = "no tasks yet";
 
@@ -88,5 +91,63 @@ fn an_edit_runs_nothing() {
     room.sees("/diff N");
     assert_eq!(room.posts(room.chat).len(), 2, "{}", room.api.transcript(room.chat));
     assert!(room.host.json(&["task", "list"]).unwrap().as_array().is_none_or(Vec::is_empty));
+    room.finish();
+}
+
+/// A registered group in which a task waits at the gate, and its run.
+fn at_work(room: &Room) -> (ChatId, String) {
+    let group = room.api.group("Shop", room.ann, &[]);
+    room.api.add_bot(group, room.ann);
+    room.api.say(group, room.ann, format!("/register {REPOSITORY}").as_str());
+    room.sees_in(group, "is registered");
+    room.begins(group);
+    let run = gate::reached(&room.host, 1, 1).unwrap();
+    room.sees_in(group, "until [ -e");
+    (group, run)
+}
+
+#[test]
+fn a_registered_group_that_moves_stays_registered_and_is_told_where_it_is() {
+    let Some(room) = Room::start(gate::repo_waiting_last(0).unwrap()) else { return };
+    let (group, run) = at_work(&room);
+    let new = room.api.upgrade(group, room.ann);
+    // Heard after the move, and so answered after it.
+    let shown = answer(&room, new, "/groups").text;
+    assert!(shown.contains(&format!("telegram:{}", new.0)) && shown.contains(REPOSITORY), "{shown}");
+    assert!(!shown.contains(&group.0.to_string()), "{shown}");
+    gate::open(&room.host, &run).unwrap();
+    room.sees_in(new, "borg/1/add-a-discount at ");
+    let refused: Vec<_> = room.api.calls().into_iter().filter(|call| call.status == 400).collect();
+    assert!(refused.is_empty(), "what is told of it goes to the new one at once: {refused:?}");
+    room.finish();
+}
+
+#[test]
+fn a_chat_that_puts_the_bot_out_is_registered_no_more() {
+    let Some(room) = Room::start(gate::repo_waiting_last(0).unwrap()) else { return };
+    let (group, run) = at_work(&room);
+    room.api.kick_bot(group, room.ann);
+    room.says("/groups");
+    room.sees("no chat is registered");
+    gate::open(&room.host, &run).unwrap();
+    assert_eq!(room.host.settled(1, LIMIT).unwrap(), "completed");
+    let refused = |calls: &[_]| calls.iter().any(|call: &borg_tests::bot_api::Call| call.status == 403);
+    room.api.wait_calls(LIMIT, refused).unwrap();
+    room.finish();
+}
+
+#[test]
+fn a_refusal_is_enough_to_know_that_the_bot_is_out() {
+    let Some(room) = hearing_all() else { return };
+    let group = group(&room);
+    room.api.say(group, room.ann, "/register");
+    room.sees_in(group, "is registered");
+    let kicked = "Forbidden: bot was kicked from the supergroup chat";
+    room.api.fail(Rule::on("sendMessage").next(1), Fault::Refuse { code: 403, description: kicked.into() });
+    room.api.say(group, room.ann, "/ping");
+    room.api.wait_calls(LIMIT, |calls| calls.iter().any(|call| call.status == 403)).unwrap();
+    room.says("/audit");
+    room.says("/groups");
+    room.sees("no chat is registered");
     room.finish();
 }

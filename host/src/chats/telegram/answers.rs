@@ -121,7 +121,9 @@ impl Shared {
     async fn answer(&self, waiting: Waiting) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();
         match serde_json::from_str::<Update>(&waiting.update) {
-            Ok(update) => {
+            Ok(mut update) => {
+                // The chat may have moved since.
+                update.chat.clone_from(&waiting.chat);
                 let key = format!("{}-{}", self.mailbox.transport, waiting.key);
                 for (n, (notice, mut posts)) in self.exchange(&update, &key).await.into_iter().enumerate() {
                     let mut unheard = Vec::new();

@@ -29,6 +29,8 @@ pub enum Outcome {
     Unknown(String),
     /// The group goes on as another one.
     Moved(i64),
+    /// The chat does not have the bot any more.
+    PutOut(String),
     /// It cannot be sent like this, but may be like that.
     Instead(Box<Post>),
     /// It will never be taken.
@@ -210,6 +212,16 @@ fn refused(post: &Post, error: &ApiError, said: String) -> Outcome {
         (ApiError::CantParseEntities(_) | ApiError::ButtonDataInvalid, Post::Edit { receipt, post: text }) => {
             plain(text, said, |post| Post::Edit { receipt: receipt.clone(), post })
         }
+        (
+            ApiError::BotBlocked
+            | ApiError::BotKicked
+            | ApiError::BotKickedFromSupergroup
+            | ApiError::BotKickedFromChannel
+            | ApiError::UserDeactivated
+            | ApiError::GroupDeactivated,
+            _,
+        ) => Outcome::PutOut(said),
+        (ApiError::Unknown(text), _) if is_put_out(text) => Outcome::PutOut(said),
         // What teloxide does not know by name: their own faults pass, refusals do not.
         (ApiError::Unknown(text), _) if is_their_fault(text) => Outcome::Unknown(said),
         _ => Outcome::Refused(said),
@@ -223,6 +235,10 @@ fn plain(text: &TextPost, said: String, wrap: impl FnOnce(TextPost) -> Post) -> 
     }
     let plain = TextPost { entities: String::new(), buttons: Vec::new(), ..text.clone() };
     Outcome::Instead(Box::new(wrap(plain)))
+}
+
+fn is_put_out(text: &str) -> bool {
+    text.contains("bot was kicked from") || text.contains("bot is not a member of")
 }
 
 fn is_their_fault(text: &str) -> bool {
@@ -267,7 +283,10 @@ mod tests {
         let formatted = Post::Send(text("[1]"));
         assert_eq!(refused(&formatted, &odd, String::new()), Outcome::Instead(Box::new(Post::Send(text("")))));
         assert_eq!(refused(&Post::Send(text("")), &odd, "no".into()), Outcome::Refused("no".into()));
-        assert_eq!(refused(&formatted, &ApiError::BotBlocked, "no".into()), Outcome::Refused("no".into()));
+        let group = ApiError::Unknown("Forbidden: bot was kicked from the group chat".into());
+        for gone in [ApiError::BotBlocked, ApiError::BotKickedFromSupergroup, group] {
+            assert_eq!(refused(&formatted, &gone, "no".into()), Outcome::PutOut("no".into()));
+        }
         assert_eq!(refused(&formatted, &ApiError::InvalidToken, String::new()), Outcome::Revoked);
         let down = ApiError::Unknown("Internal Server Error".into());
         assert_eq!(refused(&formatted, &down, "down".into()), Outcome::Unknown("down".into()));

@@ -3,9 +3,15 @@
 use super::{
     POLL, courier,
     outbox::pause_after,
+    passed_over::PassedOver,
+    standing::Standing,
     updates::{self, WANTED},
 };
-use crate::engine::mailbox::{Incoming, Mailbox, StoreError};
+use crate::{
+    clock::now_ms,
+    engine::mailbox::{Change, Incoming, Mailbox, StoreError},
+};
+use borg_core::event::Body;
 use teloxide_core::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters, requests::Requester, types};
 use tokio::time::sleep;
 
@@ -13,11 +19,13 @@ pub struct Intake {
     pub bot: Bot,
     pub own_name: String,
     pub mailbox: Mailbox,
+    pub standing: Standing,
 }
 
 impl Intake {
     /// Asks for as long as the journal can be written.
     pub async fn run(self) -> Result<(), StoreError> {
+        let mut passed_over = PassedOver::default();
         let mut offset = self.mailbox.cursor().await?.unwrap_or(0);
         let mut failures = 0;
         loop {
@@ -27,7 +35,7 @@ impl Intake {
                 Ok(found) => {
                     failures = 0;
                     if let Some(next) = found.iter().map(|update| i64::from(update.id.0) + 1).max() {
-                        self.keep(&found, next).await?;
+                        self.keep(&found, next, &mut passed_over).await?;
                         offset = next;
                     }
                 }
@@ -49,22 +57,40 @@ impl Intake {
         }
     }
 
-    /// Makes a batch durable together with where to go on; nothing is confirmed before.
-    async fn keep(&self, found: &[types::Update], next: i64) -> Result<(), StoreError> {
+    /// Makes a batch durable together with where to go on; nothing is confirmed before. What has become of chats is told first: whoever is
+    /// killed in between hears it again.
+    async fn keep(&self, found: &[types::Update], next: i64, passed_over: &mut PassedOver) -> Result<(), StoreError> {
         let mut incoming = Vec::new();
-        let mut moved = Vec::new();
+        // A group that moves has the bot no more, either; where it went counts.
+        let mut changes = Vec::new();
+        for (from, to) in found.iter().filter_map(updates::migration) {
+            let (from, to) = (from.to_string(), to.to_string());
+            self.standing.moved(&from, &to).await?;
+            changes.push(Change::Moved { from, to });
+        }
         for update in found {
-            moved.extend(updates::migration(update).map(|(from, to)| (from.to_string(), to.to_string())));
+            if let Some((chat, how)) = updates::put_out(update) {
+                let chat = chat.to_string();
+                self.standing.put_out(&chat).await?;
+                changes.push(Change::PutOut { chat, reason: how.to_owned() });
+            }
             match updates::read(update, &self.own_name) {
                 Some(read) => incoming.push(Incoming {
                     key: read.id.clone(),
                     chat: read.chat.clone(),
                     update: serde_json::to_string(&read).expect("an update is text"),
                 }),
-                None => tracing::info!(update = update.id.0, "an update of a kind nobody asked for is passed over"),
+                None => {
+                    let kind = updates::kind(update);
+                    tracing::info!(update = update.id.0, kind, "an update is passed over");
+                    if let Some(what) = passed_over.note(&kind, now_ms()) {
+                        let update = format!("{}:{}", self.mailbox.transport, update.id.0);
+                        self.standing.post(Body::UpdatePassedOver { update, what }).await?;
+                    }
+                }
             }
         }
-        self.mailbox.take_in(next, moved, incoming).await
+        self.mailbox.take_in(next, changes, incoming).await
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `intake`, `updates` | asks for updates, keeps them in the journal, in the words every frontend shares |
 //! | `answers`, `albums` | answers them, in order within a chat, an album as one message |
 //! | `outbox`, `courier`, `pace` | sends posts, one a time within a chat, at the speed Telegram allows |
+//! | `standing`, `passed_over` | makes events of groups that move, chats that put the bot out, updates nobody understands |
 //! | `pairing` | makes whoever has the code from the terminal the first owner |
 //!
 //! What is understood and shown is the component's (`plugins/chats/telegram`). The token is in every address of the Bot API: no error is
@@ -17,6 +18,8 @@ mod intake;
 mod outbox;
 mod pace;
 mod pairing;
+mod passed_over;
+mod standing;
 mod updates;
 
 use super::{Conversation, Live};
@@ -30,6 +33,7 @@ use borg_core::{
 use intake::Intake;
 use outbox::{Outbox, pause_after};
 use pairing::Pairing;
+use standing::Standing;
 use std::{path::Path, sync::Arc, time::Duration};
 use teloxide_core::{Bot, net::default_reqwest_settings, requests::Requester, types::BotCommand};
 use tokio::time::sleep;
@@ -109,8 +113,9 @@ impl Telegram {
     pub async fn run(self) -> Result<(), StoreError> {
         let own_name = self.introduce().await;
         tracing::info!(bot = own_name, "Telegram is listened to");
-        let intake = Intake { bot: self.polling, own_name, mailbox: self.mailbox.clone() };
-        let outbox = Outbox::new(self.bot.clone(), self.mailbox.clone());
+        let standing = Standing { desk: self.conversation.desk.clone() };
+        let outbox = Outbox::new(self.bot.clone(), self.mailbox.clone(), standing.clone());
+        let intake = Intake { bot: self.polling, own_name, mailbox: self.mailbox.clone(), standing };
         let live = live(self.conversation.clone(), self.mailbox.clone());
         let shared =
             Shared { bot: self.bot, mailbox: self.mailbox, conversation: self.conversation, pairing: self.pairing };

@@ -7,10 +7,11 @@
 use super::{
     courier::{self, Outcome},
     pace::Pace,
+    standing::Standing,
 };
 use crate::{
     clock::now_ms,
-    engine::mailbox::{Mailbox, StoreError, Unsent},
+    engine::mailbox::{Change, Mailbox, StoreError, Unsent},
 };
 use borg_core::chat::Post;
 use std::{collections::HashSet, time::Duration};
@@ -29,6 +30,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub struct Outbox {
     bot: Bot,
     mailbox: Mailbox,
+    standing: Standing,
     pace: Pace,
     flying: JoinSet<(Unsent, Outcome)>,
     busy: HashSet<String>,
@@ -37,10 +39,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(bot: Bot, mailbox: Mailbox) -> Self {
+    pub fn new(bot: Bot, mailbox: Mailbox, standing: Standing) -> Self {
         Outbox {
             bot,
             mailbox,
+            standing,
             pace: Pace::new(Instant::now()),
             flying: JoinSet::new(),
             busy: HashSet::new(),
@@ -135,8 +138,15 @@ impl Outbox {
                 self.put_off(&row, PAUSE).await
             }
             Outcome::Moved(to) => {
-                tracing::info!(from = row.chat, to, "a group goes on as a supergroup");
-                self.mailbox.moved(row.chat, to.to_string()).await
+                let to = to.to_string();
+                self.standing.moved(&row.chat, &to).await?;
+                self.mailbox.changed(Change::Moved { from: row.chat, to }).await
+            }
+            Outcome::PutOut(reason) => {
+                tracing::warn!(chat = row.chat, reason, "a chat has the bot no more; what is owed there is dropped");
+                let chat = row.chat.split('/').next().unwrap_or_default().to_owned();
+                self.standing.put_out(&chat).await?;
+                self.mailbox.changed(Change::PutOut { chat, reason }).await
             }
             Outcome::Instead(post) => self.mailbox.send_instead(&row, &post).await,
             Outcome::Refused(reason) => {

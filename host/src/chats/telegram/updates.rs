@@ -2,6 +2,7 @@
 
 use super::courier::{press, receipt};
 use borg_core::chat::{Update, UpdateKind};
+use serde_json::Value;
 use teloxide_core::types::{self, AllowedUpdate, MaybeInaccessibleMessage, Message, MessageId};
 
 /// Kinds asked for; everything else would only be thrown away.
@@ -15,6 +16,21 @@ const LIMIT: usize = 256 << 10;
 pub fn migration(update: &types::Update) -> Option<(i64, i64)> {
     let types::UpdateKind::Message(message) = &update.kind else { return None };
     message.migrate_to_chat_id().map(|to| (message.chat.id.0, to.0))
+}
+
+/// A chat that has the bot no more, and how that came.
+pub fn put_out(update: &types::Update) -> Option<(i64, &'static str)> {
+    let types::UpdateKind::MyChatMember(change) = &update.kind else { return None };
+    let now = &change.new_chat_member;
+    let how = if now.is_banned() { "the bot was thrown out or blocked" } else { "the bot is in it no more" };
+    (!now.is_present()).then_some((change.chat.id.0, how))
+}
+
+/// What kind an update is of, in Telegram's words.
+pub fn kind(update: &types::Update) -> String {
+    let told = serde_json::to_value(update).unwrap_or(Value::Null);
+    let named = told.as_object().and_then(|fields| fields.keys().find(|field| *field != "update_id"));
+    named.map_or_else(|| "of a kind this version does not know".to_owned(), Clone::clone)
 }
 
 /// None where nothing could be answered: no chat, or a kind nobody asked for.
@@ -93,5 +109,48 @@ fn chat(message: &Message) -> String {
     match message.thread_id.filter(|_| message.is_topic_message) {
         Some(types::ThreadId(MessageId(topic))) => format!("{}/{topic}", message.chat.id.0),
         None => message.chat.id.0.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn update(kind: &str, content: Value) -> types::Update {
+        // As text, which is how they come: teloxide reads the kind of nothing else.
+        serde_json::from_str(&json!({ "update_id": 7, kind: content }).to_string()).unwrap()
+    }
+
+    #[test]
+    fn what_is_passed_over_is_named_without_what_it_says() {
+        let poll = json!({
+            "id": "1", "question": "secret?", "options": [], "total_voter_count": 0, "is_closed": false,
+            "is_anonymous": true, "type": "regular", "allows_multiple_answers": false,
+        });
+        let poll = update("poll", poll);
+        assert_eq!((read(&poll, "bot"), kind(&poll).as_str()), (None, "poll"));
+        let unknown = update("something_new", json!({ "text": "secret" }));
+        assert_eq!(read(&unknown, "bot"), None);
+        assert_eq!(kind(&unknown), "of a kind this version does not know");
+    }
+
+    #[test]
+    fn who_has_us_no_more_is_heard() {
+        let me = json!({ "id": 5, "is_bot": true, "first_name": "borg" });
+        let member = |status: &str| match status {
+            "kicked" => json!({ "user": me, "status": status, "until_date": 0 }),
+            _ => json!({ "user": me, "status": status }),
+        };
+        let became = |status: &str| {
+            let from = json!({ "id": 6, "is_bot": false, "first_name": "Ann" });
+            let chat = json!({ "id": -100, "type": "supergroup", "title": "Shop" });
+            let change = json!({
+                "chat": chat, "from": from, "date": 1, "old_chat_member": member("member"),
+                "new_chat_member": member(status),
+            });
+            put_out(&update("my_chat_member", change)).map(|(chat, _)| chat)
+        };
+        assert_eq!((became("kicked"), became("left"), became("member")), (Some(-100), Some(-100), None));
     }
 }

@@ -104,6 +104,14 @@ impl Journal {
         })
     }
 
+    /// Gives up whatever has not gone out to a chat and to the topics in it, as [`Journal::drop_post`] does.
+    pub fn drop_posts_of(&mut self, transport: &str, chat: &str, reason: &str) -> Result<(), StoreError> {
+        let sql =
+            "UPDATE posts SET dropped = ?3, settled_ms = ?4, body = '' WHERE transport = ?1 AND settled_ms IS NULL
+                   AND (chat = ?2 OR substr(chat, 1, length(?2) + 1) = ?2 || '/')";
+        put(&self.db, sql, params![transport, chat, reason, now_ms()]).map(drop)
+    }
+
     /// What the transport calls the message about a topic, where one went out.
     pub fn topic_receipt(&self, transport: &str, chat: &str, topic: &str) -> Result<Option<String>, StoreError> {
         self.db
