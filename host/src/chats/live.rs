@@ -23,6 +23,8 @@ use tokio::{
 const PAGE: u32 = 256;
 /// Tasks remembered; they are looked up again when there were more.
 const TASKS: usize = 32;
+/// Shortest pause before the journal is read again after it could not be.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Whose tasks are followed.
 enum Whose {
@@ -40,29 +42,36 @@ impl Whose {
     }
 }
 
+/// What an agent at work did last.
+struct Latest {
+    run: RunKey,
+    /// None once it is told.
+    notice: Option<Notice>,
+    /// Earliest time of the next notice of this task.
+    due: Instant,
+}
+
 /// Follows the agents at work for one chat, or one transport.
 pub struct Live {
     desk: Desk,
     committed: watch::Receiver<u64>,
     whose: Whose,
     pace: Duration,
-    /// Earliest time of the next notice.
-    due: Instant,
     /// Last entry of the journal that was read; none before the first look.
     after: Option<u64>,
-    /// What is to be told next, and whose it is.
-    latest: Option<(RunKey, Notice)>,
+    /// What is told lately or next, by task: none hides what another does.
+    latest: BTreeMap<TaskId, Latest>,
     /// Tasks as they were made; none for those of other chats.
     tasks: BTreeMap<TaskId, Option<Task>>,
 }
 
 impl Live {
-    /// Begins with what happens from now on; at most one notice per `pace`.
+    /// Begins with what happens from now on; at most one notice of each task per `pace`.
     pub fn new(desk: Desk, chat: &str, pace: Duration) -> Self {
         Live::following(desk, Whose::Chat(chat.to_owned()), pace)
     }
 
-    /// The same for all chats of a transport; the pace holds for all of them together.
+    /// The same for all chats of a transport.
     pub fn of_transport(desk: Desk, transport: &'static str, pace: Duration) -> Self {
         Live::following(desk, Whose::Transport(transport), pace)
     }
@@ -73,34 +82,44 @@ impl Live {
             desk,
             whose,
             pace,
-            due: Instant::now(),
             after: None,
-            latest: None,
+            latest: BTreeMap::new(),
             tasks: BTreeMap::new(),
         }
     }
 
-    /// The newest action, when it is time to tell one; what came between is left out. Never resolves when the host is ending. May be
+    /// The newest action of a task, when it is time to tell one; what came between is left out. Never resolves when the host is ending. May be
     /// dropped and called again.
     pub async fn next(&mut self) -> Notice {
         loop {
             // Marked before looking, so that what is committed meanwhile wakes the wait below.
             self.committed.mark_unchanged();
-            if let Err(error) = self.read().await {
-                tracing::debug!(%error, "progress cannot be followed");
-                return pending().await;
+            match self.read().await {
+                Ok(()) => {}
+                Err(error) if error.is_passing() => {
+                    tracing::debug!(%error, "progress waits until the journal can be read");
+                    sleep_until(Instant::now() + self.pace.max(RETRY)).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "progress cannot be followed");
+                    return pending().await;
+                }
             }
-            if self.due <= Instant::now()
-                && let Some((_, notice)) = self.latest.take()
+            let waiting = self.latest.values_mut().filter(|latest| latest.notice.is_some());
+            let next = waiting.min_by_key(|latest| latest.due);
+            let due = next.as_ref().map(|latest| latest.due);
+            if let Some(latest) = next.filter(|latest| latest.due <= Instant::now())
+                && let Some(notice) = latest.notice.take()
             {
-                self.due = Instant::now() + self.pace;
+                latest.due = Instant::now() + self.pace;
                 return notice;
             }
             tokio::select! {
                 changed = self.committed.changed() => if changed.is_err() {
                     return pending().await;
                 },
-                () = sleep_until(self.due), if self.latest.is_some() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
     }
@@ -132,11 +151,22 @@ impl Live {
             if let (Some(action), Some(task)) = (action, self.task(run.task).await?)
                 && let Some(notice) = words::working(task, run, &action)
             {
-                self.latest = Some((*run, notice));
+                let due = self.latest.get(&run.task).map_or_else(Instant::now, |latest| latest.due);
+                self.latest.insert(run.task, Latest { run: *run, notice: Some(notice), due });
             }
         } else if let Body::RunEnded { run, .. } = &entry.event.body {
             // What an agent did last is no news when it is done.
-            self.latest.take_if(|(whose, _)| whose == run);
+            for latest in self.latest.values_mut().filter(|latest| latest.run == *run) {
+                latest.notice = None;
+            }
+            let now = Instant::now();
+            self.latest.retain(|_, latest| latest.notice.is_some() || latest.due > now);
+        } else if let Body::ChatMoved { from, to } = &entry.event.body {
+            self.tasks.clear();
+            let waiting = self.latest.values_mut().filter_map(|latest| latest.notice.as_mut());
+            for notice in waiting.filter(|notice| notice.chat == *from) {
+                notice.chat.clone_from(to);
+            }
         }
         Ok(())
     }
@@ -203,15 +233,16 @@ mod tests {
         let (ours, others) = (task(&fixture, CHAT).await, task(&fixture, "console:elsewhere").await);
         let mut live = Live::new(fixture.conversation.desk.clone(), CHAT, Duration::from_secs(3600));
         live.read().await.unwrap();
-        assert!(live.latest.is_none(), "what was before is no news");
+        assert!(live.latest.is_empty(), "what was before is no news");
         says(&fixture, run(ours, 1), &["one"]).await;
         says(&fixture, run(ours, 1), &["two", "three"]).await;
         says(&fixture, run(others, 0), &["four"]).await;
         assert_eq!(text(&live.next().await), format!("#{ours} qa: “three”"));
         says(&fixture, run(ours, 2), &["five"]).await;
         live.read().await.unwrap();
-        assert!(live.latest.is_some() && live.due > Instant::now(), "it is kept until it is due");
-        live.due = Instant::now();
+        let latest = live.latest.get_mut(&ours).unwrap();
+        assert!(latest.notice.is_some() && latest.due > Instant::now(), "it is kept until it is due");
+        latest.due = Instant::now();
         assert_eq!(text(&live.next().await), format!("#{ours} impl: “five”"), "nothing is lost by waiting");
         fixture.stop().await;
     }
@@ -236,7 +267,40 @@ mod tests {
         };
         happens(&fixture, run, Body::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }).await;
         live.read().await.unwrap();
-        assert!(live.latest.is_none(), "{:?}", live.latest);
+        assert!(live.latest.is_empty(), "it is no news any more");
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_busy_task_hides_no_other() {
+        let fixture = Fixture::start(&[("console:1", Role::Owner)], None).await;
+        let (busy, calm) = (task(&fixture, "bot:1").await, task(&fixture, "bot:2").await);
+        let mut live = Live::of_transport(fixture.conversation.desk.clone(), "bot", Duration::from_secs(3600));
+        live.read().await.unwrap();
+        says(&fixture, run(calm, 1), &["one"]).await;
+        says(&fixture, run(busy, 1), &["two"]).await;
+        says(&fixture, run(busy, 1), &["three"]).await;
+        let told = [live.next().await, live.next().await];
+        let mut told: Vec<&str> = told.iter().map(text).collect();
+        told.sort_unstable();
+        assert_eq!(told, [format!("#{busy} qa: “three”"), format!("#{calm} qa: “one”")]);
+        says(&fixture, run(busy, 1), &["four"]).await;
+        live.read().await.unwrap();
+        assert!(live.latest[&busy].due > Instant::now(), "each at its own pace");
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_chat_that_moves_is_told_where_it_is_now() {
+        let fixture = Fixture::start(&[("console:1", Role::Owner)], None).await;
+        let task = task(&fixture, "bot:1").await;
+        let mut live = Live::of_transport(fixture.conversation.desk.clone(), "bot", Duration::ZERO);
+        live.read().await.unwrap();
+        says(&fixture, run(task, 1), &["one"]).await;
+        live.read().await.unwrap();
+        let body = Body::ChatMoved { from: "bot:1".into(), to: "bot:9".into() };
+        fixture.handle.post(Event { at_ms: 0, task: None, settles: None, body }).await.unwrap();
+        assert_eq!(live.next().await.chat, "bot:9");
         fixture.stop().await;
     }
 }

@@ -146,7 +146,6 @@ fn a_refusal_is_enough_to_know_that_the_bot_is_out() {
     room.api.fail(Rule::on("sendMessage").next(1), Fault::Refuse { code: 403, description: kicked.into() });
     room.api.say(group, room.ann, "/ping");
     room.api.wait_calls(LIMIT, |calls| calls.iter().any(|call| call.status == 403)).unwrap();
-    room.says("/audit");
     room.says("/groups");
     room.sees("no chat is registered");
     room.finish();

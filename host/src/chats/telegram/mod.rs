@@ -23,7 +23,10 @@ mod standing;
 mod updates;
 
 use super::{Conversation, Live};
-use crate::engine::mailbox::{Mailbox, StoreError};
+use crate::{
+    clock::now_ms,
+    engine::mailbox::{Mailbox, StoreError},
+};
 use answers::{Answers, Shared};
 use anyhow::{Context, Result};
 use borg_core::{
@@ -154,6 +157,8 @@ impl Telegram {
 /// Keeps one post per task up to date with what its agent does.
 async fn live(conversation: Conversation, mailbox: Mailbox) -> Result<(), StoreError> {
     let mut live = Live::of_transport(conversation.desk.clone(), NAME, PROGRESS);
+    // Of this process only: what was not sent when it ends is not news any more. Ids of processes come again, times do not.
+    let process = format!("live-{}-{}", now_ms(), std::process::id());
     let mut told: u64 = 0;
     loop {
         let mut notice = live.next().await;
@@ -161,9 +166,8 @@ async fn live(conversation: Conversation, mailbox: Mailbox) -> Result<(), StoreE
         notice.replaces = mailbox.replaced_by(&notice).await?;
         match conversation.chats.show(&notice, 0).await {
             Ok(posts) => {
-                // Of this process only: what was not sent when it ends is not news any more.
                 told += 1;
-                mailbox.post(&format!("live-{}-{told}", std::process::id()), &notice, posts).await?;
+                mailbox.post(&format!("{process}-{told}"), &notice, posts).await?;
             }
             Err(error) => tracing::warn!(%error, "progress is not shown"),
         }
