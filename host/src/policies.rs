@@ -1,4 +1,8 @@
-//! Policy files on disk: read, completed by settings, watched.
+//! Policy files on disk: read, completed by settings, watched, edited.
+
+mod edit;
+
+pub use edit::{Folder, replace};
 
 use crate::settings::Defaults;
 use borg_core::{

@@ -92,7 +92,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let people = dir.path().join("people.toml");
         fs::write(&people, PEOPLE).unwrap();
-        fs::write(dir.path().join("host.toml"), "[host]\n").unwrap();
+        fs::write(dir.path().join("host.toml"), "[verdict]\n").unwrap();
         let pairing = Pairing::new(dir.path().to_owned());
         assert_eq!(pairing.hear("telegram:1", "/start ABCDEFGH").unwrap(), Heard::NoCode, "nobody is waited for");
         let code = pairing.begin().unwrap();
