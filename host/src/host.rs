@@ -139,7 +139,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         policies: settings.policies(),
     };
     let telegram = token.map(|token| {
-        Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies())
+        Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies(), &data)
     });
     let strength = sandbox.describe().await;
     let about = About {

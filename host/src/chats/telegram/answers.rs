@@ -15,7 +15,7 @@ use crate::{
 };
 use borg_core::{
     chat::{Notice, NoticeKind, Part, Post, TextPost, Update},
-    policy::PersonId,
+    policy::{PersonId, Role},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,6 +33,9 @@ const HELD: usize = 512;
 const SILENT: usize = 64;
 /// Longest wait for a policy that was edited; files are looked at every other second.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a new owner is told.
+const PAIRED: &str = "you are an owner of this host now; /help shows what it does";
 
 pub struct Answers {
     pub shared: Arc<Shared>,
@@ -147,6 +150,11 @@ impl Shared {
         outgoing
     }
 
+    async fn role(&self, person: &str) -> Option<Role> {
+        let policy = self.conversation.desk.handle.policy().await.ok()?;
+        policy.role(&PersonId(person.to_owned()))
+    }
+
     /// Waits until the edited policy is in force: what the new owner says next must find them known.
     async fn until_known(&self, person: &str) {
         let person = PersonId(person.to_owned());
@@ -177,8 +185,9 @@ impl Shared {
                 Ok(Heard::Wrong) => Some("that is not the code on the host's terminal".to_owned()),
                 Ok(Heard::Paired) => {
                     self.until_known(&person).await;
-                    Some("you are an owner of this host now; /help shows what it does".to_owned())
+                    Some(PAIRED.to_owned())
                 }
+                Ok(Heard::Used) => (self.role(&person).await == Some(Role::Owner)).then(|| PAIRED.to_owned()),
                 Err(error) => Some(format!("the code is right, but you cannot be written down: {error:#}")),
             };
             if let Some(text) = text {

@@ -83,7 +83,7 @@ pub struct Telegram {
 }
 
 impl Telegram {
-    /// `api` is the address of the Bot API; another than Telegram's own may be one's own server.
+    /// `api` is the address of the Bot API; another than Telegram's own may be one's own server. `policies` and `data` are folders.
     ///
     /// # Errors
     /// When the address is none.
@@ -93,6 +93,7 @@ impl Telegram {
         mailbox: Mailbox,
         conversation: Conversation,
         policies: &Path,
+        data: &Path,
     ) -> Result<Telegram> {
         let patient = default_reqwest_settings().timeout(POLL + MARGIN).build().context("preparing for Telegram")?;
         let (mut bot, mut polling) = (Bot::new(token), Bot::with_client(token, patient));
@@ -100,7 +101,7 @@ impl Telegram {
             let url = || api.parse().with_context(|| format!("TELEGRAM_API_URL is `{api}`, which is no address"));
             (bot, polling) = (bot.set_api_url(url()?), polling.set_api_url(url()?));
         }
-        let pairing = Arc::new(Pairing::new(policies.to_owned()));
+        let pairing = Arc::new(Pairing::new(policies.to_owned(), data));
         Ok(Telegram { bot, polling, mailbox, conversation, pairing })
     }
 
@@ -109,7 +110,11 @@ impl Telegram {
         let is_ours = |(person, role): (&borg_core::policy::PersonId, &Role)| {
             *role == Role::Owner && person.0.strip_prefix(NAME).is_some_and(|rest| rest.starts_with(':'))
         };
-        if policy.people.iter().any(is_ours) { Ok(None) } else { self.pairing.begin().map(Some) }
+        if policy.people.iter().any(is_ours) {
+            self.pairing.close();
+            return Ok(None);
+        }
+        self.pairing.begin().map(Some)
     }
 
     /// Serves until the journal fails.

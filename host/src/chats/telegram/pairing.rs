@@ -1,14 +1,19 @@
 //! The first owner of a bot: whoever sends the code that stands on the host's terminal, in a private chat, once.
 //!
-//! Nobody on Telegram is known before, and anybody may write to a bot; the terminal is what only the operator sees.
+//! Nobody on Telegram is known before, and anybody may write to a bot; the terminal is what only the operator sees. A code outlives the host
+//! until it is used or void; whoever used it and asks again, having heard no answer, is answered as before.
 
 use crate::people;
 use anyhow::{Context, Result};
-use borg_core::policy::{PersonId, Role};
+use borg_core::{
+    id::Digest,
+    policy::{PersonId, Role},
+};
+use serde::{Deserialize, Serialize};
 use std::{
     fs,
-    io::Read,
-    path::PathBuf,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -18,6 +23,9 @@ const TRIES: u32 = 20;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const LENGTH: usize = 8;
 
+/// What the code is kept in, in the data directory, until it is used or void.
+const FILE: &str = "pairing";
+
 /// What came of what somebody sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -26,58 +34,117 @@ pub enum Heard {
     Wrong,
     /// This person is an owner now.
     Paired,
+    /// The right code, but used before: whoever is an owner may have sent it for the second time.
+    Used,
 }
 
 /// Waits for the owner.
 pub struct Pairing {
     policies: PathBuf,
-    open: Mutex<Option<Open>>,
+    file: PathBuf,
+    code: Mutex<Option<Code>>,
 }
 
-struct Open {
-    code: String,
-    tries: u32,
+/// The code, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Code {
+    /// In clear, for it is to be printed again; only this user may read the file, and the bot's token lies beside it.
+    Open { code: String, tries: u32 },
+    /// SHA-256 of one that is good for nothing any more.
+    Used { digest: Digest },
 }
 
 impl Pairing {
-    /// `policies` is the folder of policy files.
-    pub fn new(policies: PathBuf) -> Self {
-        Pairing { policies, open: Mutex::new(None) }
+    /// `policies` is the folder of policy files, `data` the data directory.
+    pub fn new(policies: PathBuf, data: &Path) -> Self {
+        let file = data.join(FILE);
+        let code = match fs::read(&file) {
+            Ok(kept) => serde_json::from_slice(&kept)
+                .inspect_err(
+                    |error| tracing::warn!(%error, "the kept pairing code cannot be read; there will be another"),
+                )
+                .ok(),
+            Err(_) => None,
+        };
+        Pairing { policies, file, code: Mutex::new(code) }
     }
 
-    /// Makes a code, for the operator's eyes.
+    /// The code, for the operator's eyes: the one that was open before, or another.
     pub fn begin(&self) -> Result<String> {
+        let mut kept = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Code::Open { code, .. }) = &*kept {
+            return Ok(code.clone());
+        }
         let mut bytes = [0; LENGTH];
         let read = fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes));
         read.context("asking the kernel for random bytes")?;
         let code: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect();
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(Open { code: code.clone(), tries: 0 });
+        self.keep(&mut kept, Some(Code::Open { code: code.clone(), tries: 0 }));
         Ok(code)
+    }
+
+    /// There is an owner: no code makes another, also where the host was killed before it could note so.
+    pub fn close(&self) {
+        let mut kept = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Code::Open { code, .. }) = &*kept {
+            let used = Code::Used { digest: Digest::of_bytes(code.as_bytes()) };
+            self.keep(&mut kept, Some(used));
+        }
     }
 
     /// Looks at `/start CODE` or `/pair CODE` of a private chat.
     pub fn hear(&self, person: &str, text: &str) -> Result<Heard> {
         let mut words = text.split_whitespace();
         let command = words.next().unwrap_or_default();
-        let (Some(code), None) = (words.next(), words.next()) else { return Ok(Heard::NoCode) };
+        let (Some(told), None) = (words.next(), words.next()) else { return Ok(Heard::NoCode) };
         if !matches!(command.split('@').next(), Some("/start" | "/pair")) {
             return Ok(Heard::NoCode);
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = open.as_mut() else { return Ok(Heard::NoCode) };
-        if !code.eq_ignore_ascii_case(&waiting.code) {
-            waiting.tries += 1;
-            if waiting.tries >= TRIES {
-                *open = None;
+        let told = Digest::of_bytes(told.to_ascii_uppercase().as_bytes());
+        let mut kept = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            None => Ok(Heard::NoCode),
+            Some(Code::Used { digest }) => Ok(if *digest == told { Heard::Used } else { Heard::NoCode }),
+            Some(Code::Open { code, .. }) if Digest::of_bytes(code.as_bytes()) == told => {
+                people::add(&self.policies, &PersonId(person.to_owned()), Role::Owner)?;
+                self.keep(&mut kept, Some(Code::Used { digest: told }));
+                Ok(Heard::Paired)
+            }
+            Some(Code::Open { tries, .. }) if tries + 1 >= TRIES => {
                 tracing::warn!(
                     "too many wrong pairing codes: this one is void; the next start of the host makes another"
                 );
+                self.keep(&mut kept, None);
+                Ok(Heard::Wrong)
             }
-            return Ok(Heard::Wrong);
+            Some(Code::Open { code, tries }) => {
+                let code = Code::Open { code: code.clone(), tries: tries + 1 };
+                self.keep(&mut kept, Some(code));
+                Ok(Heard::Wrong)
+            }
         }
-        people::add(&self.policies, &PersonId(person.to_owned()), Role::Owner)?;
-        *open = None;
-        Ok(Heard::Paired)
+    }
+
+    /// Notes what has become of the code; where that cannot be kept, it holds until the host ends.
+    fn keep(&self, kept: &mut Option<Code>, now: Option<Code>) {
+        let written = match &now {
+            None => fs::remove_file(&self.file),
+            Some(code) => self.write(code),
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "the state of pairing cannot be kept; the next start of the host prints another code");
+        }
+        *kept = now;
+    }
+
+    /// Readable by this user only, as every temporary file is.
+    fn write(&self, code: &Code) -> io::Result<()> {
+        let mut fresh = tempfile::NamedTempFile::new_in(self.file.parent().unwrap_or(Path::new(".")))?;
+        fresh.write_all(&serde_json::to_vec(code)?)?;
+        fresh.as_file().sync_all()?;
+        fresh.persist(&self.file)?;
+        Ok(())
     }
 }
 
@@ -93,7 +160,7 @@ mod tests {
         let people = dir.path().join("people.toml");
         fs::write(&people, PEOPLE).unwrap();
         fs::write(dir.path().join("host.toml"), "[verdict]\n").unwrap();
-        let pairing = Pairing::new(dir.path().to_owned());
+        let pairing = Pairing::new(dir.path().to_owned(), dir.path());
         assert_eq!(pairing.hear("telegram:1", "/start ABCDEFGH").unwrap(), Heard::NoCode, "nobody is waited for");
         let code = pairing.begin().unwrap();
         assert_eq!(code.len(), LENGTH);
@@ -103,7 +170,10 @@ mod tests {
         assert_eq!(pairing.hear("telegram:1", "/pair AAAAAAA1").unwrap(), Heard::Wrong);
         let told = format!("/start@shop_bot {}", code.to_lowercase());
         assert_eq!(pairing.hear("telegram:7", &told).unwrap(), Heard::Paired);
-        assert_eq!(pairing.hear("telegram:8", &told).unwrap(), Heard::NoCode, "it works once");
+        for _ in 0..2 {
+            assert_eq!(pairing.hear("telegram:8", &told).unwrap(), Heard::Used, "it works once");
+        }
+        assert_eq!(pairing.hear("telegram:8", "/pair AAAAAAA1").unwrap(), Heard::NoCode);
         let text = fs::read_to_string(&people).unwrap();
         assert_eq!(text, PEOPLE.replace("[\"console:1000\"]", "[\"console:1000\", \"telegram:7\"]"));
     }
@@ -111,11 +181,38 @@ mod tests {
     #[test]
     fn a_code_that_is_guessed_at_is_void() {
         let dir = tempfile::tempdir().unwrap();
-        let pairing = Pairing::new(dir.path().to_owned());
+        let pairing = Pairing::new(dir.path().to_owned(), dir.path());
         let code = pairing.begin().unwrap();
         for _ in 0..TRIES {
             assert_eq!(pairing.hear("telegram:1", "/pair WRONG").unwrap(), Heard::Wrong);
         }
         assert_eq!(pairing.hear("telegram:1", &format!("/pair {code}")).unwrap(), Heard::NoCode);
+    }
+
+    #[test]
+    fn a_code_outlives_the_host_until_it_is_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let (policies, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let start = || Pairing::new(policies.path().to_owned(), data.path());
+        let code = start().begin().unwrap();
+        let mode = fs::metadata(data.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        for _ in 1..TRIES {
+            assert_eq!(start().hear("telegram:1", "/pair WRONG").unwrap(), Heard::Wrong);
+        }
+        assert_eq!(start().begin().unwrap(), code);
+        let told = format!("/start {code}");
+        // Killed when the owner was written down and nothing noted: the next start finds an owner.
+        let kept = fs::read(data.path().join(FILE)).unwrap();
+        assert_eq!(start().hear("telegram:7", &told).unwrap(), Heard::Paired);
+        fs::write(data.path().join(FILE), kept).unwrap();
+        start().close();
+        assert_eq!(start().hear("telegram:7", &told).unwrap(), Heard::Used);
+        let text = fs::read_to_string(data.path().join(FILE)).unwrap();
+        assert!(!text.contains(&code), "{text}");
+        // Who paired is no owner any more: another code, and wrong ones count anew.
+        let other = start().begin().unwrap();
+        assert_ne!(other, code);
+        assert_eq!(start().hear("telegram:7", &told).unwrap(), Heard::Wrong);
     }
 }
