@@ -3,7 +3,7 @@
 
 use borg_tests::{
     bot_api::{BotApi, Fault, Options, Privacy, Rule},
-    crash::{self, Sandbox, warm},
+    crash::{self, Sandbox, traces, warm},
     harness::Host,
     hunt::Hunt,
 };
@@ -74,4 +74,37 @@ fn the_bots_token_is_nowhere_else() {
     hunt.folder(host.dir(), &[kept]).unwrap();
     hunt.bytes("what was shown", host.log().as_bytes());
     assert_eq!(hunt.found, [""; 0]);
+}
+
+/// The code that the host's terminal showed last.
+fn code(host: &Host) -> String {
+    let log = host.log();
+    log.rsplit_once("/start ").unwrap().1.split('`').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_code_holds_across_a_restart_and_its_owner_may_send_it_twice() {
+    let api = bot();
+    let Some(mut host) = installation(&api) else { return };
+    host.start().unwrap();
+    let first = code(&host);
+    host.stop().unwrap();
+    host.start().unwrap();
+    assert_eq!(code(&host), first);
+    assert_eq!(host.log().matches("/start ").count(), 2, "{}", host.log());
+    let (ann, eve) = (api.person("Ann"), api.person("Eve"));
+    let (chat, other) = (api.private(ann), api.private(eve));
+    let owners = || api.messages(chat).iter().filter(|shown| shown.text.contains("you are an owner")).count();
+    for n in 1..=2 {
+        api.say(chat, ann, format!("/start {first}").as_str());
+        traces::until(LIMIT, "she is told so", || Ok(owners() == n)).unwrap();
+    }
+    // A host that was killed before it noted that the code was used finds an owner, and nobody else becomes one.
+    host.kill().unwrap();
+    host.start().unwrap();
+    api.say(other, eve, format!("/start {first}").as_str());
+    api.say(chat, ann, format!("/start {first}").as_str());
+    traces::until(LIMIT, "she is told so once more", || Ok(owners() == 3)).unwrap();
+    assert!(!api.messages(other).iter().any(|shown| shown.by_bot), "{}", api.transcript(other));
+    host.stop().unwrap();
 }

@@ -12,9 +12,13 @@ pub use crate::store::{
 };
 
 use super::doers::chain;
-use crate::store::{Journal, Store};
+use crate::{
+    clock::now_ms,
+    store::{Journal, Store},
+};
 use borg_core::{
     chat::{Notice, NoticeKind, Post, TextPost},
+    policy::{PersonId, Policy},
     words,
 };
 use std::{sync::Arc, time::Duration};
@@ -175,6 +179,13 @@ impl Mailbox {
     pub async fn drop_post(&self, row: &Unsent, reason: String) -> Result<(), StoreError> {
         let id = row.id;
         self.run(move |journal| journal.drop_post(id, &reason)).await
+    }
+
+    /// Takes the request of somebody policy does not name; true where owners are to be asked. The same for the same key.
+    pub async fn hold(&self, person: &str, key: &str, policy: Arc<Policy>) -> Result<bool, StoreError> {
+        let (person, key) = (person.to_owned(), key.to_owned());
+        let is_known = move |person: &str| policy.role(&PersonId(person.to_owned())).is_some();
+        self.run(move |journal| journal.hold(&person, &key, now_ms(), &is_known)).await
     }
 
     /// What is owed to a chat follows what has become of it.

@@ -7,6 +7,7 @@
 //!
 //! Bodies are JSON that nobody here reads: what a transport brings, how fast it may send and what a receipt is are its own.
 
+mod held;
 mod posts;
 mod updates;
 

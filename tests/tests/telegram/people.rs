@@ -3,6 +3,7 @@
 use crate::room::{Room, plain};
 use borg_host::store::Journal;
 use borg_tests::bot_api::{Options, Privacy, Say, Speaker};
+use std::time::Duration;
 
 #[test]
 fn strangers_hear_nothing() {
@@ -81,5 +82,38 @@ fn an_owner_makes_somebody_known_and_the_journal_says_so() {
     let allowed: Vec<_> = bodies.filter(|body| body["kind"] == "person-allowed").collect();
     let (person, by) = (format!("telegram:{}", bob.0), format!("telegram:{}", room.ann.0));
     assert_eq!(allowed, [serde_json::json!({ "kind": "person-allowed", "by": by, "person": person, "role": "guest" })]);
+    room.finish();
+}
+
+#[test]
+fn a_held_request_is_passed_on_once_and_an_owner_lets_its_person_in() {
+    let options = Options { privacy: Privacy::Off, ..Options::default() };
+    let hold = "[people]\nstrangers = \"hold\"";
+    let Some(room) = Room::with(options, plain(), |setup, _| setup.policy(hold).unwrap()) else { return };
+    let eve = room.api.person("Eve [all](tg://user?id=1) of https://evil.example");
+    let group = room.api.supergroup("Shop", room.ann, &[eve]);
+    room.api.add_bot(group, room.ann);
+    room.api.say(group, eve, "@borg_bot /tasks");
+    let chat = room.api.private(eve);
+    room.api.say(chat, eve, "hello");
+    room.sees_in(chat, "your request has been passed on");
+    let asked = room.sees(&format!("telegram:{}", eve.0));
+    let linked = |entity: &serde_json::Value| matches!(entity["type"].as_str(), Some("text_link" | "text_mention"));
+    assert!(asked.text.contains("Eve [all]") && !asked.entities.iter().any(linked), "{asked:?}");
+    for text in ["hello?", "/tasks", "/allow telegram:1 owner"] {
+        room.api.say(chat, eve, text);
+    }
+    room.is_silent(group);
+    assert_eq!((room.posts(chat).len(), asked.buttons.concat().len()), (1, 2), "{}", room.api.transcript(chat));
+    let told = room.posts(room.chat).iter().filter(|shown| shown.text.contains("asks to be let in")).count();
+    assert_eq!(told, 1, "{}", room.api.transcript(room.chat));
+    room.api.press(room.chat, room.ann, asked.id, "Let in as member");
+    room.sees(&format!("telegram:{} is member now", eve.0));
+    // The edited policy is in force within seconds.
+    let is_heard = || {
+        room.api.say(chat, eve, "/tasks");
+        room.api.wait_text(chat, "no tasks yet", Duration::from_secs(2)).is_ok()
+    };
+    assert!((0..15).any(|_| is_heard()), "{}", room.api.transcript(chat));
     room.finish();
 }

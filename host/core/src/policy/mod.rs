@@ -32,6 +32,7 @@ pub struct Policy {
     pub egress: BTreeMap<String, EgressPolicy>,
     pub budgets: BTreeMap<String, Budget>,
     pub people: BTreeMap<PersonId, Role>,
+    pub strangers: Strangers,
     pub repos: BTreeMap<String, RepoPolicy>,
     pub verdict: Thresholds,
     pub pipelines: BTreeMap<String, Pipeline>,
@@ -158,6 +159,16 @@ impl fmt::Display for PersonId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// `strangers` of `[people]`: what people hear whom it does not name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// Nothing.
+    #[default]
+    Silence,
+    /// That their request is passed on; owners are told who asks, at most once a day of each.
+    Hold,
 }
 
 /// What a person may do; each role may do all that a lesser one may.

@@ -3,7 +3,7 @@
 mod sections;
 
 use super::{
-    CheckPolicy, HostPolicy, Policy, SandboxChoice, SecretSource, example,
+    CheckPolicy, HostPolicy, Policy, SandboxChoice, SecretSource, Strangers, example,
     section::Section,
     source::{Diagnostic, SourceFile, nearest},
 };
@@ -120,6 +120,7 @@ fn empty(digest: Digest) -> Policy {
         egress: BTreeMap::new(),
         budgets: BTreeMap::new(),
         people: BTreeMap::new(),
+        strangers: Strangers::default(),
         repos: BTreeMap::new(),
         verdict: Thresholds::default(),
         pipelines: BTreeMap::new(),

@@ -196,6 +196,9 @@ impl Shared {
                     .say(self.mailbox.transport, update, NoticeKind::Answer, vec![Part::Text(text)])
                     .await;
             }
+            if let Some(told) = self.request(update, key).await {
+                return told;
+            }
         }
         self.conversation.exchange(self.mailbox.transport, update, 0, Some(key)).await
     }

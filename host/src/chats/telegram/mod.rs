@@ -7,6 +7,7 @@
 //! | `outbox`, `courier`, `pace` | sends posts, one a time within a chat, at the speed Telegram allows |
 //! | `standing`, `passed_over` | makes events of groups that move, chats that put the bot out, updates nobody understands |
 //! | `pairing` | makes whoever has the code from the terminal the first owner |
+//! | `strangers` | passes the requests of unknown people on, where policy says so |
 //!
 //! What is understood and shown is the component's (`plugins/chats/telegram`). The token is in every address of the Bot API: no error is
 //! printed but by [`courier::words`].
@@ -20,6 +21,7 @@ mod pace;
 mod pairing;
 mod passed_over;
 mod standing;
+mod strangers;
 mod updates;
 
 use super::{Conversation, Live};

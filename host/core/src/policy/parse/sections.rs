@@ -6,7 +6,8 @@ use crate::{
     intent,
     policy::{
         ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, PersonId, PersonaPolicy, PluginGrant,
-        Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, pipeline, section::dollars, source::SourceFile,
+        Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, pipeline, section::dollars,
+        source::SourceFile,
     },
     run::{Limits, TOOLS},
     verdict::Thresholds,
@@ -194,6 +195,8 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+        let choices = [("silence", Strangers::Silence), ("hold", Strangers::Hold)];
+        self.policy.strangers = section.choice("strangers", &choices, Strangers::default());
         section.finish();
     }
 

@@ -106,6 +106,7 @@ fn sense_is_checked_too() {
         ("executors.toml", "stored:claude", "clipboard", "no place for a secret"),
         ("executors.toml", "\"$5.00\"\noutput", "\"5\"\noutput", "dollars per million tokens"),
         ("people.toml", "owner = []", "owner = [\"bob\"]", "does not say where the person is known"),
+        ("people.toml", "owner = []", "strangers = \"shout\"", "must be one of silence, hold"),
         ("people.toml", "owner = []", "owner = [\"console:1\"]\nadmin = [\"console:1\"]", "two roles"),
         (
             "personas.toml",
