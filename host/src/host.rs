@@ -1,11 +1,12 @@
 //! Puts the program together, once: who gets what, and in which order things start and stop.
 
+mod digest;
 mod watch;
 
 use crate::{
     agents,
     chats::{
-        Chats, Conversation,
+        Chats, Conversation, Operators,
         telegram::{self, Telegram},
     },
     clock::now_ms,
@@ -32,6 +33,7 @@ use borg_core::{
 };
 use borg_gateway::{Config, Gateway, Limits};
 use borg_plugins::{LoadError, Options, Permits, Plugins};
+use digest::DailyDigest;
 use std::{path::Path, sync::Arc, time::Duration};
 use watch::Watch;
 use zeroize::Zeroizing;
@@ -60,6 +62,7 @@ pub struct Host {
     conversation: Conversation,
     /// The bot, where there is a token; whoever runs a host for people takes and runs it.
     pub telegram: Option<Telegram>,
+    digest: Option<DailyDigest>,
     watch: Watch,
     handle: Handle,
     store: Store,
@@ -93,6 +96,7 @@ pub fn init_binary() -> Result<InitBinary> {
 /// Starts everything but the engine's loop. The data directory is ours when this returns.
 pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let defaults = settings.defaults()?;
+    let (admin_chat, digest_minute) = (settings.admin_chat()?, settings.digest_minute()?);
     // Before the files are read: an edit in between is seen by the watch.
     let seen = policies::fingerprint(&settings.policies());
     let (mut policy, sources) = policies::load(&settings.policies(), &defaults)?;
@@ -138,6 +142,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
         policies: settings.policies(),
     };
+    let operators = Operators::new(chats.clone(), handle.clone(), admin_chat);
     let telegram = token.map(|token| {
         Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies(), &data)
     });
@@ -171,9 +176,10 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         seen,
         arranged: policy.host.clone(),
         permitted: policy.plugins.clone(),
-        chats: conversation.chats.clone(),
-        owners: watch::owners(&policy),
+        operators: operators.clone(),
     };
+    let desk = conversation.desk.clone();
+    let digest = digest_minute.map(|minute| DailyDigest { minute, desk, operators });
     let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
     Ok(Host {
         lock,
@@ -185,6 +191,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         sources,
         conversation,
         telegram: telegram.transpose()?,
+        digest,
         watch,
         handle,
         store,
@@ -251,6 +258,18 @@ impl Host {
 
     pub fn store(&self) -> Store {
         self.store.clone()
+    }
+
+    /// What is told to the operators without being asked for: for a host that people run, not for one that does a single task. Never
+    /// resolves.
+    pub fn attend(&self) -> impl Future<Output = ()> + use<> {
+        let digest = self.digest.clone();
+        async move {
+            if let Some(digest) = digest {
+                digest.run().await;
+            }
+            std::future::pending().await
+        }
     }
 
     /// Runs until `until` resolves: the engine, the control socket, the watch over policy files.

@@ -21,7 +21,7 @@ struct Known {
     secret: bool,
 }
 
-const KNOWN: [Known; 13] = [
+const KNOWN: [Known; 15] = [
     Known { variable: "DATA_DIR", key: "data-dir", summary: "where everything the host knows is kept", secret: false },
     Known { variable: "BORG_POLICIES", key: "policies", summary: "folder of policy files", secret: false },
     Known { variable: "BORG_PLUGINS", key: "plugins", summary: "folders of plugins, separated by `:`", secret: false },
@@ -85,21 +85,34 @@ const KNOWN: [Known; 13] = [
         summary: "where the Bot API is, such as a Bot API server of one's own",
         secret: false,
     },
+    Known {
+        variable: "PIPELINE_ADMIN_CHAT",
+        key: "pipeline-admin-chat",
+        summary: "chat that hears of what concerns the host itself, instead of every owner",
+        secret: false,
+    },
+    Known {
+        variable: "DIGEST_TIME_UTC",
+        key: "digest-time-utc",
+        summary: "when the daily digest is sent; `off` for never",
+        secret: false,
+    },
 ];
 
 /// Names that are promised but not built: they warn instead of doing nothing in silence.
-const NOT_YET: [&str; 10] = [
+const NOT_YET: [&str; 8] = [
     "ASSISTANT_NAME",
     "TRIGGER_PATTERN",
     "PIPELINE_LINT_CMD",
-    "PIPELINE_ADMIN_CHAT",
     "RELEASE_INTERVAL_HOURS",
     "CLAUDE_CODE_PATH",
     "WORKSPACES_DIR",
-    "DIGEST_TIME_UTC",
     "EGRESS_EXTRA",
     "HUB_URL",
 ];
+
+/// How a chat is written.
+const CHAT: &str = "write a chat as /chatid shows it, as in telegram:-1001234567890";
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -308,14 +321,44 @@ impl Settings {
         self.value("TELEGRAM_API_URL")
     }
 
+    /// The chat that hears of what concerns the host itself, `transport:chat`.
+    pub fn admin_chat(&self) -> Result<Option<String>, SettingsError> {
+        let Some(text) = self.value("PIPELINE_ADMIN_CHAT") else { return Ok(None) };
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A chat of Telegram is a number, and a topic in it another.
+        let is_bare = |text: &str| text.strip_prefix('-').unwrap_or(text).split('/').all(is_number);
+        match text.split_once(':') {
+            None if is_bare(text) => Ok(Some(format!("telegram:{text}"))),
+            Some(("telegram", chat)) if !is_bare(chat) => Err(self.wrong("PIPELINE_ADMIN_CHAT", CHAT)),
+            Some((transport, chat)) if !transport.is_empty() && !chat.is_empty() => Ok(Some(text.to_owned())),
+            None | Some(_) => Err(self.wrong("PIPELINE_ADMIN_CHAT", CHAT)),
+        }
+    }
+
+    /// When the daily digest is due, in minutes since midnight UTC; none where nobody wants one.
+    pub fn digest_minute(&self) -> Result<Option<u64>, SettingsError> {
+        let text = self.value("DIGEST_TIME_UTC").unwrap_or(default("DIGEST_TIME_UTC"));
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(None);
+        }
+        let below = |text: &str, limit: u64| {
+            let is_written_so = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u64>().ok().filter(|number| is_written_so && *number < limit)
+        };
+        let minute = text.split_once(':').filter(|(_, minutes)| minutes.len() == 2);
+        let minute = minute.and_then(|(hours, minutes)| Some(below(hours, 24)? * 60 + below(minutes, 60)?));
+        minute.map(Some).ok_or_else(|| self.wrong("DIGEST_TIME_UTC", "write hours and minutes, as in 17:30, or off"))
+    }
+
+    fn wrong(&self, name: &str, message: &str) -> SettingsError {
+        let value = self.value(name).unwrap_or_default().to_owned();
+        SettingsError::Value { name: name.into(), value, message: message.into() }
+    }
+
     /// What applies where policy says nothing.
     pub fn defaults(&self) -> Result<Defaults, SettingsError> {
         let timeout = self.value("TASK_TIMEOUT").map(|text| {
-            let wrong = || SettingsError::Value {
-                name: "TASK_TIMEOUT".into(),
-                value: text.to_owned(),
-                message: "write milliseconds, as in 300000".into(),
-            };
+            let wrong = || self.wrong("TASK_TIMEOUT", "write milliseconds, as in 300000");
             text.parse::<u64>().ok().filter(|ms| *ms > 0).ok_or_else(wrong)
         });
         Ok(Defaults {
@@ -368,6 +411,7 @@ fn default(variable: &str) -> &'static str {
         "BORG_POLICIES" => "policies",
         "BORG_PLUGINS" => "plugins/ beside the program",
         "ANTHROPIC_BASE_URL" => "https://api.anthropic.com",
+        "DIGEST_TIME_UTC" => "17:30",
         _ => "",
     }
 }

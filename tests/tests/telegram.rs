@@ -1,6 +1,8 @@
 //! The whole bot: host, teloxide and component against the stand-in for the Bot API, as people see it.
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+#[path = "telegram/digest.rs"]
+mod digest;
 #[path = "telegram/failures.rs"]
 mod failures;
 #[path = "telegram/groups.rs"]

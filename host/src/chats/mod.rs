@@ -6,10 +6,12 @@
 pub mod console;
 mod conversation;
 mod live;
+mod operators;
 pub mod telegram;
 
 pub use conversation::Conversation;
 pub use live::Live;
+pub use operators::Operators;
 
 use crate::engine::{Handle, Mailbox};
 use borg_core::chat::{Notice, Post, Said, Update};

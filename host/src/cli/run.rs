@@ -38,7 +38,8 @@ impl Run {
         let terminal = Terminal::remember();
         let conversation = host.conversation();
         let telegram = host.telegram.take();
-        let ended = host.run(until_stopped(conversation, telegram, &terminal)).await;
+        let attend = host.attend();
+        let ended = host.run(until_stopped(conversation, telegram, attend, &terminal)).await;
         terminal.restore();
         ended?;
         Ok(ExitCode::SUCCESS)
@@ -46,7 +47,12 @@ impl Run {
 }
 
 /// Resolves when the person at the terminal is done, or a signal comes. From then on a further signal ends the process.
-async fn until_stopped(conversation: Conversation, telegram: Option<Telegram>, terminal: &Terminal) {
+async fn until_stopped(
+    conversation: Conversation,
+    telegram: Option<Telegram>,
+    attend: impl Future<Output = ()>,
+    terminal: &Terminal,
+) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::error!("signals cannot be heard; the host stops");
@@ -74,6 +80,7 @@ async fn until_stopped(conversation: Conversation, telegram: Option<Telegram>, t
     tokio::select! {
         () = talk => {}
         () = serve => {}
+        () = attend => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }

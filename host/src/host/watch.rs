@@ -1,7 +1,7 @@
 //! Looks at the policy files and the plugin folders every second; a bad edit is refused aloud and the last good policy stays.
 
 use crate::{
-    chats::{Chats, console},
+    chats::Operators,
     engine::Handle,
     policies::{fingerprint, load},
     secrets::SecretStore,
@@ -9,9 +9,9 @@ use crate::{
     store::Store,
 };
 use borg_core::{
-    chat::{Notice, NoticeKind, Part},
+    chat::Part,
     id::Digest,
-    policy::{HostPolicy, PersonId, PluginPolicy, Policy, Role},
+    policy::{HostPolicy, PluginPolicy, Policy},
     task::Task,
 };
 use borg_plugins::{Permits, Plugins};
@@ -34,14 +34,7 @@ pub struct Watch {
     pub arranged: HostPolicy,
     /// What the policy in force permits plugins.
     pub permitted: PluginPolicy,
-    pub chats: Chats,
-    /// [`owners`] by the policy in force.
-    pub owners: Vec<PersonId>,
-}
-
-/// Who hears of it when an edit does not take effect.
-pub fn owners(policy: &Policy) -> Vec<PersonId> {
-    policy.people.iter().filter(|(_, role)| **role == Role::Owner).map(|(person, _)| person.clone()).collect()
+    pub operators: Operators,
 }
 
 impl Watch {
@@ -85,7 +78,6 @@ impl Watch {
     async fn follow(&mut self, policy: &Policy) {
         self.secrets.follow(policy);
         self.permitted.clone_from(&policy.plugins);
-        self.owners = owners(policy);
         self.reload().await;
         for key in later(&self.arranged, &policy.host) {
             tracing::warn!("[host] {key} was edited: that takes effect with the next start of the host");
@@ -93,36 +85,14 @@ impl Watch {
         tracing::info!(policy = %policy.digest, "policy loaded");
     }
 
-    /// Tells the owners why an edit does not take effect, and the log where none of them sits at the terminal.
+    /// Tells the operators why an edit does not take effect, and the log where none of them sits at the terminal.
     async fn tell_refused(&self, reason: &str) {
         const WHAT: &str = "the policy edit does not take effect";
-        let mut is_seen = false;
-        for owner in &self.owners {
-            let at_terminal = owner.0 == format!("console:{}", rustix::process::getuid().as_raw());
-            let chat = if at_terminal { console::TERMINAL } else { &owner.0 };
-            let parts = vec![
-                Part::Text(format!("{WHAT}; what was in force before stays:")),
-                Part::Code { language: String::new(), text: reason.to_owned() },
-            ];
-            let notice = Notice {
-                chat: chat.to_owned(),
-                kind: NoticeKind::Warning,
-                topic: "policy".into(),
-                parts,
-                buttons: Vec::new(),
-                document: None,
-                replaces: None,
-                reply_to: None,
-                silent: false,
-                width: 0,
-            };
-            is_seen |= at_terminal && self.chats.is_heard(chat);
-            if let Err(error) = self.chats.tell(&format!("policy:{}:{}", self.seen, owner.0), &notice).await {
-                tracing::warn!(%error, "an owner could not be told of the policy");
-                is_seen = false;
-            }
-        }
-        if !is_seen {
+        let parts = vec![
+            Part::Text(format!("{WHAT}; what was in force before stays:")),
+            Part::Code { language: String::new(), text: reason.to_owned() },
+        ];
+        if !self.operators.tell(&format!("policy:{}", self.seen), "policy", parts, Vec::new()).await {
             tracing::error!("{WHAT}: {reason}");
         }
     }
@@ -160,6 +130,7 @@ pub fn executors_of(tasks: &[Task]) -> BTreeSet<Digest> {
 mod tests {
     use super::*;
     use crate::{
+        chats::Chats,
         engine::{self, Input},
         policies,
     };
@@ -196,7 +167,7 @@ mod tests {
             let (plugins, _) = Plugins::load(options, &permits).await.unwrap();
             let (store, _) = Store::open(dir.path()).unwrap();
             let ((handle, inputs), _) = engine::queue(store.clone());
-            let chats = Chats::new(plugins.clone(), handle.clone());
+            let operators = Operators::new(Chats::new(plugins.clone(), handle.clone()), handle.clone(), None);
             let secrets = Arc::new(SecretStore::new(dir.path(), None, [].into(), &policy));
             let watch = Watch {
                 folder,
@@ -206,8 +177,7 @@ mod tests {
                 plugins,
                 store,
                 seen,
-                owners: owners(&policy),
-                chats,
+                operators,
                 arranged: policy.host,
                 permitted: policy.plugins,
             };
@@ -226,9 +196,13 @@ mod tests {
         }
 
         async fn next(&mut self) -> Result<Policy, String> {
-            match self.inputs.recv().await.unwrap() {
-                Input::Policy(loaded) => (*loaded).map(|(policy, _)| policy),
-                _ => panic!("that is no policy"),
+            loop {
+                match self.inputs.recv().await.unwrap() {
+                    Input::Policy(loaded) => return (*loaded).map(|(policy, _)| policy),
+                    // Who is to be told of a refusal: nobody, for an engine that does not answer is stopping.
+                    Input::CurrentPolicy(_) => {}
+                    _ => panic!("that is no policy"),
+                }
             }
         }
     }

@@ -63,7 +63,8 @@ fn every_name_changes_something() {
         let (data, policies, plugins) = (settings.data_dir(), settings.policies(), settings.plugin_folders());
         let provider = (settings.anthropic_base(), settings.anthropic_ca_file());
         let telegram = (settings.telegram_token(), settings.telegram_api());
-        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {provider:?} {telegram:?}")
+        let operators = (settings.admin_chat().unwrap(), settings.digest_minute().unwrap());
+        format!("{defaults:?} {data:?} {policies:?} {plugins:?} {provider:?} {telegram:?} {operators:?}")
     }
     let plain = Folder::new("", "");
     fs::create_dir_all(plain.0.path().join("more/rules")).unwrap();
@@ -81,6 +82,8 @@ fn every_name_changes_something() {
             "ANTHROPIC_CA_FILE" => "ca.pem",
             "TELEGRAM_BOT_TOKEN" => "7:x",
             "TELEGRAM_API_URL" => "http://127.0.0.1:2",
+            "PIPELINE_ADMIN_CHAT" => "telegram:-100",
+            "DIGEST_TIME_UTC" => "off",
             other => panic!("what does {other} change?"),
         };
         assert_ne!(seen(&plain.load(&[(known.variable, value)]).unwrap()), before, "{} (environment)", known.variable);
@@ -177,6 +180,36 @@ fn values_that_cannot_be_are_refused_with_what_could() {
             (Ok(defaults), _) => panic!("{wrong}: {defaults:?}"),
             (Err(error), _) => assert!(error.to_string().contains("300000"), "{error}"),
         }
+    }
+}
+
+#[test]
+fn the_chat_and_the_hour_of_operators_are_read_as_people_write_them() {
+    let told = |name: &str, value: &str| {
+        let settings = Folder::new("", "").load(&[(name, value)]).unwrap();
+        (settings.admin_chat(), settings.digest_minute())
+    };
+    for (value, chat) in [
+        ("-1001234567890", "telegram:-1001234567890"),
+        ("telegram:-100", "telegram:-100"),
+        ("7", "telegram:7"),
+        ("telegram:-100/12", "telegram:-100/12"),
+        ("console:terminal", "console:terminal"),
+    ] {
+        assert_eq!(told("PIPELINE_ADMIN_CHAT", value).0.unwrap().as_deref(), Some(chat));
+    }
+    for wrong in ["ops", "telegram:", "telegram:ops", ":7", "-", "7/", "@ops", "telegram:--7"] {
+        let error = told("PIPELINE_ADMIN_CHAT", wrong).0.unwrap_err().to_string();
+        assert!(error.contains("/chatid") && error.contains(wrong), "{error}");
+    }
+    assert_eq!(told("OTHER", "x").0.unwrap(), None);
+    assert_eq!(told("OTHER", "x").1.unwrap(), Some(17 * 60 + 30));
+    for (value, minute) in [("00:00", Some(0)), ("7:05", Some(425)), ("23:59", Some(1439)), ("Off", None)] {
+        assert_eq!(told("DIGEST_TIME_UTC", value).1.unwrap(), minute, "{value}");
+    }
+    for wrong in ["24:00", "17:60", "17", "17:3", "17:030", "1730", "-1:30", "+1:30", "5 pm", "17:30Z", ":30"] {
+        let error = told("DIGEST_TIME_UTC", wrong).1.unwrap_err().to_string();
+        assert!(error.contains("17:30, or off") && error.contains(wrong), "{error}");
     }
 }
 

@@ -242,6 +242,16 @@ impl Journal {
         self.meta("chats")?.map_or_else(|| Ok(BTreeMap::new()), |text| rows::parse(&text))
     }
 
+    /// What was noted last under a name, so that a new process knows what an earlier one did.
+    pub fn noted(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.meta(&format!("note-{name}"))
+    }
+
+    /// Notes something under a name, in place of what was noted there before; durable when this returns.
+    pub fn note(&mut self, name: &str, text: &str) -> Result<(), StoreError> {
+        put_meta(&self.db, &format!("note-{name}"), text)
+    }
+
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
         self.db
             .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))

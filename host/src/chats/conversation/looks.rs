@@ -16,7 +16,7 @@ use borg_core::{
 use std::sync::Arc;
 
 /// What is shown: how it is meant, in short, and in full where it is long.
-pub(in crate::chats) type Shown = (NoticeKind, Vec<Part>, Option<Document>);
+pub(super) type Shown = (NoticeKind, Vec<Part>, Option<Document>);
 
 /// Steps of a task shown in a message; the document has all.
 const STEPS_SHOWN: usize = 15;
@@ -51,7 +51,7 @@ pub(super) async fn stats(desk: &Desk) -> Result<Shown, StoreError> {
 }
 
 /// What was done in the last day.
-pub(in crate::chats) async fn digest(desk: &Desk) -> Result<Shown, StoreError> {
+pub(super) async fn digest(desk: &Desk) -> Result<Shown, StoreError> {
     let Digest { figures, tasks, left_out } = desk.digest(now_ms()).await?;
     Ok(answer(words::digest(&figures, &tasks, left_out)))
 }
