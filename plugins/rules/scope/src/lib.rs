@@ -255,11 +255,15 @@ fn special(file: &ChangedFile, findings: &mut Vec<Finding>) {
             findings.push(Finding::new("submodule-changed", Severity::Major, 60, message).at_head(path, 1, 1));
         }
         FileMode::Symlink => {
-            let target =
-                file.hunks.iter().flat_map(|hunk| hunk.text.split('\n')).find_map(|line| line.strip_prefix('+'));
-            if target.is_none_or(|target| escapes(path, target)) {
-                let target = target.unwrap_or("an unknown target");
-                let message = format!("{path} is a link to {target}, which lies outside the repository: remove it");
+            let added =
+                file.hunks.iter().flat_map(|hunk| hunk.text.split('\n')).filter_map(|line| line.strip_prefix('+'));
+            let target = added.collect::<Vec<_>>().join("\n");
+            if target.is_empty() || escapes(path, &target) {
+                let target = if target.is_empty() { "an unknown target" } else { &target };
+                let message = format!(
+                    "{path} is a link to {target}, which lies outside the repository or may: remove it, or name what is meant \
+                     without going back up"
+                );
                 findings.push(Finding::new("link-escapes", Severity::Major, 80, message).at_head(path, 1, 1));
             }
         }
@@ -267,18 +271,20 @@ fn special(file: &ChangedFile, findings: &mut Vec<Finding>) {
     }
 }
 
-/// True when a link at `path` leads out of the tree.
+/// True when a link at `path` leads out of the tree, or may: what is named on the way can be a link itself, in this change or the tree, and
+/// `..` behind it then goes up from wherever that one leads.
 fn escapes(path: &str, target: &str) -> bool {
     let mut depth = path.matches('/').count();
+    let mut is_named = false;
     if target.starts_with('/') || target.contains('\\') {
         return true;
     }
     for component in target.split('/') {
         match component {
             "" | "." => {}
-            ".." if depth == 0 => return true,
+            ".." if is_named || depth == 0 => return true,
             ".." => depth -= 1,
-            _ => depth += 1,
+            _ => is_named = true,
         }
     }
     false

@@ -127,6 +127,11 @@ fn steering_and_special_files_are_shown_to_a_person() {
         (file("a/link", FileClass::Other, FileMode::Symlink, "+../b"), vec![]),
         (file("a/link", FileClass::Other, FileMode::Symlink, "+../../b"), vec!["link-escapes"]),
         (file("link", FileClass::Other, FileMode::Symlink, "+/etc/passwd"), vec!["link-escapes"]),
+        (file("a/link", FileClass::Other, FileMode::Symlink, "+../b/./c"), vec![]),
+        // `b` may be a link to a folder far down.
+        (file("link", FileClass::Other, FileMode::Symlink, "+b/../../etc"), vec!["link-escapes"]),
+        (file("a/link", FileClass::Other, FileMode::Symlink, "+../b/../c"), vec!["link-escapes"]),
+        (file("link", FileClass::Other, FileMode::Symlink, "+b\n+/../../etc"), vec!["link-escapes"]),
         (file("src/a.rs", FileClass::Source, FileMode::Regular, "+x"), vec![]),
     ] {
         assert_eq!(ids(Vec::new(), vec![file.clone()]), expected, "{}", file.path);
