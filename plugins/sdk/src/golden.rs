@@ -164,6 +164,8 @@ fn differences<P: Persona>(path: &Path, asks: &Asks) -> Vec<String> {
             wrong.push(format!("{name}: acceptance is {kind} ({why}), expected {:?}", case.expect.acceptance));
         }
         said = why;
+    } else if let Some(wanted) = &case.expect.acceptance {
+        wrong.push(format!("{name}: acceptance {wanted} is expected, but there is no [report] to look at"));
     }
     for words in case.expect.says.iter().filter(|words| !said.contains(words.as_str())) {
         wrong.push(format!("{name}: `{said}` lacks `{words}`"));
@@ -260,6 +262,12 @@ mod tests {
         ] {
             assert!(found.contains(words), "{words}: {found}");
         }
+    }
+
+    #[test]
+    fn an_acceptance_of_nothing_is_told() {
+        let found = found("greedy", "[work]\n[expect]\nacceptance = \"accept\"");
+        assert!(found.contains("there is no [report]"), "{found}");
     }
 
     #[test]
