@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Digits of a change's digest that name it well enough.
-const SHORTEST_CHANGE: usize = 8;
+pub const SHORTEST_CHANGE: usize = 8;
 
 /// What somebody asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,11 @@ use borg_core::{
     chat::Registration,
     event::{Body, Event, Kept},
     id::TaskId,
-    intent::Intent,
+    intent::{Intent, NOTE_LIMIT, SHORTEST_CHANGE},
     permit::{Permit, permit},
     plan,
     policy::{PersonId, Role},
-    task::{BlockedOn, NewTask, Phase, Task},
+    task::{BlockedOn, Doing, NewTask, Phase, Running, Task},
 };
 
 impl Engine {
@@ -43,6 +43,9 @@ impl Engine {
                 return (denied.into_iter().collect(), reply);
             }
         };
+        if let Some(no) = malformed(&intent) {
+            return (Vec::new(), no);
+        }
         let begins =
             matches!(intent, Intent::Task(_) | Intent::Ask { .. } | Intent::Continue { .. } | Intent::Retry { .. });
         if begins && let Some(full) = self.no_room() {
@@ -233,7 +236,8 @@ impl Engine {
             | Phase::Ended { .. } => return (Vec::new(), not_waiting(task)),
         };
         // A button stays where it was shown, whatever has become of the change since.
-        if let Some(change) = change.filter(|change| !review.digest.to_string().starts_with(*change)) {
+        let is_other = |change: &&str| !review.digest.to_string().starts_with(&change.to_ascii_lowercase());
+        if let Some(change) = change.filter(is_other) {
             let problem =
                 format!("change {change} of #{id} waits for no decision any more: it is {} now", review.digest.short());
             return (Vec::new(), refused(problem, format!("/diff {id} shows it; /approve {id} approves that one")));
@@ -261,12 +265,54 @@ impl Engine {
 
     fn cancel(&mut self, id: TaskId, permit: &Permit) -> (Vec<Event>, Reply) {
         let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), unknown(id)) };
-        if matches!(task.phase, Phase::Approved { .. }) {
+        if is_delivered_now(task) {
             return (Vec::new(), refused(format!("#{id} is being delivered"), "it is too late to cancel"));
         }
         let body = Body::CancelRequested { by: permit.person().clone() };
         (vec![event(Some(id), body)], done(format!("#{id} is being cancelled")))
     }
+}
+
+/// True from the moment on in which something may have left the host.
+fn is_delivered_now(task: &Task) -> bool {
+    matches!(task.phase, Phase::Approved { .. } | Phase::Running(Running { doing: Doing::Delivering { .. }, .. }))
+}
+
+/// Why a wish cannot be meant as it is written. What is typed in chats was read by the grammar; what comes by other ways was not.
+fn malformed(intent: &Intent) -> Option<Reply> {
+    let text = match intent {
+        Intent::Note { text, .. } | Intent::Answer { text, .. } | Intent::Continue { text, .. } => {
+            if text.trim().is_empty() {
+                return Some(refused("the text is empty", "say what is meant"));
+            }
+            text
+        }
+        Intent::Approve { change, note, .. } => {
+            let is_digest = |change: &String| {
+                change.len() >= SHORTEST_CHANGE && change.bytes().all(|byte| byte.is_ascii_hexdigit())
+            };
+            if let Some(change) = change.as_ref().filter(|change| !is_digest(change)) {
+                let problem = format!("`{}` names no change", change.escape_debug());
+                let remedy =
+                    format!("write at least the first {SHORTEST_CHANGE} digits of its digest, or leave it out");
+                return Some(refused(problem, remedy));
+            }
+            note
+        }
+        Intent::Reject { note, .. } => note,
+        Intent::Task(_)
+        | Intent::Ask { .. }
+        | Intent::Cancel { .. }
+        | Intent::Retry { .. }
+        | Intent::Register { .. }
+        | Intent::Unregister
+        | Intent::Allow { .. }
+        | Intent::Pause
+        | Intent::Resume
+        | Intent::Look(_) => return None,
+    };
+    let is_long = text.len() > NOTE_LIMIT;
+    is_long.then(|| refused(format!("the text is longer than {NOTE_LIMIT} bytes"), "say it in fewer words"))
 }
 
 /// The wish without its texts: those cannot be deleted from the chain.
@@ -302,4 +348,63 @@ fn not_waiting(task: &Task) -> Reply {
         format!("#{} waits for no decision: it is {}", task.id(), task.status()),
         format!("/status {} tells more", task.id()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use borg_core::task::Status;
+
+    const ME: &str = "console:1";
+
+    async fn replied(fixture: &Fixture, intent: Intent) -> (String, String) {
+        match fixture.handle.intend(PersonId(ME.into()), intent, None).await.unwrap() {
+            Reply::Refused { reason, remedy, stranger: false } => (reason, remedy),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_grammar_has_read_is_read_here() {
+        let fixture = Fixture::start(&[(ME, Role::Owner)], None).await;
+        let task = fixture.task(ME).await;
+        fixture.until(task, Status::Blocked).await;
+        let approve = |change: &str| Intent::Approve { task, change: Some(change.into()), note: String::new() };
+        for wrong in ["", "0", "0123abc", "0123abcx", "0123abc\u{1b}[2J"] {
+            let (reason, remedy) = replied(&fixture, approve(wrong)).await;
+            assert!(reason.contains("names no change") && remedy.contains("8 digits"), "{wrong}: {reason}");
+            assert!(!reason.contains('\u{1b}'), "{reason}");
+        }
+        assert!(replied(&fixture, approve("0123ABCD")).await.0.contains("waits for no decision"));
+        for (long, limit) in [("x".repeat(NOTE_LIMIT + 1), "longer than 8192 bytes"), (" ".into(), "is empty")] {
+            for intent in [
+                Intent::Note { task, text: long.clone() },
+                Intent::Answer { task, text: long.clone() },
+                Intent::Continue { task, text: long.clone() },
+            ] {
+                let (reason, _) = replied(&fixture, intent.clone()).await;
+                assert!(reason.contains(limit), "{}: {reason}", intent.name());
+            }
+        }
+        let note = "x".repeat(NOTE_LIMIT + 1);
+        for intent in [Intent::Approve { task, change: None, note: note.clone() }, Intent::Reject { task, note }] {
+            assert!(replied(&fixture, intent).await.0.contains("longer than"));
+        }
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_being_delivered_is_not_called_off() {
+        let fixture = Fixture::start(&[(ME, Role::Owner)], None).await;
+        let id = fixture.task(ME).await;
+        let mut task = fixture.until(id, Status::Blocked).await;
+        assert!(!is_delivered_now(&task));
+        let at = task.phase.position().unwrap().clone();
+        for (doing, is_late) in [(Doing::Judging, false), (Doing::Delivering { change: None }, true)] {
+            task.phase = Phase::Running(Running { at: at.clone(), doing, stopping: None });
+            assert_eq!(is_delivered_now(&task), is_late);
+        }
+        fixture.stop().await;
+    }
 }
