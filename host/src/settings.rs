@@ -184,6 +184,12 @@ impl Settings {
             let value = Zeroizing::new(value?);
             settings.values.insert("DATA_DIR", Set { value, source: "--data" });
         }
+        // Policy finds secrets by the name of a variable, wherever they were written.
+        for known in KNOWN.iter().filter(|known| known.secret) {
+            if let Some(set) = settings.values.get(known.variable) {
+                settings.environment.insert(known.variable.to_owned(), set.value.clone());
+            }
+        }
         Ok(settings)
     }
 
@@ -244,7 +250,10 @@ impl Settings {
         }
         self.read_variables(&variables, ".env");
         for (name, value) in variables {
-            self.environment.entry(name).or_insert(value);
+            // As with settings, a variable that is set to nothing is not set.
+            if self.environment.get(&name).is_none_or(|before| before.is_empty()) {
+                self.environment.insert(name, value);
+            }
         }
         Ok(())
     }

@@ -171,6 +171,33 @@ fn a_secret_is_masked_where_settings_are_shown() {
     assert_eq!(settings.environment["CLAUDE_CODE_OAUTH_TOKEN"].as_str(), "sk-ant-oat01-hush");
 }
 
+#[tokio::test]
+async fn the_token_reaches_the_secret_wherever_it_is_written() {
+    use borg_gateway::{Credential, Secrets};
+    const NAME: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+    let (toml, dotenv) =
+        ("claude-code-oauth-token = 'sk-ant-oat01-toml'", "CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-dotenv\n");
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    for (toml, dotenv, variable, token) in [
+        (toml, "", None, "toml"),
+        (toml, dotenv, None, "dotenv"),
+        (toml, dotenv, Some("sk-ant-oat01-env"), "env"),
+        (toml, dotenv, Some(""), "dotenv"),
+        ("", dotenv, Some(""), "dotenv"),
+        (toml, "", Some(""), "toml"),
+    ] {
+        let variables: Vec<(&str, &str)> = variable.map(|value| (NAME, value)).into_iter().collect();
+        let settings = Folder::new(toml, dotenv).load(&variables).unwrap();
+        let policy = policies::load(&policies, &settings.defaults().unwrap()).unwrap().0;
+        let store = crate::secrets::SecretStore::new(&settings.data_dir(), None, settings.environment.clone(), &policy);
+        let Ok(Credential::OAuth(secret)) = store.get("claude").await else { panic!("{toml} {dotenv} {variable:?}") };
+        assert_eq!(secret.expose(), format!("sk-ant-oat01-{token}"), "{variable:?}");
+    }
+    // So does what is no setting of ours, but named by policy.
+    let settings = Folder::new("", "MY_KEY=x\n").load(&[("MY_KEY", "")]).unwrap();
+    assert_eq!(settings.environment["MY_KEY"].as_str(), "x");
+}
+
 #[test]
 fn values_that_cannot_be_are_refused_with_what_could() {
     for wrong in ["0", "-1", "5min", ""] {
