@@ -13,7 +13,7 @@ use borg_core::{
 };
 use borg_host::{
     control::client::Client,
-    host::{self, SandboxWish},
+    host::{self, Host, SandboxWish},
     settings::Settings,
 };
 use clap::Args;
@@ -22,7 +22,7 @@ use std::{fs, process::ExitCode};
 /// Ask about a repository; nothing in it changes
 ///
 /// The agent gets the repository read-only, and the last it says is the answer. Where no host is running, one runs just for this
-/// question.
+/// question; not where tasks wait to go on, which that would set going, too: start the host with `borg-host run` then.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,11 +52,22 @@ impl Ask {
             true => of_running(client, intent).await?,
             false => {
                 let host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
+                refuse_company(&host).await?;
                 inline::perform(host, intent, None, |_| Ok(())).await?.task
             }
         };
         show(&task, &settings, self.json)
     }
+}
+
+/// Whoever asks a question has not asked for other tasks to go on.
+async fn refuse_company(host: &Host) -> Result<()> {
+    let mut live = host.conversation().desk.live_tasks().await?;
+    live.retain(|task| !inline::rests(task));
+    let Some(first) = live.first() else { return Ok(()) };
+    let more = if live.len() > 1 { format!(", and so would {} more", live.len() - 1) } else { String::new() };
+    let message = format!("no host is running, and with this question task #{} would go on{more}", first.id());
+    Err(problem(Code::NoHost, message, "start the host with `borg-host run`, then ask again"))
 }
 
 fn show(task: &Task, settings: &Settings, json: bool) -> Result<ExitCode> {

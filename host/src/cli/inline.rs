@@ -148,7 +148,7 @@ impl Left {
 }
 
 /// True when nothing more happens without a person.
-fn rests(task: &Task) -> bool {
+pub fn rests(task: &Task) -> bool {
     match &task.phase {
         Phase::Ended { .. } | Phase::Blocked { .. } | Phase::NeedsReview { .. } => true,
         Phase::Queued { .. } | Phase::Running(_) | Phase::Parked { .. } | Phase::Approved { .. } => false,
