@@ -1,6 +1,6 @@
 //! How a command ends that did not do what it was asked: one message, one remedy, one exit code.
 
-use super::source;
+use super::{out::Unwritable, source};
 use borg_core::intent;
 use borg_host::{
     control::client::{NoHost, Refusal},
@@ -35,10 +35,7 @@ pub fn problem(code: Code, message: impl Into<String>, remedy: impl Into<String>
 
 /// Tells what went wrong on standard error and gives the exit code for it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    let is_closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(is_closed) {
+    if has_no_reader(error) {
         return ExitCode::SUCCESS;
     }
     let (code, message, remedy) = explain(error);
@@ -47,6 +44,11 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         eprintln!("  what to do: {}", super::neutral::text(&remedy));
     }
     ExitCode::from(code as u8)
+}
+
+/// True where all that went wrong is that nobody reads on.
+fn has_no_reader(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<Unwritable>()).any(Unwritable::is_reader_gone)
 }
 
 /// Exit code, message, and what to do (empty where the message says it all).
@@ -169,6 +171,15 @@ mod tests {
             let said = as_commands(&format!("/{}", command.name));
             assert_eq!(said.starts_with("borg-host "), !only_in_chats.contains(&command.name), "{said}");
         }
+    }
+
+    #[test]
+    fn only_a_reader_of_ours_may_go_away() {
+        let broken = io::ErrorKind::BrokenPipe;
+        let ours = |kind| anyhow::Error::new(Unwritable::of(kind)).context("printing");
+        assert!(has_no_reader(&ours(broken)));
+        assert!(!has_no_reader(&ours(io::ErrorKind::StorageFull)));
+        assert!(!has_no_reader(&anyhow::Error::new(io::Error::from(broken)).context("the host went away")));
     }
 
     #[test]

@@ -4,9 +4,21 @@ use borg_host::log::Lines;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
+/// Standard output takes nothing more. A type of its own: a pipe that breaks elsewhere is a fault.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written")]
+pub struct Unwritable(#[source] io::Error);
+
+impl Unwritable {
+    /// True where whoever read it has gone away, having had enough.
+    pub fn is_reader_gone(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// Prints a text and a line feed.
-pub fn line(text: impl std::fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
+pub fn line(text: impl std::fmt::Display) -> Result<(), Unwritable> {
+    writeln!(io::stdout().lock(), "{text}").map_err(Unwritable)
 }
 
 /// Prints a value as JSON, indented.
@@ -26,4 +38,11 @@ pub fn log(filter: Option<&str>) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lines).with_target(false);
     // Only a second call could fail, and the log is there then. What stands above a prompt has no colours.
     let _ = log.with_ansi(false).try_init();
+}
+
+#[cfg(test)]
+impl Unwritable {
+    pub fn of(kind: io::ErrorKind) -> Self {
+        Unwritable(kind.into())
+    }
 }

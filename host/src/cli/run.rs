@@ -115,7 +115,7 @@ impl Terminal {
 }
 
 /// What a person should know at the start.
-fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
+fn banner(host: &Host, settings: &Settings) -> Result<()> {
     let about = &host.about;
     let policy = &host.policy;
     out::line(format!("borg-host {}", about.version))?;
@@ -148,7 +148,7 @@ fn banner(host: &Host, settings: &Settings) -> io::Result<()> {
         )?;
     }
     if let Some(telegram) = &host.telegram
-        && let Some(code) = telegram.begin_pairing(policy).map_err(io::Error::other)?
+        && let Some(code) = telegram.begin_pairing(policy)?
     {
         out::line(format!(
             "  Telegram      nobody there is an owner yet: send your bot `/start {code}` in a private chat"
