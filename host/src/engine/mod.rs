@@ -346,12 +346,13 @@ impl Engine {
                 for (run, running) in runs {
                     if !wanted.contains(&run.to_string()) {
                         tracing::info!(%run, running, "reaping a sandbox that nothing waits for");
-                        self.doers.forget(run).await;
+                        self.doers.forget_once(run).await;
                     }
                 }
             }
             Err(error) => tracing::warn!(%error, "could not look for sandboxes of an earlier process"),
         }
+        self.doers.forget_runs_but(&wanted).await;
         let live: BTreeSet<TaskId> = self.state.tasks.keys().copied().collect();
         self.doers.forget_tasks_but(&live).await;
     }

@@ -39,7 +39,11 @@ use std::{
     collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+/// Pauses between tries to remove what is left of a run.
+const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
 
 /// Everything effects are performed with.
 pub struct Doers {
@@ -152,15 +156,38 @@ impl Doers {
         self.live.stopped(run).is_some()
     }
 
-    /// Removes what is left of a run: its sandbox, then its directories.
+    /// Removes what is left of a run: its sandbox, then its directories. Tried again for some seconds: a process that is just dying keeps
+    /// what it has open. What stays even so is removed at the next start.
     pub async fn forget(&self, run: RunKey) {
-        if let Err(error) = self.sandbox.remove(run).await {
-            tracing::warn!(%run, %error, "the sandbox could not be removed; the next start tries again");
+        if !persist(|| self.forget_once(run)).await {
+            tracing::warn!(%run, "something of a run is left; the next start tries again");
         }
-        if let Err(error) = self.workspace.discard(run).await {
-            tracing::warn!(%run, %error, "the run's directory could not be removed; the next start tries again");
+    }
+
+    /// One try at that; true where nothing is left.
+    pub async fn forget_once(&self, run: RunKey) -> bool {
+        let sandbox = self.sandbox.remove(run).await;
+        if let Err(error) = &sandbox {
+            tracing::warn!(%run, %error, "the sandbox could not be removed");
+        }
+        let directory = self.workspace.discard(run).await;
+        if let Err(error) = &directory {
+            tracing::warn!(%run, %error, "the run's directory could not be removed");
         }
         self.live.leave(run);
+        sandbox.is_ok() && directory.is_ok()
+    }
+
+    /// Removes the directories of runs that nothing waits for, whether or not a sandbox of them is left.
+    pub async fn forget_runs_but(&self, wanted: &BTreeSet<String>) {
+        let entries = std::fs::read_dir(self.data_dir.join("runs")).into_iter().flatten().flatten();
+        let found = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let unwanted: Vec<RunKey> =
+            found.filter(|name| !wanted.contains(name)).filter_map(|name| name.parse().ok()).collect();
+        for run in unwanted {
+            tracing::info!(%run, "removing what is left of a run that nothing waits for");
+            self.forget_once(run).await;
+        }
     }
 
     /// Removes what a task's runs shared, once it has ended.
@@ -220,6 +247,17 @@ impl Doers {
     }
 }
 
+/// Tries something a few times, with longer and longer pauses; true where it worked.
+async fn persist<F: Future<Output = bool>>(mut attempt: impl FnMut() -> F) -> bool {
+    for pause in PAUSES {
+        if attempt().await {
+            return true;
+        }
+        tokio::time::sleep(pause).await;
+    }
+    attempt().await
+}
+
 fn plugin_failed(error: &CallError) -> Body {
     Body::PluginFailed { plugin: error.plugin.clone(), reason: error.to_string() }
 }
@@ -236,4 +274,21 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_waited_for_and_what_does_not_is_given_up() {
+        for (failures, works, tries) in [(0, true, 1), (2, true, 3), (3, true, 4), (9, false, 4)] {
+            let mut tried = 0;
+            let worked = persist(|| {
+                tried += 1;
+                std::future::ready(tried > failures)
+            });
+            assert_eq!((worked.await, tried), (works, tries), "{failures}");
+        }
+    }
 }
