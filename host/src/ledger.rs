@@ -42,6 +42,7 @@ impl Ledger for JournalLedger {
                     "host": row.host, "method": row.method, "path": row.path, "model": row.model, "status": row.status,
                     "verdict": verdict, "usage": row.usage, "cost-micros": row.cost.0, "estimated": row.estimated,
                     "bytes-in": row.bytes_in, "bytes-out": row.bytes_out, "duration-ms": row.duration_ms,
+                    "subscription": row.subscription,
                     // Whoever spoke through init's bridge is init's claim; init itself is the kernel's word.
                     "peer-pid": row.peer_pid,
                 }),
@@ -96,6 +97,7 @@ mod tests {
             bytes_in: 10,
             bytes_out: 20,
             duration_ms: 30,
+            subscription: [("status".to_owned(), "allowed".to_owned())].into(),
             peer_pid: 40,
         }
     }
@@ -122,6 +124,8 @@ mod tests {
         let verdicts: Vec<&str> = rows.iter().filter_map(|row| row.row["verdict"].as_str()).collect();
         let refused = format!("refused: {rule} at /tools/0");
         assert_eq!(verdicts, ["allowed", refused.as_str(), &format!("capped: {}", Cap::Turns), "failed: went away"]);
+        let (_, subscription) = desk.subscription().await.unwrap().unwrap();
+        assert_eq!(subscription["status"], "allowed");
         // Durable and counted when `record` returns, whatever the task does now.
         let spent = desk.task(task).await.unwrap().unwrap().spent;
         assert_eq!((spent.cost, spent.usage.input_tokens), (MicroUsd(16), 5));

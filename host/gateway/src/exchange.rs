@@ -61,6 +61,9 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
         Waited::Done(sent) => sent,
         Waited::Gone => Err(Failure::Gone),
     };
+    if let Ok((response, _)) = &sent {
+        entry.row.subscription = response::subscription(response.headers());
+    }
     match sent {
         Ok((response, credential)) if response.status() == StatusCode::OK => {
             if response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {

@@ -5,6 +5,7 @@ use borg_core::{
     budget::{Cap, MicroUsd, Usage},
     id::RunKey,
 };
+use std::collections::BTreeMap;
 
 /// One request, or one connection that was turned away before it could make any. Holds neither bodies nor secrets; method,
 /// path and model are the client's words, cut to 256 characters and without control characters.
@@ -32,6 +33,9 @@ pub struct Row {
     /// Bytes of the response body given to the client.
     pub bytes_out: u64,
     pub duration_ms: u64,
+    /// What the provider said of the subscription that paid for it, by name: how it stands, how much of each window is used, when that
+    /// begins anew. Empty where it said nothing.
+    pub subscription: BTreeMap<String, String>,
     /// Process at the other end as the kernel tells it (`SO_PEERCRED`). What runs behind it is its own claim.
     pub peer_pid: i32,
 }

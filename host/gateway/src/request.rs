@@ -20,7 +20,7 @@ use hyper::{
     header::CONTENT_LENGTH,
     http::request::Parts,
 };
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use tokio::{sync::oneshot, time::timeout};
 
 /// Where the response goes; closed when the client has gone.
@@ -134,6 +134,7 @@ impl Entry {
             bytes_in: 0,
             bytes_out: 0,
             duration_ms: 0,
+            subscription: BTreeMap::new(),
             peer_pid: peer,
         };
         Entry { run: Arc::clone(run), row, began: Instant::now() }

@@ -9,6 +9,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A response body that was cut off, so that the connection must be too.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,12 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, Cut>;
 
 /// Headers of the provider that are passed on; names that start with `anthropic-ratelimit-` are too.
 const PASSED: [&str; 5] = ["content-type", "request-id", "retry-after", "retry-after-ms", "x-should-retry"];
+
+/// Begins the names of headers that tell of a subscription.
+const SUBSCRIPTION: &str = "anthropic-ratelimit-unified-";
+/// Headers of it that are kept, and how long name and value together may be.
+const SUBSCRIPTION_NAMES: usize = 32;
+const SUBSCRIPTION_BYTES: usize = 128;
 
 /// Whether a client should send the same request again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +94,16 @@ pub(crate) fn pass_headers(from: &HeaderMap, to: &mut HeaderMap) {
             to.append(name, value.clone());
         }
     }
+}
+
+/// What the provider says of a subscription: `status`, `reset` (seconds since 1970), and the same of each window, as in `5h-utilization`.
+pub(crate) fn subscription(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let told = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix(SUBSCRIPTION)?;
+        let value = value.to_str().ok().filter(|value| name.len() + value.len() <= SUBSCRIPTION_BYTES)?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    told.take(SUBSCRIPTION_NAMES).collect()
 }
 
 /// Milliseconds a provider asks to wait, if it says so: in milliseconds, in seconds, or as a time (RFC 9110, 10.2.3). A time is

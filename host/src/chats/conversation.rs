@@ -1,6 +1,7 @@
 //! One exchange with a person: what they said, what it means, what they are told.
 
 mod looks;
+mod status;
 
 use super::{ChatError, Chats};
 use crate::{
@@ -70,6 +71,7 @@ impl Conversation {
         exchanged: &mut Vec<(Notice, Vec<Post>)>,
     ) -> Result<(), ChatError> {
         for (n, said) in self.chats.hear(transport, update).await?.into_iter().enumerate() {
+            let said = as_sent(update, said);
             let key = key.map(|key| format!("{key}.{n}"));
             if let Some(mut notice) = self.reply(transport, &said, key.as_deref()).await {
                 notice.reply_to = Some(update.receipt.clone()).filter(|receipt| !receipt.is_empty());
@@ -206,7 +208,7 @@ impl Conversation {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
         Ok(match look {
             Look::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
-            Look::Status { task: None } => (NoticeKind::Answer, self.host_status().await?, None),
+            Look::Status { task: None } => (NoticeKind::Answer, status::of_host(&self.desk).await?, None),
             Look::Status { task: Some(id) } => match self.desk.task(*id).await? {
                 Some(task) => (NoticeKind::Answer, words::status(&task), None),
                 None => (NoticeKind::Hint, missing(*id), None),
@@ -231,23 +233,6 @@ impl Conversation {
         })
     }
 
-    async fn host_status(&self) -> Result<Vec<Part>, StoreError> {
-        let live = self.desk.live_tasks().await?;
-        let mut parts = vec![Part::Field { label: "tasks in progress".into(), value: live.len().to_string() }];
-        if self.desk.is_paused().await? {
-            let value = "nothing new starts; /resume ends that".into();
-            parts.push(Part::Field { label: "paused".into(), value });
-        }
-        let newest = live.iter().rev().take(10);
-        parts.extend(newest.map(|task| Part::Item(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))));
-        if let Ok(policy) = self.desk.handle.policy().await {
-            parts.push(Part::Field { label: "policy".into(), value: policy.digest.short() });
-            let repositories: Vec<&str> = policy.repos.keys().map(String::as_str).collect();
-            parts.push(Part::Field { label: "repositories".into(), value: repositories.join(", ") });
-        }
-        Ok(parts)
-    }
-
     async fn diff_part(&self, task: &Task) -> Part {
         match self.desk.diff(task, DIFF_BYTES).await {
             Ok((text, _)) if text.is_empty() => Part::Text("nothing has changed".into()),
@@ -258,6 +243,11 @@ impl Conversation {
             Err(reason) => Part::Text(reason),
         }
     }
+}
+
+/// What was said, by whom and where the transport has it from: a component reads words, and lends nobody's name to them.
+fn as_sent(update: &Update, said: Said) -> Said {
+    Said { sender: update.sender.clone(), chat: update.chat.clone(), ..said }
 }
 
 /// A chat as the whole host names it.
@@ -302,4 +292,37 @@ fn list(rows: &[TaskRow]) -> Vec<Part> {
             value: format!("{} ({})", row.title, row.repository),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::chat::UpdateKind;
+
+    #[test]
+    fn a_component_does_not_decide_who_spoke_and_where() {
+        let update = Update {
+            id: "1".into(),
+            receipt: "5".into(),
+            chat: "-7".into(),
+            sender: "7".into(),
+            sender_name: String::new(),
+            sender_is_bot: false,
+            own_name: String::new(),
+            text: "/pause".into(),
+            kind: UpdateKind::Message,
+            reply_to: None,
+            raw: String::new(),
+        };
+        let said = Said {
+            sender: "1".into(),
+            chat: "-1".into(),
+            text: "/pause".into(),
+            addressed: Addressed::Command,
+            reply_to: Some("4".into()),
+            problem: None,
+        };
+        let heard = as_sent(&update, said.clone());
+        assert_eq!(heard, Said { sender: "7".into(), chat: "-7".into(), ..said });
+    }
 }

@@ -125,6 +125,11 @@ impl Desk {
         self.store.run(move |journal| journal.ledger(task)).await
     }
 
+    /// What a provider said last of the subscription that pays, and when, in milliseconds since 1970.
+    pub async fn subscription(&self) -> Result<Option<(u64, BTreeMap<String, String>)>, StoreError> {
+        self.store.run(|journal| journal.subscription()).await
+    }
+
     /// When this host was started, in milliseconds since 1970, and its version.
     pub async fn started(&self) -> Result<Option<(u64, String)>, StoreError> {
         self.store.run(|journal| journal.last_start()).await

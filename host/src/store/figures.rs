@@ -7,8 +7,12 @@ use borg_core::{
     id::{Digest, TaskId},
     task::Status,
 };
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Rows of the ledger in which something of a subscription is looked for.
+const NEWEST: u32 = 200;
 
 /// A task that moved lately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,39 @@ impl Journal {
         let mut query = self.db.prepare_cached("SELECT status FROM tasks WHERE live = 1").map_err(StoreError::Read)?;
         let rows = query.query_map([], |row| row.get::<_, String>(0)).map_err(StoreError::Read)?;
         rows.map(|row| status(&row.map_err(StoreError::Read)?)).collect()
+    }
+
+    /// The tasks that ended last and were not cancelled, newest first.
+    pub fn last_ended(&self, limit: u32) -> Result<Vec<(TaskId, Status)>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached(
+                "SELECT id, status FROM tasks WHERE live = 0 AND status <> 'cancelled'
+                 ORDER BY changed_ms DESC, id DESC LIMIT ?1",
+            )
+            .map_err(StoreError::Read)?;
+        let rows = query
+            .query_map([limit], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?)))
+            .map_err(StoreError::Read)?;
+        rows.map(|row| {
+            let (id, word) = row.map_err(StoreError::Read)?;
+            Ok((TaskId(id), status(&word)?))
+        })
+        .collect()
+    }
+
+    /// What a provider said last of the subscription that pays, and when; none where none of the newest requests was told anything.
+    pub fn subscription(&self) -> Result<Option<(u64, BTreeMap<String, String>)>, StoreError> {
+        let found: Option<(u64, String)> = self
+            .db
+            .prepare_cached(
+                "SELECT at_ms, told FROM (
+                     SELECT id, at_ms, json_extract(row, '$.subscription') AS told FROM ledger ORDER BY id DESC LIMIT ?1
+                 ) WHERE told IS NOT NULL AND told <> '{}' ORDER BY id DESC LIMIT 1",
+            )
+            .and_then(|mut find| find.query_row([NEWEST], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+            .map_err(StoreError::Read)?;
+        found.map(|(at_ms, told)| Ok((at_ms, parse(&told)?))).transpose()
     }
 
     /// Rows of the ledger before a place in it, newest first.

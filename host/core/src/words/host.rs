@@ -198,7 +198,8 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn now(&self) -> String {
+    /// What is to be done, in a line.
+    pub fn now(&self) -> String {
         let Figures { queued, running, waiting, stuck, .. } = self;
         format!("{queued} queued, {running} running, {waiting} going on later, {stuck} waiting for a person")
     }

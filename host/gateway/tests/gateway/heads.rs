@@ -256,3 +256,21 @@ async fn response_headers_are_filtered() {
     assert_eq!(answer.status, 502);
     assert!(!answer.head.contains("location"));
 }
+
+#[tokio::test]
+async fn what_is_said_of_a_subscription_is_in_the_row() {
+    let world = World::new().await;
+    world.post(BODY).await;
+    assert!(world.book.rows().pop().unwrap().subscription.is_empty());
+    let unified = "anthropic-ratelimit-unified";
+    let long = "x".repeat(200);
+    let headers = format!(
+        "{unified}-status: rejected\r\n{unified}-5h-utilization: 1.02\r\n{unified}-5h-reset: 1769880600\r\n{unified}-note: {long}\r\n\
+         anthropic-ratelimit-requests-remaining: 7\r\n"
+    );
+    world.upstream.reply(json(429, &headers, "{}"));
+    world.post(BODY).await;
+    let told: Vec<_> = world.book.rows().pop().unwrap().subscription.into_iter().collect();
+    let want = [("5h-reset", "1769880600"), ("5h-utilization", "1.02"), ("status", "rejected")];
+    assert_eq!(told, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
