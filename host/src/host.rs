@@ -1,5 +1,6 @@
 //! Puts the program together, once: who gets what, and in which order things start and stop.
 
+mod alarms;
 mod digest;
 mod watch;
 
@@ -26,6 +27,7 @@ use crate::{
     store::{DataLock, Store},
     workspace::{self, Workspace},
 };
+use alarms::Alarms;
 use anyhow::{Context, Result, bail};
 use borg_core::{
     effect::Effect,
@@ -62,6 +64,7 @@ pub struct Host {
     conversation: Conversation,
     /// The bot, where there is a token; whoever runs a host for people takes and runs it.
     pub telegram: Option<Telegram>,
+    alarms: Alarms,
     digest: Option<DailyDigest>,
     watch: Watch,
     handle: Handle,
@@ -146,6 +149,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let telegram = token.map(|token| {
         Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies(), &data)
     });
+    let telegram = telegram.transpose()?;
     let strength = sandbox.describe().await;
     let about = About {
         version: VERSION.to_owned(),
@@ -179,6 +183,12 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         operators: operators.clone(),
     };
     let desk = conversation.desk.clone();
+    let alarms = Alarms {
+        desk: desk.clone(),
+        operators: operators.clone(),
+        data_dir: about.data_dir.clone(),
+        telegram: telegram.as_ref().map(|telegram| telegram.reach.clone()).unwrap_or_default(),
+    };
     let digest = digest_minute.map(|minute| DailyDigest { minute, desk, operators });
     let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
     Ok(Host {
@@ -190,7 +200,8 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         owed,
         sources,
         conversation,
-        telegram: telegram.transpose()?,
+        telegram,
+        alarms,
         digest,
         watch,
         handle,
@@ -263,12 +274,14 @@ impl Host {
     /// What is told to the operators without being asked for: for a host that people run, not for one that does a single task. Never
     /// resolves.
     pub fn attend(&self) -> impl Future<Output = ()> + use<> {
-        let digest = self.digest.clone();
+        let (alarms, digest) = (self.alarms.clone(), self.digest.clone());
         async move {
-            if let Some(digest) = digest {
-                digest.run().await;
-            }
-            std::future::pending().await
+            let digest = async {
+                if let Some(digest) = digest {
+                    digest.run().await;
+                }
+            };
+            tokio::join!(alarms.run(), digest);
         }
     }
 
@@ -286,10 +299,8 @@ impl Host {
                 Ok(())
             }
             () = watch => Ok(()),
-            () = until => {
-                self.handle.stop().await;
-                engine.await
-            }
+            // An engine whose queue is full takes in the wish to stop only while it runs.
+            () = until => tokio::join!(&mut engine, self.handle.stop()).0,
         };
         // A socket nobody serves would make the next command wait.
         let _ = std::fs::remove_file(control::socket_path(self.lock.path()));

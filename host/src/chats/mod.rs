@@ -7,11 +7,13 @@ pub mod console;
 mod conversation;
 mod live;
 mod operators;
+mod reach;
 pub mod telegram;
 
 pub use conversation::Conversation;
 pub use live::Live;
 pub use operators::Operators;
+pub use reach::Reach;
 
 use crate::engine::{Handle, Mailbox};
 use borg_core::chat::{Notice, Post, Said, Update};

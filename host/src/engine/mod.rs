@@ -11,7 +11,7 @@ mod handle;
 pub mod mailbox;
 mod once;
 mod oversize;
-mod room;
+pub mod room;
 mod strangers;
 
 pub use desk::Desk;

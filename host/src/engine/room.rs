@@ -17,7 +17,7 @@ use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Bytes that must be free before a wish is taken in, or before what an agent made is moved: enough for the events of what runs already.
-const RESERVE: u64 = 16 << 20;
+pub const RESERVE: u64 = 16 << 20;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -133,7 +133,7 @@ fn run_of(order: &Order) -> Option<RunKey> {
 }
 
 /// Bytes free where the data lies; what cannot be measured does not hinder.
-fn free(data: &Path) -> u64 {
+pub fn free(data: &Path) -> u64 {
     rustix::fs::statvfs(data).map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize))
 }
 

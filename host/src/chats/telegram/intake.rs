@@ -8,6 +8,7 @@ use super::{
     updates::{self, WANTED},
 };
 use crate::{
+    chats::Reach,
     clock::now_ms,
     engine::mailbox::{Change, Incoming, Mailbox, StoreError},
 };
@@ -20,6 +21,7 @@ pub struct Intake {
     pub own_name: String,
     pub mailbox: Mailbox,
     pub standing: Standing,
+    pub reach: Reach,
 }
 
 impl Intake {
@@ -34,6 +36,7 @@ impl Intake {
             match asked.limit(100).allowed_updates(WANTED).await {
                 Ok(found) => {
                     failures = 0;
+                    self.reach.served();
                     if let Some(next) = found.iter().map(|update| i64::from(update.id.0) + 1).max() {
                         self.keep(&found, next, &mut passed_over).await?;
                         offset = next;
@@ -45,9 +48,13 @@ impl Intake {
                         _ => pause_after(failures),
                     };
                     failures = failures.saturating_add(1);
+                    let refusal = refusal(&error);
+                    if let Some(remedy) = refusal {
+                        self.reach.refused(remedy);
+                    }
                     tracing::warn!(
                         why = courier::words(&self.bot, &error),
-                        remedy = remedy(&error),
+                        remedy = refusal.unwrap_or("nothing is lost; it goes on by itself when Telegram answers"),
                         ?pause,
                         "Telegram cannot be asked"
                     );
@@ -94,15 +101,18 @@ impl Intake {
     }
 }
 
-fn remedy(error: &RequestError) -> &'static str {
+/// What a person must do before Telegram serves the bot; none where it goes on by itself.
+pub fn refusal(error: &RequestError) -> Option<&'static str> {
     match error {
         RequestError::Api(ApiError::InvalidToken) => {
-            "get a new token from @BotFather, set TELEGRAM_BOT_TOKEN, and restart"
+            Some("get a new token from @BotFather, set TELEGRAM_BOT_TOKEN, and restart")
         }
         RequestError::Api(ApiError::TerminatedByOtherGetUpdates) => {
-            "another program uses this token: stop it, or give each a bot of its own"
+            Some("another program uses this token: stop it, or give each a bot of its own")
         }
-        RequestError::Api(ApiError::CantGetUpdates) => "a webhook is set for this bot: remove it with deleteWebhook",
-        _ => "nothing is lost; it goes on by itself when Telegram answers",
+        RequestError::Api(ApiError::CantGetUpdates) => {
+            Some("a webhook is set for this bot: remove it with deleteWebhook")
+        }
+        _ => None,
     }
 }

@@ -24,7 +24,7 @@ mod standing;
 mod strangers;
 mod updates;
 
-use super::{Conversation, Live};
+use super::{Conversation, Live, Reach};
 use crate::{
     clock::now_ms,
     engine::mailbox::{Mailbox, StoreError},
@@ -82,6 +82,8 @@ pub struct Telegram {
     mailbox: Mailbox,
     conversation: Conversation,
     pairing: Arc<Pairing>,
+    /// How the bot stands with Telegram.
+    pub reach: Reach,
 }
 
 impl Telegram {
@@ -104,7 +106,7 @@ impl Telegram {
             (bot, polling) = (bot.set_api_url(url()?), polling.set_api_url(url()?));
         }
         let pairing = Arc::new(Pairing::new(policies.to_owned(), data));
-        Ok(Telegram { bot, polling, mailbox, conversation, pairing })
+        Ok(Telegram { bot, polling, mailbox, conversation, pairing, reach: Reach::default() })
     }
 
     /// The code that makes its sender an owner, where nobody on Telegram is one yet.
@@ -125,7 +127,7 @@ impl Telegram {
         tracing::info!(bot = own_name, "Telegram is listened to");
         let standing = Standing { desk: self.conversation.desk.clone() };
         let outbox = Outbox::new(self.bot.clone(), self.mailbox.clone(), standing.clone());
-        let intake = Intake { bot: self.polling, own_name, mailbox: self.mailbox.clone(), standing };
+        let intake = Intake { bot: self.polling, own_name, mailbox: self.mailbox.clone(), standing, reach: self.reach };
         let live = live(self.conversation.clone(), self.mailbox.clone());
         let shared =
             Shared { bot: self.bot, mailbox: self.mailbox, conversation: self.conversation, pairing: self.pairing };
@@ -153,6 +155,9 @@ impl Telegram {
                 Err(error) => {
                     let pause = pause_after(failures);
                     failures = failures.saturating_add(1);
+                    if let Some(remedy) = intake::refusal(&error) {
+                        self.reach.refused(remedy);
+                    }
                     tracing::warn!(why = courier::words(&self.bot, &error), ?pause, "Telegram does not answer");
                     sleep(pause).await;
                 }
