@@ -45,7 +45,8 @@ pub struct Limits {
     /// How long a connection waits for [`crate::Door::admit`].
     pub admit_time: Duration,
     pub connect_time: Duration,
-    /// From the end of the request to the head of the provider's response.
+    /// From the end of the request to the head of the provider's response; also how long a request waits for budget that
+    /// open ones hold.
     pub response_time: Duration,
     /// Longest silence within a response; the provider sends pings far more often.
     pub idle_time: Duration,
@@ -55,11 +56,13 @@ pub struct Limits {
     pub drain_time: Duration,
     /// Open connections per run; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Requests of a run that are read or answered at once; further ones wait. Also bounds by how much a budget can be
-    /// overshot, since it is checked before a request and settled after.
+    /// Requests of a run that are read or answered at once; further ones wait.
     pub in_flight: usize,
     /// Refusals a run may cause before its door shuts: a ledger row is durable, so they must not be free.
     pub refusals: u32,
+    /// Rows without usage a run may cause before its door shuts: refusals, counts of tokens, errors of the provider. They
+    /// use up no budget and are durable all the same. Generous, for an agent asks again after an error.
+    pub free_rows: u32,
 }
 
 impl Default for Limits {
@@ -80,6 +83,7 @@ impl Default for Limits {
             connections: 32,
             in_flight: 4,
             refusals: 1000,
+            free_rows: 5000,
         }
     }
 }

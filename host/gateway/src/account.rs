@@ -1,18 +1,27 @@
 //! What one run has spent: asked before a request is forwarded, told after. Lives in memory; the ledger's rows are the record.
 //!
 //! How one could get it wrong: a charge that is dropped without being settled (a cancelled task, a panic) must not be free,
-//! so dropping it books the worst case.
+//! so dropping it books the worst case. And a charge that is open must not leave its money to the next one: what it can
+//! cost at most is held until it is settled, and the output of a request is limited to what the rest pays for.
 
-use crate::Notice;
-use borg_core::budget::{Budget, Cap, MicroUsd, Spent, Usage};
+use crate::{Notice, meter::Worst};
+use borg_core::budget::{Budget, Cap, MicroUsd, Price, Spent, Usage};
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tokio::sync::broadcast;
+use tokio::{
+    sync::{Notify, broadcast},
+    time::timeout_at,
+};
 
 /// Percentages at which the engine is told.
 const MILESTONES: [u8; 3] = [50, 75, 90];
+/// Output tokens for which a request is still let through, unless it asks for less: the provider wants 1024 for thinking.
+const LEAST: u32 = 1280;
+/// The same while other requests are open: rather than with little of what they leave, a request goes on when they are done.
+const BESIDE: u32 = 8192;
 
 pub(crate) struct Account {
     allowance: Budget,
@@ -20,6 +29,8 @@ pub(crate) struct Account {
     /// When wall time began: the moment a peer was admitted.
     began: OnceLock<Instant>,
     state: Mutex<State>,
+    /// Told when a charge is settled.
+    settled: Notify,
     notices: broadcast::Sender<Notice>,
 }
 
@@ -27,14 +38,33 @@ pub(crate) struct Account {
 struct State {
     /// Without wall time.
     spent: Spent,
+    /// The worst case of the open charges; their turns are in `spent` too.
+    held: Held,
     /// How many of [`MILESTONES`] were told.
     told: usize,
     refused_by: Option<Cap>,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Held {
+    turns: u32,
+    tokens: u64,
+    cost: MicroUsd,
+}
+
+/// A request as the account sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask {
+    /// 1 for a request that makes the model work, else 0.
+    pub turns: u32,
+    /// What may go in; its output is what is asked for.
+    pub worst: Worst,
+    pub price: Price,
+}
+
 impl Account {
     pub fn new(allowance: Budget, before: Spent, notices: broadcast::Sender<Notice>) -> Account {
-        Account { allowance, before, began: OnceLock::new(), state: Mutex::default(), notices }
+        Account { allowance, before, began: OnceLock::new(), state: Mutex::default(), settled: Notify::new(), notices }
     }
 
     /// Starts wall time; later calls change nothing.
@@ -52,24 +82,77 @@ impl Account {
         self.state().refused_by
     }
 
-    /// Opens a charge, unless a limit is reached. `turns` is 1 for a request that makes the model work, else 0; it is taken
-    /// at once, so that requests at the same time cannot share the last turn.
-    pub fn charge(self: &Arc<Self>, turns: u32, worst: (Usage, MicroUsd)) -> Result<Charge, (Cap, String)> {
+    /// Opens a charge for as much output as what is left pays for, unless a limit is reached. While open charges hold what
+    /// this one needs it waits for them, for this long at most.
+    pub async fn charge(self: &Arc<Self>, ask: Ask, patience: Duration) -> Result<Charge, (Cap, String)> {
+        let until = Instant::now() + patience;
+        loop {
+            let mut settled = pin!(self.settled.notified());
+            settled.as_mut().enable();
+            if let Some(done) = self.try_charge(&ask, Instant::now() >= until) {
+                return done;
+            }
+            // Whether it was told or has waited long enough shows when it tries again.
+            let _ = timeout_at(until.into(), settled).await;
+        }
+    }
+
+    /// None if it is worth waiting for an open charge. Turn and worst case are taken at once, so that requests at the same
+    /// time cannot share what is left.
+    fn try_charge(self: &Arc<Self>, ask: &Ask, last: bool) -> Option<Result<Charge, (Cap, String)>> {
         let mut state = self.state();
         let spent = self.with_wall(state.spent);
         if let Some(cap) = self.allowance.reached(&spent) {
-            if state.refused_by.is_none() {
-                state.refused_by = Some(cap);
-                self.tell(Notice::Capped(cap));
-            }
-            return Err((cap, self.figure(cap, &spent)));
+            return Some(Err(self.refuse(&mut state, cap, self.figure(cap, &spent))));
         }
-        state.spent.turns = state.spent.turns.saturating_add(turns);
-        Ok(Charge { account: Arc::clone(self), turns, worst: Some(worst) })
+        let left = self.allowance.left(&spent);
+        let free = Budget {
+            tokens: left.tokens.saturating_sub(state.held.tokens),
+            cost: MicroUsd(left.cost.0.saturating_sub(state.held.cost.0)),
+            ..left
+        };
+        let least = if state.held.turns == 0 { LEAST } else { BESIDE };
+        let output = match (ask.output(&free, least), ask.output(&left, LEAST)) {
+            (Ok(output), _) => output,
+            (Err(_), Ok(_)) if !last => return None,
+            (Err(cap), Ok(_)) | (_, Err(cap)) => {
+                let figure = format!("{}, and the rest does not pay for this request", self.figure(cap, &spent));
+                return Some(Err(self.refuse(&mut state, cap, figure)));
+            }
+        };
+        let worst = Worst { output_tokens: output.into(), ..ask.worst };
+        let cost = worst.used().cost(&ask.price);
+        let held = Held { turns: ask.turns, tokens: worst.used().usage.total(), cost };
+        state.spent.turns = state.spent.turns.saturating_add(ask.turns);
+        state.held = Held {
+            turns: state.held.turns.saturating_add(held.turns),
+            tokens: state.held.tokens.saturating_add(held.tokens),
+            cost: state.held.cost + held.cost,
+        };
+        Some(Ok(Charge { account: Arc::clone(self), worst, held, open: true }))
     }
 
-    fn book(&self, usage: Usage, cost: MicroUsd) {
+    fn refuse(&self, state: &mut State, cap: Cap, figure: String) -> (Cap, String) {
+        if state.refused_by.is_none() {
+            state.refused_by = Some(cap);
+            self.tell(Notice::Capped(cap));
+        }
+        (cap, figure)
+    }
+
+    /// Lets go of what a charge held.
+    fn release(&self, state: &mut State, held: Held) {
+        state.held = Held {
+            turns: state.held.turns.saturating_sub(held.turns),
+            tokens: state.held.tokens.saturating_sub(held.tokens),
+            cost: MicroUsd(state.held.cost.0.saturating_sub(held.cost.0)),
+        };
+        self.settled.notify_waiters();
+    }
+
+    fn book(&self, held: Held, usage: Usage, cost: MicroUsd) {
         let mut state = self.state();
+        self.release(&mut state, held);
         state.spent = state.spent + Spent { usage, cost, ..Spent::default() };
         let spent = self.with_wall(state.spent);
         let (percent, of) = self.progress(&spent);
@@ -80,9 +163,10 @@ impl Account {
         }
     }
 
-    fn give_back(&self, turns: u32) {
+    fn give_back(&self, held: Held) {
         let mut state = self.state();
-        state.spent.turns = state.spent.turns.saturating_sub(turns);
+        self.release(&mut state, held);
+        state.spent.turns = state.spent.turns.saturating_sub(held.turns);
     }
 
     /// The figure that is furthest, in percent of the task's whole budget (what is left to this run plus what went before).
@@ -131,31 +215,54 @@ impl Account {
     }
 }
 
+impl Ask {
+    /// How much output this much pays for, at most what is asked for; the limit that leaves less than `least` of it.
+    fn output(&self, free: &Budget, least: u32) -> Result<u32, Cap> {
+        if self.turns == 0 {
+            return Ok(0);
+        }
+        let asked = u32::try_from(self.worst.output_tokens).unwrap_or(u32::MAX);
+        let input = Worst { output_tokens: 0, ..self.worst }.used();
+        let cost = free.cost.0.checked_sub(input.cost(&self.price).0).ok_or(Cap::Cost)?;
+        let tokens = free.tokens.checked_sub(input.usage.total()).ok_or(Cap::Tokens)?;
+        let paid = (u128::from(cost) * 1_000_000).checked_div(self.price.output.into()).unwrap_or(u128::MAX);
+        let cap = if paid < u128::from(tokens) { Cap::Cost } else { Cap::Tokens };
+        let output = u32::try_from(paid.min(tokens.into())).unwrap_or(u32::MAX).min(asked);
+        if output < least.min(asked) { Err(cap) } else { Ok(output) }
+    }
+}
+
 /// A request under way. Dropped unsettled, it costs the worst case.
 pub(crate) struct Charge {
     account: Arc<Account>,
-    turns: u32,
-    worst: Option<(Usage, MicroUsd)>,
+    worst: Worst,
+    held: Held,
+    open: bool,
 }
 
 impl Charge {
+    /// The most it can use, its output limited to what is left.
+    pub fn worst(&self) -> Worst {
+        self.worst
+    }
+
     /// Books what was used.
     pub fn settle(mut self, usage: Usage, cost: MicroUsd) {
-        self.worst = None;
-        self.account.book(usage, cost);
+        self.open = false;
+        self.account.book(self.held, usage, cost);
     }
 
     /// Takes everything back, the turn too: the model did nothing.
     pub fn refund(mut self) {
-        self.worst = None;
-        self.account.give_back(self.turns);
+        self.open = false;
+        self.account.give_back(self.held);
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if let Some((usage, cost)) = self.worst.take() {
-            self.account.book(usage, cost);
+        if self.open {
+            self.account.book(self.held, self.worst.used().usage, self.held.cost);
         }
     }
 }
@@ -170,28 +277,77 @@ mod tests {
     }
 
     const PLENTY: Budget = Budget { turns: 1000, tokens: 1_000_000, cost: MicroUsd(1_000_000), wall_ms: 1_000_000 };
-    const NOTHING: (Usage, MicroUsd) =
-        (Usage { input_tokens: 0, output_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 }, MicroUsd(0));
+    const PRICE: Price = Price { input: 1_000_000, output: 1_000_000, cache_read: 100_000, cache_write: 1_250_000 };
+
+    /// A request that may put this much in and out; each token costs a micro-dollar.
+    fn ask(input: u64, output: u64) -> Ask {
+        let input = Usage { input_tokens: input, ..Usage::default() };
+        Ask { turns: 1, worst: Worst { input, hour_writes: 0, output_tokens: output }, price: PRICE }
+    }
+
+    /// Charges without waiting.
+    fn charge(account: &Arc<Account>, ask: &Ask) -> Result<Charge, Cap> {
+        account.try_charge(ask, true).unwrap().map_err(|(cap, _)| cap)
+    }
 
     #[test]
     fn a_dropped_charge_costs_the_worst_case() {
         let (account, _heard) = account(PLENTY, Spent::default());
-        let worst = (Usage { output_tokens: 7, ..Usage::default() }, MicroUsd(9));
-        drop(account.charge(1, worst).unwrap());
+        let worst = ask(2, 7);
+        drop(charge(&account, &worst).unwrap());
         assert_eq!((account.spent().turns, account.spent().cost), (1, MicroUsd(9)));
-        account.charge(1, worst).unwrap().refund();
+        charge(&account, &worst).unwrap().refund();
         assert_eq!((account.spent().turns, account.spent().cost), (1, MicroUsd(9)));
-        account.charge(1, worst).unwrap().settle(Usage::default(), MicroUsd(1));
+        charge(&account, &worst).unwrap().settle(Usage::default(), MicroUsd(1));
         assert_eq!((account.spent().turns, account.spent().cost), (2, MicroUsd(10)));
     }
 
     #[test]
     fn the_last_turn_cannot_be_shared() {
         let (account, _heard) = account(Budget { turns: 1, ..PLENTY }, Spent::default());
-        let first = account.charge(1, NOTHING).unwrap();
-        assert_eq!(account.charge(1, NOTHING).err().unwrap().0, Cap::Turns);
+        let first = charge(&account, &ask(0, 0)).unwrap();
+        assert_eq!(charge(&account, &ask(0, 0)).err(), Some(Cap::Turns));
         assert_eq!(account.cap(), Some(Cap::Turns));
         drop(first);
+    }
+
+    #[test]
+    fn neither_money_nor_tokens_are_given_twice() {
+        for (allowance, cap) in [
+            (Budget { cost: MicroUsd(20_000), ..PLENTY }, Cap::Cost),
+            (Budget { tokens: 20_000, ..PLENTY }, Cap::Tokens),
+        ] {
+            let (account, mut heard) = account(allowance, Spent::default());
+            let first = charge(&account, &ask(1000, 10_000)).unwrap();
+            assert_eq!(first.worst().output_tokens, 10_000);
+            let beside = charge(&account, &ask(500, 32_000)).unwrap();
+            assert_eq!(beside.worst().output_tokens, 8500, "what the first leaves");
+            let waits = || account.try_charge(&ask(1000, 32_000), false);
+            assert!(waits().is_none(), "nothing is left for now");
+            first.settle(Usage { output_tokens: 1000, ..Usage::default() }, MicroUsd(1000));
+            assert_eq!(waits().unwrap().unwrap().worst().output_tokens, 9000);
+            drop(beside);
+            // The one before was dropped too; so all is booked.
+            assert_eq!((account.spent().cost, account.spent().usage.total()), (MicroUsd(20_000), 20_000));
+            assert_eq!(charge(&account, &ask(0, 1)).err(), Some(cap));
+            assert_eq!(std::iter::from_fn(|| heard.try_recv().ok()).last(), Some(Notice::Capped(cap)));
+        }
+    }
+
+    #[test]
+    fn little_output_is_given_only_to_a_request_alone_and_too_little_to_none() {
+        let (account, _heard) = account(Budget { cost: MicroUsd(10_000), ..PLENTY }, Spent::default());
+        let first = charge(&account, &ask(0, 2000)).unwrap();
+        assert!(account.try_charge(&ask(6000, 32_000), false).is_none(), "2000 left, but 4000 in a while");
+        assert_eq!(charge(&account, &ask(6000, 1500)).unwrap().worst().output_tokens, 1500, "all that it asks for");
+        first.refund();
+        // 7500 are booked now.
+        assert_eq!(charge(&account, &ask(0, 32_000)).unwrap().worst().output_tokens, 2500);
+        assert_eq!(account.spent().cost, MicroUsd(10_000));
+        let (account, _heard) = self::account(Budget { cost: MicroUsd(10_000), ..PLENTY }, Spent::default());
+        let (cap, figure) = account.try_charge(&ask(9000, 32_000), false).unwrap().err().unwrap();
+        assert_eq!(cap, Cap::Cost);
+        assert_eq!(figure, "$0.0000 of $0.0100, and the rest does not pay for this request");
     }
 
     #[test]
@@ -200,17 +356,17 @@ mod tests {
         let (account, mut heard) = account(Budget { cost: MicroUsd(600_000), ..PLENTY }, before);
         let mut told = Vec::new();
         for cost in [50_000, 50_000, 1, 300_000, 99_998] {
-            account.charge(1, NOTHING).unwrap().settle(Usage::default(), MicroUsd(cost));
+            charge(&account, &ask(0, 0)).unwrap().settle(Usage::default(), MicroUsd(cost));
             told.extend(heard.try_recv().ok());
         }
         let reached = |percent| Notice::Reached { percent, of: Cap::Cost };
         assert_eq!(told, [reached(50), reached(75)]);
-        account.charge(1, NOTHING).unwrap().settle(Usage::default(), MicroUsd(100_001));
+        charge(&account, &ask(0, 0)).unwrap().settle(Usage::default(), MicroUsd(100_001));
         assert_eq!(heard.try_recv(), Ok(reached(90)));
-        let (cap, figure) = account.charge(1, NOTHING).err().unwrap();
+        let (cap, figure) = account.try_charge(&ask(0, 0), true).unwrap().err().unwrap();
         assert_eq!((cap, figure.as_str()), (Cap::Cost, "$1.0000 of $1.0000"));
         assert_eq!(heard.try_recv(), Ok(Notice::Capped(Cap::Cost)));
-        assert!(account.charge(1, NOTHING).is_err());
+        assert!(charge(&account, &ask(0, 0)).is_err());
         assert!(heard.try_recv().is_err());
     }
 }

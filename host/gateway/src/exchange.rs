@@ -6,24 +6,25 @@
 
 use crate::{
     Credential, Notice, Verdict,
-    account::Charge,
-    firewall::Route,
-    meter::{Meter, Used},
+    account::{Ask, Charge},
+    firewall::{Route, head::Head, outline::Outline},
+    meter::{Meter, Used, Worst},
     relay::{self, End},
     request::{Answer, Entry, Ready, Stop, shut},
     response::{self, Cut, Retry},
     run::Run,
     upstream::SendError,
 };
+use borg_core::budget::Price;
 use futures_util::stream::poll_fn;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::{
     HeaderMap, Response, StatusCode,
-    body::{Frame, Incoming},
+    body::{Bytes, Frame, Incoming},
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio::{sync::mpsc, time::timeout};
 
 /// Longest error body that is read.
@@ -43,6 +44,29 @@ enum Waited<T> {
     Gone,
 }
 
+/// What is left of a request once its body is on the way.
+struct Order {
+    head: Head,
+    outline: Outline,
+    price: Price,
+    worst: Worst,
+    /// Index into [`Run::egress`].
+    egress: usize,
+    at: Instant,
+}
+
+impl Order {
+    /// The request with its output limited to what the account held for it, and its body.
+    fn of(ready: Ready, worst: Worst) -> (Order, Bytes) {
+        let Ready { head, mut checked, outline, price, worst: _, egress } = ready;
+        if head.route == Route::Messages {
+            checked.limit_tokens(u32::try_from(worst.output_tokens).unwrap_or(u32::MAX));
+        }
+        let order = Order { head, outline, price, worst, egress, at: Instant::now() };
+        (order, Bytes::from(checked.into_bytes()))
+    }
+}
+
 pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
     let run = Arc::clone(&entry.run);
     if run.is_shut() || answer.is_closed() {
@@ -52,12 +76,18 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
         Route::Messages => 1,
         Route::CountTokens => 0,
     };
-    let worst = ready.worst.used();
-    let charge = match run.account.charge(turns, (worst.usage, worst.cost(&ready.price))) {
+    let ask = Ask { turns, worst: ready.worst, price: ready.price };
+    let charge = tokio::select! {
+        charge = run.account.charge(ask, run.limits.response_time) => charge,
+        () = answer.closed() => return entry.stop(Stop::Gone, answer).await,
+    };
+    let charge = match charge {
         Ok(charge) => charge,
         Err((cap, figure)) => return entry.stop(Stop::Capped(cap, figure), answer).await,
     };
-    let sent = match while_there(&mut answer, &run, send(&run, &ready)).await {
+    let (order, body) = Order::of(ready, charge.worst());
+    let worst = order.worst.used();
+    let sent = match while_there(&mut answer, &run, send(&run, &order, body)).await {
         Waited::Done(sent) => sent,
         Waited::Gone => Err(Failure::Gone),
     };
@@ -69,26 +99,26 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
             if response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
                 let message = "borg: the model provider sent a compressed response, which cannot be metered";
                 entry.row.verdict = Verdict::Failed("compressed response".into());
-                settle(&mut entry, charge, &ready, worst);
+                settle(&mut entry, charge, &order, worst);
                 return entry.close(StatusCode::BAD_GATEWAY, message, Retry::Never, answer).await;
             }
             drop(credential);
-            pass(entry, ready, charge, response, answer).await;
+            pass(entry, order, charge, response, answer).await;
         }
-        Ok((response, credential)) => explain(entry, ready, charge, response, &credential, answer).await,
-        Err(failure) => fail(entry, ready, charge, failure, answer).await,
+        Ok((response, credential)) => explain(entry, order, charge, response, &credential, answer).await,
+        Err(failure) => fail(entry, order, charge, failure, answer).await,
     }
 }
 
 /// Sends with the current credential; once more with the next one if the provider rejects it.
-async fn send(run: &Run, ready: &Ready) -> Result<(Response<Incoming>, Credential), Failure> {
-    let secret = run.egress[ready.egress].secret.as_str();
+async fn send(run: &Run, order: &Order, body: Bytes) -> Result<(Response<Incoming>, Credential), Failure> {
+    let secret = run.egress[order.egress].secret.as_str();
     let mut again = true;
     loop {
         let credential = run.secrets.get(secret).await;
         let credential =
             credential.map_err(|error| Failure::NoCredential { secret: secret.into(), why: error.to_string() })?;
-        let sending = run.upstream.send(&ready.head, &credential, ready.body.clone());
+        let sending = run.upstream.send(&order.head, &credential, body.clone());
         let response =
             timeout(run.limits.response_time, sending).await.map_err(|_| Failure::Silent)?.map_err(Failure::Send)?;
         if response.status() != StatusCode::UNAUTHORIZED || !again {
@@ -100,7 +130,7 @@ async fn send(run: &Run, ready: &Ready) -> Result<(Response<Incoming>, Credentia
 }
 
 /// Passes a good response on while it is metered.
-async fn pass(mut entry: Entry, ready: Ready, charge: Charge, upstream: Response<Incoming>, answer: Answer) {
+async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response<Incoming>, answer: Answer) {
     let run = Arc::clone(&entry.run);
     let (parts, body) = upstream.into_parts();
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -116,9 +146,13 @@ async fn pass(mut entry: Entry, ready: Ready, charge: Charge, upstream: Response
     let relayed = relay::relay(body, &mut pieces, &mut meter, &run.limits).await;
     entry.row.bytes_out = relayed.bytes_out;
     let may_append = meter.may_append();
-    match ready.head.route {
-        Route::Messages => settle(&mut entry, charge, &ready, meter.settle(&ready.worst)),
-        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&ready.price)),
+    match order.head.route {
+        Route::Messages => {
+            let used = meter.settle(&order.worst);
+            run.kept.learn(&order.outline, &order.worst, &used, order.at);
+            settle(&mut entry, charge, &order, used);
+        }
+        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&order.price)),
     }
     let complaint = match relayed.end {
         End::Complete | End::ClientGone => None,
@@ -144,7 +178,7 @@ async fn pass(mut entry: Entry, ready: Ready, charge: Charge, upstream: Response
 /// Passes an error of the provider's on: its kind and message, not its bytes.
 async fn explain(
     mut entry: Entry,
-    ready: Ready,
+    order: Order,
     charge: Charge,
     upstream: Response<Incoming>,
     credential: &Credential,
@@ -157,12 +191,12 @@ async fn explain(
         let message =
             format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
         entry.row.verdict = Verdict::Failed(format!("status {}", status.as_u16()));
-        settle(&mut entry, charge, &ready, ready.worst.used());
+        settle(&mut entry, charge, &order, order.worst.used());
         return entry.close(StatusCode::BAD_GATEWAY, &message, Retry::Never, answer).await;
     }
     charge.refund();
     if status == StatusCode::UNAUTHORIZED {
-        let secret = run.egress[ready.egress].secret.clone();
+        let secret = run.egress[order.egress].secret.clone();
         let message =
             format!("borg: the model provider rejected the host's credential `{secret}`; an operator has to renew it");
         run.tell(Notice::CredentialRejected { secret });
@@ -186,9 +220,9 @@ async fn explain(
 }
 
 /// Answers for a provider that did not.
-async fn fail(mut entry: Entry, ready: Ready, charge: Charge, failure: Failure, answer: Answer) {
+async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, answer: Answer) {
     let run = Arc::clone(&entry.run);
-    let worst = ready.worst.used();
+    let worst = order.worst.used();
     let (status, message, retry) = match failure {
         Failure::NoCredential { secret, why } => {
             charge.refund();
@@ -205,17 +239,17 @@ async fn fail(mut entry: Entry, ready: Ready, charge: Charge, failure: Failure, 
             (StatusCode::BAD_GATEWAY, error.to_string(), Retry::Open)
         }
         Failure::Send(error @ SendError::Lost) => {
-            settle(&mut entry, charge, &ready, worst);
+            settle(&mut entry, charge, &order, worst);
             (StatusCode::BAD_GATEWAY, error.to_string(), Retry::Open)
         }
         Failure::Silent => {
-            settle(&mut entry, charge, &ready, worst);
+            settle(&mut entry, charge, &order, worst);
             let seconds = run.limits.response_time.as_secs();
             let message = format!("the model provider gave no answer within {seconds} s");
             (StatusCode::GATEWAY_TIMEOUT, message, Retry::Open)
         }
         Failure::Gone => {
-            settle(&mut entry, charge, &ready, worst);
+            settle(&mut entry, charge, &order, worst);
             (StatusCode::GATEWAY_TIMEOUT, "the client went away before the model provider answered".into(), Retry::Open)
         }
     };
@@ -224,8 +258,8 @@ async fn fail(mut entry: Entry, ready: Ready, charge: Charge, failure: Failure, 
 }
 
 /// Books what was used, in the account and in the row.
-fn settle(entry: &mut Entry, charge: Charge, ready: &Ready, used: Used) {
-    let cost = used.cost(&ready.price);
+fn settle(entry: &mut Entry, charge: Charge, order: &Order, used: Used) {
+    let cost = used.cost(&order.price);
     entry.row.usage = Some(used.usage);
     entry.row.cost = cost;
     entry.row.estimated = used.estimated;

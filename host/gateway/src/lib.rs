@@ -18,6 +18,7 @@ mod door;
 mod exchange;
 mod firewall;
 mod gateway;
+mod kept;
 mod ledger;
 mod meter;
 mod notice;

@@ -18,6 +18,6 @@ pub enum Notice {
     RetryAfter { ms: Option<u64> },
     /// The ledger failed; nothing more is let through.
     LedgerFailed { why: String },
-    /// The run caused so many refusals that its door is shut.
+    /// The run caused so many refusals, or rows that used nothing, that its door is shut.
     TooManyRefusals,
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     Row, Rule, Verdict, exchange,
-    firewall::{Route, head, json, messages},
+    firewall::{Route, head, json, messages, outline::Outline},
     meter::Worst,
     refusal::{Refusal, cap_message, quoted},
     response::{self, Body},
@@ -29,8 +29,10 @@ pub(crate) type Answer = oneshot::Sender<Response<Body>>;
 /// A request that may be forwarded, as far as its content goes.
 pub(crate) struct Ready {
     pub head: head::Head,
-    pub body: Bytes,
+    pub checked: messages::Checked,
+    pub outline: Outline,
     pub price: Price,
+    /// The most it can use if the budget pays for all the output it may ask for.
     pub worst: Worst,
     /// Index into [`Run::egress`].
     pub egress: usize,
@@ -74,11 +76,12 @@ async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready,
     let run = Arc::clone(&entry.run);
     let head = head::check(&parts.method, &parts.uri, &parts.headers, &run.placeholder)?;
     let text = read(&parts, body, &run).await?;
-    entry.row.bytes_in = text.len() as u64;
+    let bytes = text.len();
+    entry.row.bytes_in = bytes as u64;
     let value =
         json::parse(&text, run.limits.json_values).map_err(|error| Refusal::new(Rule::Json, error.to_string()))?;
     drop(text);
-    let mut checked = messages::check(head.route, value)?;
+    let checked = messages::check(head.route, value)?;
     entry.row.model = checked.model.clone();
     let place = run.egress.iter().position(|egress| egress.may_use(&checked.model));
     let no_model = || Refusal::at(Rule::Model, "/model".into(), format!("model `{}` is not granted", checked.model));
@@ -90,16 +93,15 @@ async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready,
     };
     let price = egress.price(&checked.model).ok_or_else(no_price)?;
     head::check_betas(&head.betas, egress)?;
-    let max_tokens = match head.route {
-        Route::Messages => checked.limit_tokens(egress.max_tokens),
-        Route::CountTokens => 0,
-    };
-    let body = Bytes::from(checked.into_bytes());
+    let outline = checked.outline(bytes, &run.kept.key);
     let worst = match head.route {
-        Route::Messages => Worst::of(body.len(), max_tokens),
-        Route::CountTokens => Worst { input_tokens: 0, output_tokens: 0 },
+        Route::Messages => {
+            let output_tokens = checked.asked_tokens().min(egress.max_tokens).into();
+            Worst { output_tokens, ..run.kept.worst(&outline, &price) }
+        }
+        Route::CountTokens => Worst::default(),
     };
-    Ok(Ready { head, body, price, worst, egress: place })
+    Ok(Ready { head, checked, outline, price, worst, egress: place })
 }
 
 /// The whole body, within its limits of size and time.

@@ -4,6 +4,7 @@ use crate::{
     Ledger, LedgerError, Notice, Row, Secrets,
     access::{Access, Egress, Limits},
     account::Account,
+    kept::Kept,
     upstream::Upstream,
 };
 use borg_core::id::RunKey;
@@ -22,6 +23,7 @@ pub(crate) struct Run {
     pub placeholder: String,
     pub limits: Limits,
     pub account: Arc<Account>,
+    pub kept: Kept,
     pub upstream: Arc<Upstream>,
     pub secrets: Arc<dyn Secrets>,
     /// A request holds one from before its body is read until its row is written.
@@ -30,6 +32,7 @@ pub(crate) struct Run {
     pub tasks: Tasks,
     ledger: Arc<dyn Ledger>,
     refusals: AtomicU32,
+    free_rows: AtomicU32,
     shut: AtomicBool,
 }
 
@@ -47,6 +50,7 @@ impl Run {
             egress: access.egress,
             placeholder: access.placeholder_key,
             account: Arc::new(Account::new(access.allowance, access.spent_before, notices.clone())),
+            kept: Kept::default(),
             slots: Semaphore::new(limits.in_flight),
             limits,
             upstream,
@@ -55,23 +59,33 @@ impl Run {
             tasks: Tasks::default(),
             ledger,
             refusals: AtomicU32::new(0),
+            free_rows: AtomicU32::new(0),
             shut: AtomicBool::new(false),
         }
     }
 
-    /// Writes a row. If it cannot be written, nothing more is let through.
+    /// Writes a row. If it cannot be written, nothing more is let through; nor after too many that used nothing.
     pub async fn record(&self, row: Row) -> Result<(), LedgerError> {
+        let is_free = row.usage.is_none();
         let recorded = self.ledger.record(row).await;
-        if let Err(error) = &recorded {
-            self.shut();
-            self.tell(Notice::LedgerFailed { why: error.to_string() });
+        match &recorded {
+            Ok(()) if is_free => self.count(&self.free_rows, self.limits.free_rows),
+            Ok(()) => {}
+            Err(error) => {
+                self.shut();
+                self.tell(Notice::LedgerFailed { why: error.to_string() });
+            }
         }
         recorded
     }
 
     /// Counts a refusal that was recorded; too many shut the door.
     pub fn count_refusal(&self) {
-        if self.refusals.fetch_add(1, Ordering::Relaxed) + 1 == self.limits.refusals {
+        self.count(&self.refusals, self.limits.refusals);
+    }
+
+    fn count(&self, rows: &AtomicU32, most: u32) {
+        if rows.fetch_add(1, Ordering::Relaxed) + 1 == most {
             self.shut();
             self.tell(Notice::TooManyRefusals);
         }

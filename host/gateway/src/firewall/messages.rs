@@ -7,10 +7,12 @@
 
 use super::{
     Route,
+    outline::Outline,
     shape::{self, Field, Shape, may, need},
 };
 use crate::refusal::{Refusal, Rule};
 use serde_json::Value;
+use std::hash::RandomState;
 
 static TEXT: Shape = Shape::Text;
 static BOOL: Shape = Shape::Bool;
@@ -134,22 +136,30 @@ pub(crate) fn check(route: Route, value: Value) -> Result<Checked, Refusal> {
 }
 
 impl Checked {
-    /// Lowers `max_tokens`, and a thinking budget that would not fit any more, to the cap; says what was left to it.
+    /// What it will be billed for; it came in this many bytes.
+    pub fn outline(&self, bytes: usize, key: &RandomState) -> Outline {
+        Outline::of(&self.value, bytes, key)
+    }
+
+    /// The `max_tokens` it asks for.
+    pub fn asked_tokens(&self) -> u32 {
+        u32::try_from(self.value["max_tokens"].as_u64().unwrap_or_default()).unwrap_or(u32::MAX)
+    }
+
+    /// Lowers `max_tokens`, and a thinking budget that would not fit any more, to the cap.
     ///
     /// The provider wants a thinking budget below `max_tokens`.
-    pub fn limit_tokens(&mut self, cap: u32) -> u32 {
+    pub fn limit_tokens(&mut self, cap: u32) {
         let asked = self.value["max_tokens"].as_u64().unwrap_or_default();
-        let granted = u32::try_from(asked).unwrap_or(u32::MAX).min(cap);
-        if u64::from(granted) < asked {
-            self.value["max_tokens"] = granted.into();
-            let most = u64::from(granted.saturating_sub(1));
+        if u64::from(cap) < asked {
+            self.value["max_tokens"] = cap.into();
+            let most = u64::from(cap.saturating_sub(1));
             if let Some(budget) = self.value.pointer_mut("/thinking/budget_tokens")
                 && budget.as_u64() > Some(most)
             {
                 *budget = most.into();
             }
         }
-        granted
     }
 
     /// The body that is sent: written anew, so that it says what was checked.

@@ -1,13 +1,15 @@
 //! Each of the four limits stops the next request, in words, and what is used is settled whatever happens to the stream.
 
-use crate::support::{Answer, BODY, PLENTY, PRICE, Piece, STREAM, World, cut_sse, json, sse_head};
+use crate::support::{Answer, BODY, PLENTY, PRICE, Piece, STREAM, World, cut_sse, sse_head};
 use borg_core::budget::{Budget, Cap, MicroUsd, Spent, Usage};
 use borg_gateway::{Notice, Verdict};
+use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     sync::Notify,
+    task::JoinHandle,
 };
 
 /// What [`STREAM`] tells.
@@ -35,7 +37,7 @@ fn assert_capped(answer: &Answer, cap: Cap) {
 async fn each_limit_stops_the_next_request() {
     for (cap, allowance, served) in [
         (Cap::Turns, Budget { turns: 2, ..PLENTY }, 2),
-        (Cap::Tokens, Budget { tokens: TOLD.total() + 1, ..PLENTY }, 2),
+        (Cap::Tokens, Budget { tokens: TOLD.total(), ..PLENTY }, 1),
         (Cap::Cost, Budget { cost: told_cost(), ..PLENTY }, 1),
         (Cap::Wall, Budget { wall_ms: 0, ..PLENTY }, 0),
     ] {
@@ -80,11 +82,11 @@ async fn usage_and_cost_are_settled_and_told() {
 #[tokio::test]
 async fn the_message_tells_figures_of_the_whole_task() {
     let before = Spent { cost: MicroUsd(150_000), ..Spent::default() };
-    let allow = Budget { cost: MicroUsd(1), ..PLENTY };
+    let allow = Budget { cost: MicroUsd(5_000), ..PLENTY };
     let world = World::with(|_| {}, |access| (access.allowance, access.spent_before) = (allow, before)).await;
     world.post(BODY).await;
     let message = world.post(BODY).await.message();
-    assert!(message.contains("cost ($0.16") && message.contains("of $0.1501)"), "{message}");
+    assert!(message.contains("cost ($0.16") && message.contains("of $0.1550)"), "{message}");
 }
 
 #[tokio::test]
@@ -93,7 +95,7 @@ async fn counting_tokens_costs_nothing_but_ends_with_the_budget() {
     let body = r#"{"model":"claude-opus-4-8","messages":[{"role":"user","content":"hi"}],"tools":[]}"#;
     let count = |_| world.send(crate::support::post("/v1/messages/count_tokens?beta=true", "", body));
     for n in 0..3 {
-        world.upstream.reply(json(200, "", r#"{"input_tokens":10}"#));
+        world.upstream.reply(crate::support::json(200, "", r#"{"input_tokens":10}"#));
         let answer = count(n).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"input_tokens":10}"#));
     }
@@ -110,7 +112,7 @@ async fn counting_tokens_costs_nothing_but_ends_with_the_budget() {
 async fn plain_answers_are_metered_too() {
     let world = World::new().await;
     let text = r#"{"type":"message","content":[],"usage":{"input_tokens":11,"output_tokens":5}}"#;
-    world.upstream.reply(json(200, "", text));
+    world.upstream.reply(crate::support::json(200, "", text));
     assert_eq!(world.post(&BODY.replace("true", "false")).await.body, text);
     let row = world.book.rows().pop().unwrap();
     assert_eq!(row.usage, Some(Usage { input_tokens: 11, output_tokens: 5, ..Usage::default() }));
@@ -210,24 +212,173 @@ async fn draining_ends() {
     assert_eq!(world.door.spent().turns, 2);
 }
 
-#[tokio::test]
-async fn requests_at_once_cannot_share_what_is_left() {
-    let world = World::with(|limits| limits.in_flight = 1, |access| access.allowance.cost = MicroUsd(1)).await;
-    let (reply, go) = paused();
-    world.upstream.reply(reply);
-    let first = read_until(&world, "signature_delta").await;
-    let waiting: Vec<_> = (0..5)
+/// What [`BODY`] can cost at most: a token per four bytes, and the 100 it asks for.
+fn worst_cost() -> MicroUsd {
+    let input_tokens = BODY.len().div_ceil(4) as u64;
+    PRICE.cost(&Usage { input_tokens, output_tokens: 100, ..Usage::default() })
+}
+
+/// Sends `BODY` four times at once.
+fn four_at_once(world: &World) -> Vec<JoinHandle<Answer>> {
+    (0..4)
         .map(|_| {
             let socket = world.socket.clone();
             tokio::spawn(async move {
                 crate::support::send(&socket, crate::support::post("/v1/messages", "", BODY).as_bytes()).await
             })
         })
-        .collect();
-    go.notify_one();
-    for answer in waiting {
-        assert_capped(&answer.await.unwrap(), Cap::Cost);
+        .collect()
+}
+
+#[tokio::test]
+async fn requests_at_once_cannot_share_what_is_left() {
+    let plenty = |limits: &mut borg_gateway::Limits| limits.in_flight = 5;
+    for (cap, allowance) in [
+        (Cap::Cost, Budget { cost: worst_cost(), ..PLENTY }),
+        (Cap::Tokens, Budget { tokens: BODY.len().div_ceil(4) as u64 + 100, ..PLENTY }),
+    ] {
+        let world = World::with(plenty, |access| access.allowance = allowance).await;
+        let (reply, go) = paused();
+        world.upstream.reply(reply);
+        let first = read_until(&world, "signature_delta").await;
+        let waiting = four_at_once(&world);
+        go.notify_one();
+        for answer in waiting {
+            assert_capped(&answer.await.unwrap(), cap);
+        }
+        assert_eq!(world.upstream.got().len(), 1);
+        drop(first);
+    }
+}
+
+#[tokio::test]
+async fn with_next_to_nothing_left_not_even_one_of_four_is_let_through() {
+    let world = World::with(|limits| limits.in_flight = 4, |access| access.allowance.cost = MicroUsd(1_000)).await;
+    for answer in four_at_once(&world) {
+        let answer = answer.await.unwrap();
+        assert_capped(&answer, Cap::Cost);
+        assert!(answer.message().contains("the rest does not pay for this request"), "{answer:?}");
+    }
+    assert!(world.upstream.got().is_empty());
+    assert_eq!(world.door.spent().cost, MicroUsd(0));
+}
+
+#[tokio::test]
+async fn a_request_waits_for_what_an_open_one_holds_and_then_gets_it() {
+    let world = World::with(|_| {}, |access| access.allowance.cost = MicroUsd(60_000)).await;
+    let (reply, go) = paused();
+    world.upstream.reply(reply);
+    // The first may use all there is.
+    let greedy = BODY.replace("100", "32000");
+    let socket = world.socket.clone();
+    let first = tokio::spawn(async move {
+        crate::support::send(&socket, crate::support::post("/v1/messages", "", &greedy).as_bytes()).await
+    });
+    world.upstream.arrived(1).await;
+    let second = world.post(BODY);
+    let mut second = std::pin::pin!(second);
+    tokio::select! {
+        biased;
+        answer = &mut second => panic!("nothing is left for it yet: {answer:?}"),
+        // Its own connection was served by then: the answer to a request that is not held up.
+        answer = world.send(crate::support::post("/v1/other", "", BODY)) => assert_eq!(answer.status, 403),
     }
     assert_eq!(world.upstream.got().len(), 1);
+    go.notify_one();
+    assert_eq!((first.await.unwrap().status, second.await.status), (200, 200));
+    assert_eq!(world.door.cap(), None);
+}
+
+#[tokio::test]
+async fn waiting_for_what_others_hold_ends() {
+    let patience = |limits: &mut borg_gateway::Limits| limits.response_time = Duration::from_millis(50);
+    let world = World::with(patience, |access| access.allowance.cost = worst_cost()).await;
+    let (reply, go) = paused();
+    world.upstream.reply(reply);
+    let first = read_until(&world, "signature_delta").await;
+    assert_capped(&world.post(BODY).await, Cap::Cost);
+    go.notify_one();
     drop(first);
+}
+
+/// A request as the pinned Claude Code makes it: a prompt of this many bytes, more output than anybody pays for, a mark on
+/// the last message.
+fn conversation(prompt: usize, turns: usize) -> String {
+    let text = |text: String| json!([{ "type": "text", "text": text }]);
+    let mut messages = vec![json!({ "role": "user", "content": text("x".repeat(prompt)) })];
+    for turn in 0..turns {
+        messages.push(json!({ "role": "assistant", "content": text(format!("answer {turn}")) }));
+        messages.push(json!({ "role": "user", "content": text(format!("go on {turn}")) }));
+    }
+    let last = messages.len() - 1;
+    messages[last]["content"][0]["cache_control"] = json!({ "type": "ephemeral" });
+    let thinking = json!({ "type": "enabled", "budget_tokens": 31_999 });
+    json!({ "model": "claude-opus-4-8", "max_tokens": 32_000, "thinking": thinking, "messages": messages }).to_string()
+}
+
+#[tokio::test]
+async fn an_ordinary_run_gets_as_much_output_as_its_budget_pays_for() {
+    // The default budget; 60,000 bytes of prompt are 15,000 tokens, of which all but the first turn is read from the cache.
+    let budget = Budget { tokens: 500_000, cost: MicroUsd(200_000), ..PLENTY };
+    let world = World::with(|_| {}, |access| access.allowance = budget).await;
+    let mut granted = Vec::new();
+    for turn in 0..5 {
+        let (read, write) = if turn == 0 { (0, 15_000) } else { (14_900 + 100 * turn, 100) };
+        let usage = json!({ "input_tokens": 3, "output_tokens": 200, "cache_read_input_tokens": read,
+                            "cache_creation_input_tokens": write });
+        let text = json!({ "type": "message", "content": [], "usage": usage }).to_string();
+        world.upstream.reply(crate::support::json(200, "", &text));
+        let answer = world.post(&conversation(60_000, turn as usize)).await;
+        assert_eq!(answer.status, 200, "turn {turn}: {answer:?}");
+        let sent: Value = serde_json::from_str(&world.upstream.got().pop().unwrap().body).unwrap();
+        let most = sent["max_tokens"].as_u64().unwrap();
+        assert_eq!(sent["thinking"]["budget_tokens"], most - 1);
+        granted.push(most);
+    }
+    assert!(granted.iter().all(|most| (1280..32_000).contains(most)), "{granted:?}");
+    // Without that memory the second turn's prompt alone would be taken for 93,750 of the 100,000 that are left.
+    assert!(granted[1] > 3000, "{granted:?}");
+    // A stranger's prompt of the same size is not taken for the one that is kept.
+    let other = conversation(60_000, 1).replace("xxxx", "yyyy");
+    assert_capped(&world.post(&other).await, Cap::Cost);
+    assert!(world.door.spent().cost < budget.cost);
+}
+
+#[tokio::test]
+async fn a_cache_that_did_not_hold_is_not_believed_again() {
+    let world = World::with(|_| {}, |access| access.allowance.cost = MicroUsd(400_000)).await;
+    let reply = |read: u64, write: u64| {
+        let usage = json!({ "input_tokens": 3, "output_tokens": 1, "cache_read_input_tokens": read,
+                            "cache_creation_input_tokens": write });
+        let text = json!({ "type": "message", "content": [], "usage": usage }).to_string();
+        world.upstream.reply(crate::support::json(200, "", &text));
+    };
+    reply(0, 15_000);
+    assert_eq!(world.post(&conversation(60_000, 0)).await.status, 200);
+    // Nothing is read, all is written anew: $0.19 are spent, and it would be asked as if that were to happen each time.
+    reply(0, 15_100);
+    assert_eq!(world.post(&conversation(60_000, 1)).await.status, 200);
+    reply(15_100, 100);
+    assert_eq!(world.post(&conversation(60_000, 2)).await.status, 200);
+    let sent: Value = serde_json::from_str(&world.upstream.got().pop().unwrap().body).unwrap();
+    let most = sent["max_tokens"].as_u64().unwrap();
+    assert!(most < 5000, "{most}");
+}
+
+#[tokio::test]
+async fn rows_that_cost_nothing_are_limited_too() {
+    let mut world = World::with(|limits| limits.free_rows = 3, |_| {}).await;
+    let count = r#"{"model":"claude-opus-4-8","messages":[{"role":"user","content":"hi"}]}"#;
+    world.upstream.reply(crate::support::json(200, "", r#"{"input_tokens":10}"#));
+    assert_eq!(world.send(crate::support::post("/v1/messages/count_tokens", "", count)).await.status, 200);
+    let error = r#"{"type":"error","error":{"type":"api_error","message":"x"}}"#;
+    world.upstream.reply(crate::support::json(500, "", error));
+    assert_eq!(world.post(BODY).await.status, 500);
+    assert_eq!(world.post(BODY).await.status, 200, "what costs something does not count");
+    world.upstream.reply(crate::support::json(400, "", error));
+    assert_eq!(world.post(BODY).await.status, 400);
+    assert_eq!(world.news.recv().await.unwrap(), Notice::TooManyRefusals);
+    let answer = world.post(BODY).await;
+    assert_eq!((answer.status, answer.rule().as_str()), (403, "shut"));
+    assert_eq!((world.upstream.got().len(), world.book.rows().len()), (4, 4));
 }
