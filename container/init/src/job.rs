@@ -1,7 +1,7 @@
 //! The job file: what the host tells `borg-init` to start, and the fixed layout of the inside. Who reads it is left to `container.rs`
 //! and `local.rs`.
 
-use borg_confine::{Landlock, Rlimits};
+use borg_confine::Rlimits;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -72,8 +72,6 @@ pub struct Job {
     pub output_bytes: u64,
     #[serde(default)]
     pub limits: Rlimits,
-    #[serde(default)]
-    pub landlock: Landlock,
     /// Time between SIGTERM and SIGKILL, in milliseconds.
     #[serde(default = "grace")]
     pub grace_ms: u64,
@@ -98,7 +96,6 @@ impl Job {
             bridge: None,
             output_bytes,
             limits: Rlimits::default(),
-            landlock: Landlock::Required,
             grace_ms: grace(),
             local: None,
         }

@@ -175,7 +175,6 @@ fn profile(job: &Job) -> Result<Profile, Error> {
         unix_sockets: job.unix_sockets,
         network: Network::Shared,
         limits: job.limits,
-        landlock: job.landlock,
         parent_death: ParentDeath::Kill,
         ..Profile::default()
     })

@@ -5,13 +5,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error(
-        "this kernel enforces no Landlock: boot one that lists `landlock` in `lsm=`, or grant `landlock = \"best-effort\"` for this helper"
-    )]
+    #[error("this kernel enforces no Landlock: boot one that lists `landlock` in `lsm=`")]
     NoLandlock,
-    #[error(
-        "this kernel's Landlock (ABI {have}) cannot limit TCP ports (ABI 4, Linux 6.7): take a newer kernel, or grant `landlock = \"best-effort\"`"
-    )]
+    #[error("this kernel's Landlock (ABI {have}) cannot limit TCP ports (ABI 4, Linux 6.7): take a newer kernel")]
     NoTcpRules { have: u32 },
     #[error("cannot grant writing to `{path}`: it must exist and be reachable before the process starts")]
     Write { path: PathBuf, source: Errno },

@@ -1,6 +1,6 @@
 //! Landlock: files, TCP ports, and the border to processes outside (landlock(7)). What it does not hold, seccomp does (`seccomp.rs`).
 
-use crate::{Error, Landlock, Profile, Tcp};
+use crate::{Error, Profile, Tcp};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, Scope,
@@ -35,13 +35,8 @@ pub fn abi() -> u32 {
 /// Puts the calling thread into a domain that holds `profile`; returns the kernel's ABI and appends what that kernel cannot hold.
 pub(crate) fn restrict(profile: &Profile, missing: &mut Vec<String>) -> Result<u32, Error> {
     let abi = abi();
-    match (abi, profile.landlock) {
-        (0, Landlock::Required) => return Err(Error::NoLandlock),
-        (0, Landlock::BestEffort) => {
-            missing.push("no Landlock: files are held by permissions and mounts only".into());
-            return Ok(0);
-        }
-        (_, Landlock::Required | Landlock::BestEffort) => {}
+    if abi == 0 {
+        return Err(Error::NoLandlock);
     }
     name_gaps(abi, profile, missing)?;
 
@@ -81,13 +76,10 @@ fn name_gaps(abi: u32, profile: &Profile, missing: &mut Vec<String>) -> Result<(
             .push("truncating files outside the grant is held by permissions only (Landlock ABI 3, Linux 6.2)".into());
     }
     if abi < 4 {
-        match (&profile.tcp, profile.landlock) {
-            (Tcp::Ports(_), Landlock::Required) => return Err(Error::NoTcpRules { have: abi }),
-            (Tcp::Ports(_), Landlock::BestEffort) => {
-                missing.push("TCP is not limited to ports (Landlock ABI 4, Linux 6.7)".into())
-            }
+        match &profile.tcp {
+            Tcp::Ports(_) => return Err(Error::NoTcpRules { have: abi }),
             // Held by seccomp and by a network namespace.
-            (Tcp::None | Tcp::Any, Landlock::Required | Landlock::BestEffort) => {}
+            Tcp::None | Tcp::Any => {}
         }
     }
     if abi < 5 {

@@ -16,7 +16,7 @@ mod seccomp;
 pub use error::Error;
 pub use files::abi as landlock_abi;
 pub use process::{drop_capabilities, set_undumpable};
-pub use profile::{Confined, Filter, Landlock, Network, ParentDeath, Profile, Rlimits, Tcp};
+pub use profile::{Confined, Filter, Network, ParentDeath, Profile, Rlimits, Tcp};
 
 /// Confines the calling thread to `profile`, for good: neither it nor what it executes can take any of it back.
 ///

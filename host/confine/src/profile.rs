@@ -21,7 +21,6 @@ pub struct Profile {
     pub unix_sockets: bool,
     pub network: Network,
     pub limits: Rlimits,
-    pub landlock: Landlock,
     pub filter: Filter,
     pub parent_death: ParentDeath,
     /// Numbers of inherited descriptors above standard error that stay open, such as the ends of a pipe.
@@ -64,15 +63,6 @@ pub enum Network {
     Own,
     /// A new, empty network namespace, or the shared one (which is then reported as missing).
     OwnIfPossible,
-}
-
-/// What to do on a kernel without Landlock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Landlock {
-    #[default]
-    Required,
-    BestEffort,
 }
 
 /// Which system calls are filtered.

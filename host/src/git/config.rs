@@ -145,7 +145,6 @@ pub(super) fn profile(settings: &Settings, call: &Call) -> Profile {
         read_exec,
         read,
         write,
-        landlock: settings.landlock,
         limits: Rlimits { data_bytes: Some(settings.max_memory_bytes), ..Rlimits::default() },
         parent_death: ParentDeath::Terminate,
         ..Profile::default()

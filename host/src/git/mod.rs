@@ -33,8 +33,6 @@ pub struct Settings {
     pub program: PathBuf,
     /// `borg-init`; without it Git runs unconfined, which [`Git::is_confined`] tells.
     pub launcher: Option<PathBuf>,
-    /// What to do on a kernel without Landlock.
-    pub landlock: borg_confine::Landlock,
     /// Longest run of one Git process.
     pub timeout: Duration,
     /// Largest file (a pack) Git may write, in bytes.
@@ -48,7 +46,6 @@ impl Default for Settings {
         Settings {
             program: "/usr/bin/git".into(),
             launcher: None,
-            landlock: borg_confine::Landlock::Required,
             timeout: Duration::from_secs(600),
             max_file_bytes: 8 << 30,
             max_memory_bytes: 4 << 30,
