@@ -86,7 +86,7 @@ impl Refusal {
             }
             Rule::Model => "an operator can add the model to `models` of the run's `[egress.NAME]` in policies/",
             Rule::Price => {
-                "an operator can add the model's list price to `prices` of the run's `[egress.NAME]` in policies/"
+                "an operator can add the model's list price to `price` of the run's `[egress.NAME]` in policies/"
             }
             Rule::Shut => "nothing more is let through for this run; see its log",
         };

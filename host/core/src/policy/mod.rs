@@ -138,7 +138,7 @@ pub struct EgressPolicy {
     pub secret: String,
     /// Largest `max_tokens` of one request.
     pub max_tokens: u32,
-    /// Globs over `anthropic-beta` tokens.
+    /// Globs over `anthropic-beta` tokens that are let through beside those of the pinned agent.
     pub betas: Vec<String>,
     /// Prices by glob over model names; the longest matching glob counts.
     pub prices: BTreeMap<String, Price>,

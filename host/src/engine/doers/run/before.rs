@@ -11,7 +11,7 @@ use borg_core::{
     effect::RunOrder,
     executor::{BaseFile, Job},
     persona::Assignment,
-    policy::{Policy, Provider},
+    policy::{EgressPolicy, Policy, Provider},
     run::{ImageRef, Limits, SandboxSpec},
 };
 use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress};
@@ -137,21 +137,8 @@ impl Doers {
         dirs: &RunDir,
         policy: &Policy,
     ) -> Result<Door, Failure> {
-        let names: Vec<String> = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned()).collect();
         let egress = order.egress.iter().filter_map(|name| Some((name, policy.egress.get(name)?)));
-        let egress = egress
-            .map(|(name, entry)| Egress {
-                name: name.clone(),
-                provider: match entry.provider {
-                    Provider::Anthropic => borg_gateway::Provider::Anthropic,
-                },
-                models: entry.models.clone(),
-                secret: entry.secret.clone(),
-                prices: entry.prices.clone(),
-                max_tokens: entry.max_tokens,
-                betas: if entry.betas.is_empty() { names.clone() } else { entry.betas.clone() },
-            })
-            .collect();
+        let egress = egress.map(|(name, entry)| way_out(name, entry)).collect();
         let access = Access {
             run: order.run,
             socket: dirs.run.join("gateway.sock"),
@@ -164,5 +151,42 @@ impl Doers {
             .open(access)
             .await
             .map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
+    }
+}
+
+/// A way out as policy says it. The tokens of the pinned agent belong to it, since without them none of its requests passes;
+/// policy adds to them.
+fn way_out(name: &str, entry: &EgressPolicy) -> Egress {
+    let own = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned());
+    Egress {
+        name: name.to_owned(),
+        provider: match entry.provider {
+            Provider::Anthropic => borg_gateway::Provider::Anthropic,
+        },
+        models: entry.models.clone(),
+        secret: entry.secret.clone(),
+        prices: entry.prices.clone(),
+        max_tokens: entry.max_tokens,
+        betas: own.chain(entry.betas.iter().cloned()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_policy_adds_takes_none_of_the_agents_away() {
+        let entry = |betas: &[&str]| EgressPolicy {
+            provider: Provider::Anthropic,
+            models: vec!["claude-*".into()],
+            secret: "claude".into(),
+            max_tokens: 64_000,
+            betas: betas.iter().map(|beta| (*beta).to_owned()).collect(),
+            prices: Default::default(),
+        };
+        assert_eq!(way_out("a", &entry(&[])).betas, CLAUDE_CODE_BETAS);
+        let more = way_out("a", &entry(&["new-2026-12-01"])).betas;
+        assert_eq!(more.split_last(), Some((&"new-2026-12-01".to_owned(), &CLAUDE_CODE_BETAS.map(String::from)[..])));
     }
 }
