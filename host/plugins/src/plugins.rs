@@ -38,7 +38,7 @@ pub struct Permits {
     /// `[plugin-defaults]` and `[plugin.NAME]` of policy: imports, pins, strictness.
     pub policy: PluginPolicy,
     /// Components that unfinished attempts began with: loaded from the cache where the folders no longer have them. All others are
-    /// forgotten.
+    /// forgotten once nobody holds a handle of them.
     pub keep: BTreeSet<Digest>,
 }
 
@@ -83,7 +83,7 @@ struct Shared {
 struct Registry {
     /// By name: what new work gets.
     current: BTreeMap<String, Arc<Plugin>>,
-    /// What unfinished work began with and the folders no longer have.
+    /// What unfinished work began with, or somebody holds a handle of, and the folders no longer have.
     kept: Vec<Arc<Plugin>>,
 }
 
@@ -164,9 +164,14 @@ impl Plugins {
             }
         }
 
+        drop(old);
         let mut keep = permits.keep.clone();
-        keep.extend(new.current.values().map(|plugin| plugin.digest()));
-        *shared.registry.write().unwrap_or_else(PoisonError::into_inner) = new;
+        {
+            let mut registry = shared.registry.write().unwrap_or_else(PoisonError::into_inner);
+            new.keep_held(&registry);
+            keep.extend(new.plugins().map(|plugin| plugin.digest()));
+            *registry = new;
+        }
         let cache = Arc::clone(&shared.cache);
         tokio::task::spawn_blocking(move || cache.prune(&keep)).await.expect("pruning does not panic");
         errors
@@ -294,6 +299,19 @@ impl Plugins {
 }
 
 impl Registry {
+    /// Takes over what somebody holds a handle of: a run that is just starting is in no journal yet, so `keep` cannot name what it
+    /// began with. Nobody gets a handle meanwhile, since that needs the lock under which `old` is looked at.
+    fn keep_held(&mut self, old: &Registry) {
+        for plugin in old.plugins().filter(|plugin| Arc::strong_count(plugin) > 1) {
+            let is_here = |other: &Arc<Plugin>| {
+                (other.digest(), &other.manifest.name) == (plugin.digest(), &plugin.manifest.name)
+            };
+            if !self.plugins().any(is_here) {
+                self.kept.push(Arc::clone(plugin));
+            }
+        }
+    }
+
     fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
         self.current.values().chain(&self.kept)
     }

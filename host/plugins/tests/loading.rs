@@ -334,6 +334,24 @@ async fn work_under_way_keeps_its_component() {
 }
 
 #[tokio::test]
+async fn what_somebody_just_took_stays_although_no_journal_names_it_yet() {
+    let home = Home::hostile();
+    let plugins = home.open_whole().await;
+    let (old, wasm) = (digest_of(&guest("hostile")), home.path("plugins/hostile/hostile.wasm"));
+    let held = plugins.persona("hostile", None).unwrap();
+    touch(&wasm);
+    assert!(plugins.reload(&home.permits).await.is_empty());
+    assert_eq!(plugins.persona("hostile", None).unwrap().plugin().digest(), digest_of(&wasm));
+    assert_eq!(plugins.persona("hostile", Some(old)).unwrap().plugin().digest(), old);
+    assert_eq!(code_files(&home).len(), 2, "a host that starts anew finds it too");
+
+    drop(held);
+    assert!(plugins.reload(&home.permits).await.is_empty());
+    assert!(matches!(plugins.persona("hostile", Some(old)).err().unwrap().cause, Cause::DigestGone(_)));
+    assert_eq!(code_files(&home).len(), 1);
+}
+
+#[tokio::test]
 async fn a_reload_takes_over_what_has_not_changed() {
     let mut home = Home::hostile();
     let plugins = home.open_whole().await;
