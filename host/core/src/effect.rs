@@ -19,13 +19,9 @@ use std::fmt;
 pub struct EffectKey(pub String);
 
 impl EffectKey {
-    /// `t12-s1-a2-brief`, or `t12-s1-a2-tell-3` where one attempt has several of a kind.
-    pub fn new(task: TaskId, stage: u32, attempt: u32, kind: &str, ordinal: u32) -> Self {
-        if ordinal == 0 {
-            EffectKey(format!("t{task}-s{stage}-a{attempt}-{kind}"))
-        } else {
-            EffectKey(format!("t{task}-s{stage}-a{attempt}-{kind}-{ordinal}"))
-        }
+    /// `t12-s1-a2-brief`: an attempt has one effect of a kind.
+    pub fn new(task: TaskId, stage: u32, attempt: u32, kind: &str) -> Self {
+        EffectKey(format!("t{task}-s{stage}-a{attempt}-{kind}"))
     }
 }
 

@@ -379,7 +379,7 @@ impl Turn<'_> {
     }
 
     fn key_for(&self, at: &Position, kind: &str) -> EffectKey {
-        EffectKey::new(self.task.id(), at.stage, at.attempt, kind, 0)
+        EffectKey::new(self.task.id(), at.stage, at.attempt, kind)
     }
 
     /// The one place where a phase changes.
