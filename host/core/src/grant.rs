@@ -1,24 +1,17 @@
 //! What an agent gets: what its persona asked for, cut to what the plugin's manifest may ask and what policy grants.
 
-use crate::{event::DenialNote, policy::PersonaPolicy, run::WriteGrant, task::StageRecord};
+use crate::{
+    event::DenialNote,
+    policy::PersonaPolicy,
+    run::WriteGrant,
+    survey::{CI_FILES, CI_FOLDERS},
+    task::StageRecord,
+};
 use serde::{Deserialize, Serialize};
 
-/// Paths no persona may write unless policy says `may-touch-ci = true`: a push of them is code execution in somebody's CI.
-pub const CI_PATHS: [&str; 13] = [
-    ".github/**",
-    ".gitlab-ci.yml",
-    ".gitlab/**",
-    ".circleci/**",
-    ".buildkite/**",
-    ".drone.yml",
-    ".travis.yml",
-    "azure-pipelines.yml",
-    "Jenkinsfile",
-    "bitbucket-pipelines.yml",
-    "**/CODEOWNERS",
-    "**/.gitmodules",
-    "**/.gitattributes",
-];
+/// Paths no persona may write unless policy says `may-touch-ci = true`, beside the files and folders of CI: they say who looks
+/// at a push, or what Git does with it.
+const STEERING: [&str; 4] = [".github/**", "**/CODEOWNERS", "**/.gitmodules", "**/.gitattributes"];
 
 /// What a plugin may ask for at most, from `[asks]` of its manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +78,9 @@ pub fn grant(
     }
     let mut allow = Vec::new();
     if !read_only {
-        for glob in write {
-            let asked = narrowed(glob, &ceiling.write);
+        let most: Vec<String> = ceiling.write.iter().map(|glob| whole_folder(glob)).collect();
+        for glob in &write.iter().map(|glob| whole_folder(glob)).collect::<Vec<_>>() {
+            let asked = narrowed(glob, &most);
             let granted: Vec<String> = asked.iter().flat_map(|glob| narrowed(glob, &policy.write)).collect();
             if granted.is_empty() {
                 let (rule, remedy) = if asked.is_empty() {
@@ -116,6 +110,14 @@ pub fn grant(
     }
 }
 
+/// A pattern in the one form that everybody reads alike: a folder, with `/` at its end, is all below it.
+pub(crate) fn whole_folder(glob: &str) -> String {
+    match glob.strip_suffix('/') {
+        Some(folder) => format!("{folder}/**"),
+        None => glob.to_owned(),
+    }
+}
+
 /// Globs of `glob ∩ limits`, for globs that are equal, `**`, or a folder over another.
 fn narrowed(glob: &str, limits: &[String]) -> Vec<String> {
     if limits.iter().any(|limit| covers(limit, glob)) {
@@ -139,8 +141,13 @@ fn covers(wide: &str, narrow: &str) -> bool {
 
 fn denied_paths(policy: &PersonaPolicy) -> Vec<String> {
     let own = policy.protect.iter().filter(|glob| !glob.starts_with("stage:")).cloned();
-    let ci = if policy.may_touch_ci { &[][..] } else { &CI_PATHS[..] };
-    own.chain(ci.iter().map(|glob| (*glob).to_owned())).collect()
+    if policy.may_touch_ci { own.collect() } else { own.chain(ci_paths()).collect() }
+}
+
+/// A push of these is code execution in somebody's CI, or steers it.
+fn ci_paths() -> impl Iterator<Item = String> {
+    let folders = CI_FOLDERS.iter().map(|folder| format!("{folder}/**"));
+    folders.chain(CI_FILES.iter().chain(&STEERING).map(|path| (*path).to_owned()))
 }
 
 fn pinned(policy: &PersonaPolicy, records: &[StageRecord]) -> Vec<String> {
@@ -158,6 +165,8 @@ fn pinned(policy: &PersonaPolicy, records: &[StageRecord]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::FileClass;
+    use globset::GlobBuilder;
 
     fn strings(list: &[&str]) -> Vec<String> {
         list.iter().map(|s| (*s).to_owned()).collect()
@@ -192,13 +201,16 @@ mod tests {
 
     #[test]
     fn globs_are_never_widened() {
-        let ceiling = Ceiling { tools: vec![], write: strings(&["tests/**", "*_test.py"]) };
+        let ceiling = Ceiling { tools: vec![], write: strings(&["tests/**", "*_test.py", "docs/"]) };
         let all = policy(&[], &["**"], &[]);
         for (asked, want) in [
-            ("**", vec!["tests/**", "*_test.py"]),
+            ("**", vec!["tests/**", "*_test.py", "docs/**"]),
             ("tests/**", vec!["tests/**"]),
             ("tests/unit/**", vec!["tests/unit/**"]),
             ("tests/../src/**", vec![]),
+            ("tests/unit/", vec!["tests/unit/**"]),
+            ("docs/", vec!["docs/**"]),
+            ("docs/**", vec!["docs/**"]),
             ("testsuite/**", vec![]),
             ("src/**", vec![]),
             ("*.py", vec![]),
@@ -229,6 +241,12 @@ mod tests {
         assert_eq!(got.write().pinned, strings(&["tests/test_a.py"]));
         assert!(got.write().deny.contains(&"docs/**".to_owned()));
         assert!(got.write().deny.contains(&".github/**".to_owned()));
+        for (path, class) in crate::survey::EXAMPLES.iter().filter(|(_, class)| *class == FileClass::Ci) {
+            let denied = got.write().deny.iter().any(|glob| {
+                GlobBuilder::new(glob).literal_separator(true).build().unwrap().compile_matcher().is_match(path)
+            });
+            assert!(denied, "{path} is {class:?}, so a push of it runs somewhere");
+        }
         policy.may_touch_ci = true;
         assert_eq!(grant("w", &[], &[], &ceiling, &policy, &[], false).write().deny, strings(&["docs/**"]));
     }

@@ -89,8 +89,25 @@ fn examples() -> Vec<Body> {
     let persona = PersonaPolicy {
         tools: vec![s("Read")],
         write: vec![s("tests/**")],
-        protect: vec![],
-        may_touch_ci: false,
+        // As written once; what is built in may grow without this file.
+        protect: [
+            ".github/**",
+            ".gitlab-ci.yml",
+            ".gitlab/**",
+            ".circleci/**",
+            ".buildkite/**",
+            ".drone.yml",
+            ".travis.yml",
+            "azure-pipelines.yml",
+            "Jenkinsfile",
+            "bitbucket-pipelines.yml",
+            "**/CODEOWNERS",
+            "**/.gitmodules",
+            "**/.gitattributes",
+        ]
+        .map(s)
+        .to_vec(),
+        may_touch_ci: true,
         executor: s("scripted"),
         budget: None,
         model: None,
@@ -263,7 +280,7 @@ fn events() -> Vec<Event> {
     let of = |(index, body)| Event {
         at_ms: 1_700_000_000_000 + index as u64,
         task: (index > 5).then_some(TaskId(12)),
-        settles: (index % 2 == 1).then(|| EffectKey::new(TaskId(12), 1, 2, "agent", 0)),
+        settles: (index % 2 == 1).then(|| EffectKey::new(TaskId(12), 1, 2, "agent")),
         body,
     };
     examples().into_iter().enumerate().map(of).collect()

@@ -13,6 +13,31 @@ pub enum Language {
     Java,
 }
 
+/// Folders at the root of a repository whose files a CI runs or obeys.
+pub const CI_FOLDERS: [&str; 7] = [".circleci", ".buildkite", ".gitlab", ".ci", ".woodpecker", ".forgejo", ".gitea"];
+
+/// Files at the root of a repository that a CI runs.
+pub const CI_FILES: [&str; 18] = [
+    ".gitlab-ci.yml",
+    ".travis.yml",
+    "azure-pipelines.yml",
+    "azure-pipelines.yaml",
+    "Jenkinsfile",
+    "bitbucket-pipelines.yml",
+    ".drone.yml",
+    ".drone.yaml",
+    ".cirrus.yml",
+    ".cirrus.star",
+    "appveyor.yml",
+    ".appveyor.yml",
+    "buildspec.yml",
+    "buildspec.yaml",
+    "cloudbuild.yaml",
+    "cloudbuild.yml",
+    ".woodpecker.yml",
+    ".woodpecker.yaml",
+];
+
 /// The language of a file, by its ending.
 pub fn language(path: &str) -> Option<Language> {
     let (stem, ending) = path.rsplit_once('.')?;
@@ -68,27 +93,9 @@ fn is_ownership(folders: &[&str], name: &str) -> bool {
 fn is_ci(folders: &[&str], name: &str) -> bool {
     let top = folders.first().copied().unwrap_or_default();
     let in_github = top == ".github" && matches!(folders.get(1), Some(&"workflows" | &"actions"));
-    let at_top = folders.is_empty()
-        && matches!(
-            name,
-            ".gitlab-ci.yml"
-                | ".travis.yml"
-                | "azure-pipelines.yml"
-                | "Jenkinsfile"
-                | "bitbucket-pipelines.yml"
-                | ".drone.yml"
-                | ".cirrus.yml"
-                | "appveyor.yml"
-                | ".appveyor.yml"
-                | "buildspec.yml"
-                | "cloudbuild.yaml"
-                | ".woodpecker.yml"
-        );
+    let at_top = folders.is_empty() && CI_FILES.contains(&name);
     let dependabot = top == ".github" && folders.len() == 1 && matches!(name, "dependabot.yml" | "dependabot.yaml");
-    in_github
-        || at_top
-        || dependabot
-        || matches!(top, ".circleci" | ".buildkite" | ".gitlab" | ".ci" | ".woodpecker" | ".forgejo" | ".gitea")
+    in_github || at_top || dependabot || CI_FOLDERS.contains(&top)
 }
 
 fn is_coverage(lower: &str) -> bool {

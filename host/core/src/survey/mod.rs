@@ -9,7 +9,7 @@ mod patch;
 mod quote;
 mod raw;
 
-pub use classify::{Language, classify, language};
+pub use classify::{CI_FILES, CI_FOLDERS, Language, classify, language};
 pub use patch::{FilePatch, read_patch};
 pub use quote::unquote;
 pub use raw::{RawEntry, RawStatus, read_raw};
@@ -223,3 +223,5 @@ impl Survey {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::EXAMPLES;

@@ -95,10 +95,10 @@ fn limits_and_broken_input_are_told() {
     assert!(survey(&two, patch, tight).incomplete[0].contains("larger than 30 bytes"));
 }
 
-#[test]
-fn paths_are_classified_by_convention() {
+/// Paths and what they are for; those of CI are held against the built-in protection too.
+pub(crate) const EXAMPLES: &[(&str, FileClass)] = {
     use FileClass::*;
-    for (path, class) in [
+    &[
         ("src/lib.rs", Source),
         ("tests/it.rs", Test),
         ("src/parser/tests.rs", Test),
@@ -121,7 +121,28 @@ fn paths_are_classified_by_convention() {
         ("tests/data.json", Fixture),
         ("a/__snapshots__/x.snap", Snapshot),
         (".github/workflows/ci.yml", Ci),
+        (".github/actions/build/action.yml", Ci),
+        (".github/dependabot.yml", Ci),
         (".gitlab-ci.yml", Ci),
+        (".gitlab/ci/build.yml", Ci),
+        (".circleci/config.yml", Ci),
+        (".buildkite/pipeline.yml", Ci),
+        (".travis.yml", Ci),
+        ("azure-pipelines.yml", Ci),
+        ("Jenkinsfile", Ci),
+        ("bitbucket-pipelines.yml", Ci),
+        (".drone.yml", Ci),
+        (".cirrus.yml", Ci),
+        ("appveyor.yml", Ci),
+        (".appveyor.yml", Ci),
+        ("buildspec.yml", Ci),
+        ("cloudbuild.yaml", Ci),
+        (".woodpecker.yml", Ci),
+        (".woodpecker.yaml", Ci),
+        (".woodpecker/build.yaml", Ci),
+        (".forgejo/workflows/ci.yml", Ci),
+        (".gitea/workflows/ci.yml", Ci),
+        (".ci/build.sh", Ci),
         (".github/CODEOWNERS", Ownership),
         (".gitattributes", Ownership),
         ("Makefile", Build),
@@ -138,8 +159,13 @@ fn paths_are_classified_by_convention() {
         ("docs/guide.txt", Docs),
         ("assets/logo.png", Other),
         ("", Other),
-    ] {
-        assert_eq!(classify(path), class, "{path}");
+    ]
+};
+
+#[test]
+fn paths_are_classified_by_convention() {
+    for (path, class) in EXAMPLES {
+        assert_eq!(classify(path), *class, "{path}");
     }
 }
 
