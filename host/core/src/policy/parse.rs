@@ -259,9 +259,20 @@ impl<'a> Builder<'a> {
                 "secret" => policy.secrets.keys().map(String::as_str).collect(),
                 "persona" => policy.personas.keys().map(String::as_str).collect(),
                 "pipeline" => policy.pipelines.keys().map(String::as_str).collect(),
+                "stage" => policy.pipelines.values().flat_map(|one| &one.stages).map(|one| one.name.as_str()).collect(),
                 _ => policy.repos.keys().map(String::as_str).collect(),
             };
-            if !known.contains(&name.as_str()) {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            if *kind == "stage" {
+                let hint = match nearest(name, known.iter().copied()) {
+                    hint if hint.is_empty() => "take it out, or name a stage of a pipeline".into(),
+                    hint => hint,
+                };
+                let message = format!("no pipeline has a stage `{name}`, so this would protect nothing");
+                self.out.push(file.diagnostic(span.clone(), message, hint));
+            } else {
                 let hint = match nearest(name, known.iter().copied()) {
                     hint if hint.is_empty() => format!("add [{kind}.{name}], or use one of: {}", known.join(", ")),
                     hint => hint,

@@ -54,7 +54,11 @@ fn work(stage: &mut Section<'_>, personas: &mut Personas) -> Option<StageWork> {
             Some(persona_stage(stage, persona))
         }
         (None, true, false) => {
-            let rules = stage.strings("rules").into_iter().map(|(rule, _)| rule).collect();
+            let rules: Vec<String> = stage.strings("rules").into_iter().map(|(rule, _)| rule).collect();
+            if rules.is_empty() {
+                let span = stage.span_of("rules");
+                stage.wrong(span, "`rules` names none: nothing would judge the change".into(), "write rules = [\"*\"]");
+            }
             stage.choice("on-review", &[("ask", ())], ());
             Some(StageWork::Judge { rules })
         }

@@ -1,7 +1,7 @@
 //! Reads one table of policy, value by value: wrong types, impossible values and unknown keys become diagnostics, never a panic or a default.
 
 use super::source::{Diagnostic, SourceFile, nearest};
-use crate::budget::MicroUsd;
+use crate::{budget::MicroUsd, grant::whole_folder};
 use std::ops::Range;
 use toml::{
     Spanned,
@@ -115,25 +115,44 @@ impl<'a> Section<'a> {
         out
     }
 
-    /// A list of globs, relative to a repository's root.
+    /// A list of globs, relative to a repository's root; a folder stands for all below it.
     pub(super) fn globs(&mut self, key: &'static str) -> Vec<String> {
-        let mut out = Vec::new();
+        let globs = self.strings(key);
+        self.checked(globs)
+    }
+
+    /// The same, and with `stage:NAME` the names of stages.
+    pub(super) fn globs_and_stages(&mut self, key: &'static str) -> (Vec<String>, Vec<(String, Range<usize>)>) {
+        let (mut stages, mut globs) = (Vec::new(), Vec::new());
         for (glob, span) in self.strings(key) {
-            let path = glob.strip_prefix("stage:").unwrap_or(&glob);
-            if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            match glob.strip_prefix("stage:") {
+                Some(stage) => stages.push((stage.to_owned(), span)),
+                None => globs.push((glob, span)),
+            }
+        }
+        (self.checked(globs), stages)
+    }
+
+    fn checked(&mut self, globs: Vec<(String, Range<usize>)>) -> Vec<String> {
+        let mut out = Vec::new();
+        for (glob, span) in globs {
+            let path = whole_folder(&glob);
+            if glob.starts_with("stage:") {
+                self.wrong(span, format!("`{glob}` is no pattern"), "stages are for `protect`");
+            } else if path.starts_with('/') || path.split('/').any(|part| part == "..") {
                 self.wrong(
                     span,
                     format!("`{glob}` leaves the repository"),
                     "patterns are relative to the repository's root",
                 );
-            } else if let Err(error) = globset::Glob::new(path) {
+            } else if let Err(error) = globset::Glob::new(&path) {
                 self.wrong(
                     span,
                     format!("`{glob}` is no pattern: {}", error.kind()),
                     "see `policies/README.md` for the form of patterns",
                 );
             } else {
-                out.push(glob);
+                out.push(path);
             }
         }
         out

@@ -27,7 +27,7 @@ impl<'a> Builder<'a> {
             }
         }
         let write = section.globs("write");
-        let protect = section.globs("protect");
+        let (mut protect, stages) = section.globs_and_stages("protect");
         let may_touch_ci = section.flag("may-touch-ci", false);
         let executor = section.needed("executor", "\"claude-code\"");
         let executor_span = section.span_of("executor");
@@ -41,6 +41,10 @@ impl<'a> Builder<'a> {
         }
         if let Some(budget) = &budget {
             self.refer(file, budget_span, "budget", budget);
+        }
+        for (stage, span) in stages {
+            self.refer(file, span, "stage", &stage);
+            protect.push(format!("stage:{stage}"));
         }
         let executor = executor.unwrap_or_default();
         self.policy

@@ -115,6 +115,19 @@ fn sense_is_checked_too() {
             "there is no tool `Shell`",
         ),
         ("personas.toml", "write = [\"**\"]", "write = [\"a[\"]", "is no pattern"),
+        (
+            "personas.toml",
+            "[\"stage:qa\"]",
+            "[\"stage:qb\"]",
+            "no pipeline has a stage `qb`, so this would protect nothing",
+        ),
+        (
+            "personas.toml",
+            "write = [\"**\"]",
+            "write = [\"stage:qa\"]",
+            "`stage:qa` is no pattern (stages are for `protect`",
+        ),
+        ("pipelines/quick.toml", "rules = [\"*\"]", "rules = []", "`rules` names none: nothing would judge the change"),
         ("pipelines/quick.toml", "rules = [\"*\"]", "via = \"none\"", "a branch that nothing judges"),
         ("pipelines/quick.toml", "via = \"branch\"", "via = \"train\"", "not built yet"),
         ("pipelines/ask.toml", "via = \"reply\"", "via = \"branch\"", "is read-only"),
@@ -126,6 +139,17 @@ fn sense_is_checked_too() {
         assert!(told.contains(message), "{from} → {to}: {told}");
         assert!(told.contains(name), "{told}");
     }
+}
+
+#[test]
+fn a_folder_stands_for_all_below_it() {
+    let files = with("personas.toml", |text| {
+        let example = "[[example]]\nallow = 'persona \"worker\" writes \"src/a/b.rs\"'\n[[example]]\ndeny = 'persona \"worker\" writes \"src/gen/b.rs\"'\n";
+        text.replace("write = [\"**\"]\nprotect = [", "write = [\"src/\"]\nprotect = [\"src/gen/\", ") + example
+    });
+    let policy = parse(&files).unwrap();
+    assert_eq!(policy.personas["worker"].write, ["src/**"]);
+    assert_eq!(policy.personas["worker"].protect, ["src/gen/**", "stage:qa"]);
 }
 
 #[test]
