@@ -30,6 +30,8 @@ impl Doers {
             }
         };
         incomplete.extend(survey.incomplete);
+        let chosen = chosen(&order.rules, policy);
+        incomplete.extend(unjudged(&chosen));
         let change = Change {
             files: survey.files,
             commits: order.commits,
@@ -39,7 +41,7 @@ impl Doers {
         let diff = Digest::of_bytes(&serde_json::to_vec(&change.files).expect("files of a change are plain data"));
         let mut findings = Vec::new();
         let mut failures = Vec::new();
-        for name in self.chosen(&order.rules, policy) {
+        for name in chosen {
             let given = policy.rules.get(&name).map(|rule| rule.settings.clone()).unwrap_or_default();
             let judged = match self.settings(Kind::Rule, &name, &given) {
                 Ok(settings) => match self.plugins.rule(&name, None) {
@@ -56,14 +58,45 @@ impl Doers {
         verdict::sort_findings(&mut findings);
         Body::Judged { findings, failures, incomplete, diff }
     }
+}
 
-    /// Rules of a stage: those it names, or all that policy enables. One that is named but missing fails, and so leads to review.
-    fn chosen(&self, rules: &[String], policy: &Policy) -> Vec<String> {
-        let enabled = |name: &str| policy.rules.get(name).is_some_and(|rule| rule.enabled);
-        if rules.iter().any(|rule| rule == "*") {
-            policy.rules.keys().filter(|name| enabled(name)).cloned().collect()
-        } else {
-            rules.to_vec()
-        }
+/// Rules of a stage: those it names, or all that policy enables. One that is named but missing fails, and so leads to review.
+fn chosen(rules: &[String], policy: &Policy) -> Vec<String> {
+    if rules.iter().any(|rule| rule == "*") {
+        policy.rules.iter().filter(|(_, rule)| rule.enabled).map(|(name, _)| name.clone()).collect()
+    } else {
+        rules.to_vec()
+    }
+}
+
+/// That nobody looked is no reason to let a change pass.
+fn unjudged(chosen: &[String]) -> Option<String> {
+    chosen.is_empty().then(|| "no rule looked at the change: enable one, as in [rule.scope]".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::{
+        policy::{parse::parse, source::SourceFile},
+        verdict::{Thresholds, Verdict},
+    };
+
+    #[test]
+    fn a_change_that_no_rule_looked_at_is_reviewed() {
+        let policy = |rules: &str| {
+            let host = "[host]\npipeline = \"p\"\n[budget.default]\n[pipeline.p]\n[[pipeline.p.stage]]\nname = \"j\"\nrules = [\"*\"]\n";
+            parse(&[SourceFile { name: "a.toml".into(), text: format!("{host}{rules}") }]).unwrap()
+        };
+        let verdict = |rules: &[&str], policy: &Policy| {
+            let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+            let gap: Vec<String> = unjudged(&chosen(&rules, policy)).into_iter().collect();
+            verdict::verdict(&[], &[], &gap, Thresholds::default()).verdict
+        };
+        let off = policy("[rule.scope]\nenabled = false\n");
+        assert_eq!(verdict(&["*"], &off), Verdict::Review);
+        assert_eq!(verdict(&[], &off), Verdict::Review);
+        assert_eq!(verdict(&["*"], &policy("[rule.scope]\n")), Verdict::Pass);
+        assert_eq!(verdict(&["scope"], &off), Verdict::Pass);
     }
 }
