@@ -134,6 +134,38 @@ fn an_orderly_stop_leaves_the_run_alone_too() {
 }
 
 #[test]
+fn a_question_without_a_host_sets_nothing_else_going() {
+    let Some(mut room) = Room::start(Sandbox::strongest()) else { return };
+    room.host.kill().unwrap();
+    let before = room.host.entries(room.task).unwrap().len();
+    let asked = room.host.cli(&["ask", "Where are prices rounded?"]).unwrap();
+    assert_eq!(asked.code, Some(3), "{asked:?}");
+    assert!(asked.stderr.contains("task #1 would go on") && asked.stderr.contains("`borg-host run`"), "{asked:?}");
+    assert_eq!(room.host.entries(room.task).unwrap().len(), before);
+    assert_eq!(room.host.json(&["task", "list"]).unwrap().as_array().unwrap().len(), 1, "nothing was asked for");
+    room.host.start().unwrap();
+    room.host.cli(&["task", "cancel", "1"]).unwrap().success();
+    assert_eq!(room.host.settled(room.task, LIMIT).unwrap(), "cancelled");
+    room.host.stop().unwrap();
+}
+
+#[test]
+fn what_is_left_of_a_run_that_nothing_waits_for_goes_at_the_start() {
+    let Some(setup) = crash::setup(Sandbox::strongest()) else { return };
+    let mut host = setup.write().unwrap();
+    let runs = host.data().join("runs");
+    let (run, other) = (runs.join("t77-s0-a1-agent"), runs.join("not-a-run"));
+    for folder in [&run, &other] {
+        std::fs::create_dir_all(folder.join("home/deep")).unwrap();
+    }
+    host.start().unwrap();
+    // The control socket is there before the engine has looked around; whoever is answered comes after that.
+    host.cli(&["pause"]).unwrap().success();
+    assert!(!run.exists() && other.exists());
+    host.stop().unwrap();
+}
+
+#[test]
 fn a_run_whose_container_vanished_starts_again() {
     if !require::image(IMAGE) {
         return;

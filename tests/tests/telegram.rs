@@ -9,6 +9,8 @@ mod failures;
 mod groups;
 #[path = "telegram/hostile.rs"]
 mod hostile;
+#[path = "telegram/operators.rs"]
+mod operators;
 #[path = "telegram/people.rs"]
 mod people;
 #[path = "telegram/review.rs"]
