@@ -124,8 +124,7 @@ mod tests {
         let verdicts: Vec<&str> = rows.iter().filter_map(|row| row.row["verdict"].as_str()).collect();
         let refused = format!("refused: {rule} at /tools/0");
         assert_eq!(verdicts, ["allowed", refused.as_str(), &format!("capped: {}", Cap::Turns), "failed: went away"]);
-        let (_, subscription) = desk.subscription().await.unwrap().unwrap();
-        assert_eq!(subscription["status"], "allowed");
+        assert_eq!(desk.subscription().await.unwrap().unwrap().told["status"], "allowed");
         // Durable and counted when `record` returns, whatever the task does now.
         let spent = desk.task(task).await.unwrap().unwrap().spent;
         assert_eq!((spent.cost, spent.usage.input_tokens), (MicroUsd(16), 5));

@@ -364,6 +364,13 @@ impl Settings {
         SettingsError::Value { name: name.into(), value, message: message.into() }
     }
 
+    /// Reads every value that can be wrong, for whoever wants to know before something needs it.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.defaults()?;
+        self.admin_chat()?;
+        self.digest_minute().map(drop)
+    }
+
     /// What applies where policy says nothing.
     pub fn defaults(&self) -> Result<Defaults, SettingsError> {
         let timeout = self.value("TASK_TIMEOUT").map(|text| {

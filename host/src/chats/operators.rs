@@ -61,9 +61,9 @@ impl Operators {
 
     /// Chats to tell; none when the host is stopping.
     async fn places(&self) -> BTreeSet<String> {
-        let admin = self.admin.iter().filter(|chat| self.chats.is_by_mail(chat) || self.chats.is_heard(chat));
-        if let Some(admin) = admin.cloned().next() {
-            return [admin].into();
+        let can_be_reached = |chat: &&String| self.chats.is_by_mail(chat) || self.chats.is_heard(chat);
+        if let Some(admin) = self.admin.as_ref().filter(can_be_reached) {
+            return [admin.clone()].into();
         }
         let Ok(policy) = self.handle.policy().await else { return BTreeSet::new() };
         let owners = policy.people.iter().filter(|(_, role)| **role == Role::Owner);

@@ -29,7 +29,7 @@ impl Config {
             }
         }
         // Wrong values are told here, too, and not only when something needs them.
-        settings.defaults()?;
+        settings.check()?;
         for warning in &settings.warnings {
             eprintln!("warning: {}", neutral::text(warning));
         }

@@ -16,7 +16,7 @@ use borg_core::{
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::watch;
 
-pub use crate::store::{LedgerRow, Recorded, StoreError, TaskRow};
+pub use crate::store::{LedgerRow, Recorded, StoreError, Subscription, TaskRow};
 
 /// Hours of each window of [`Desk::figures`].
 pub const WINDOWS: [u64; 3] = [24, 7 * 24, 30 * 24];
@@ -125,8 +125,8 @@ impl Desk {
         self.store.run(move |journal| journal.ledger(task)).await
     }
 
-    /// What a provider said last of the subscription that pays, and when, in milliseconds since 1970.
-    pub async fn subscription(&self) -> Result<Option<(u64, BTreeMap<String, String>)>, StoreError> {
+    /// What a provider said last of the subscription that pays.
+    pub async fn subscription(&self) -> Result<Option<Subscription>, StoreError> {
         self.store.run(|journal| journal.subscription()).await
     }
 

@@ -236,6 +236,8 @@ fn the_chat_and_the_hour_of_operators_are_read_as_people_write_them() {
     }
     for wrong in ["24:00", "17:60", "17", "17:3", "17:030", "1730", "-1:30", "+1:30", "5 pm", "17:30Z", ":30"] {
         let error = told("DIGEST_TIME_UTC", wrong).1.unwrap_err().to_string();
+        let all = Folder::new("", "").load(&[("DIGEST_TIME_UTC", wrong)]).unwrap().check();
+        assert_eq!(all.unwrap_err().to_string(), error);
         assert!(error.contains("17:30, or off") && error.contains(wrong), "{error}");
     }
 }

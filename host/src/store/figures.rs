@@ -33,6 +33,14 @@ pub struct Paid {
     pub cost: MicroUsd,
 }
 
+/// What a provider said of the subscription that pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    pub told_ms: u64,
+    /// As the gateway's rows have it, by name.
+    pub told: BTreeMap<String, String>,
+}
+
 /// The part of a ledger's row that says what it cost.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -133,8 +141,8 @@ impl Journal {
         .collect()
     }
 
-    /// What a provider said last of the subscription that pays, and when; none where none of the newest requests was told anything.
-    pub fn subscription(&self) -> Result<Option<(u64, BTreeMap<String, String>)>, StoreError> {
+    /// What a provider said last of the subscription that pays; none where none of the newest requests was told anything.
+    pub fn subscription(&self) -> Result<Option<Subscription>, StoreError> {
         let found: Option<(u64, String)> = self
             .db
             .prepare_cached(
@@ -144,7 +152,7 @@ impl Journal {
             )
             .and_then(|mut find| find.query_row([NEWEST], |row| Ok((row.get(0)?, row.get(1)?))).optional())
             .map_err(StoreError::Read)?;
-        found.map(|(at_ms, told)| Ok((at_ms, parse(&told)?))).transpose()
+        found.map(|(told_ms, told)| Ok(Subscription { told_ms, told: parse(&told)? })).transpose()
     }
 
     /// Rows of the ledger before a place in it, newest first.

@@ -12,7 +12,7 @@ mod rows;
 mod schema;
 
 pub use chain::ChainBreak;
-pub use figures::{Moved, Paid};
+pub use figures::{Moved, Paid, Subscription};
 pub use lock::{DataLock, LockError};
 pub use mail::{Incoming, Outgoing, Unsent, Waiting};
 pub use rows::{LedgerRow, Recorded, TaskRow};

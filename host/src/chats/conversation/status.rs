@@ -2,7 +2,10 @@
 
 use crate::{
     clock::{now_ms, utc},
-    engine::{Desk, desk::StoreError},
+    engine::{
+        Desk,
+        desk::{StoreError, Subscription},
+    },
 };
 use borg_core::{
     chat::Part,
@@ -43,8 +46,8 @@ pub(super) async fn of_host(desk: &Desk) -> Result<Vec<Part>, StoreError> {
     parts.extend(
         models(&policy).into_iter().map(|(executor, models)| field(&format!("model of {executor}"), few(&models))),
     );
-    if let Some((at_ms, told)) = desk.subscription().await? {
-        parts.extend(subscription(at_ms, &told));
+    if let Some(known) = desk.subscription().await? {
+        parts.extend(subscription(&known));
     }
     let chats: Vec<String> = desk.chats().await?.into_keys().collect();
     if !chats.is_empty() {
@@ -80,7 +83,7 @@ fn models(policy: &Policy) -> BTreeMap<&str, BTreeSet<&str>> {
 }
 
 /// What the provider said of the subscription: how it stands, then each window.
-fn subscription(at_ms: u64, told: &BTreeMap<String, String>) -> Vec<Part> {
+fn subscription(Subscription { told_ms, told }: &Subscription) -> Vec<Part> {
     let reset = |name: &str| {
         let seconds: u64 = told.get(name)?.parse().ok()?;
         Some(format!("begins anew at {}", utc(seconds.checked_mul(1_000)?)))
@@ -88,7 +91,7 @@ fn subscription(at_ms: u64, told: &BTreeMap<String, String>) -> Vec<Part> {
     let mut parts = Vec::new();
     if let Some(status) = told.get("status") {
         let reset = reset("reset").map(|reset| format!(", {reset}")).unwrap_or_default();
-        parts.push(field("subscription", format!("{status}{reset} (as of {})", utc(at_ms))));
+        parts.push(field("subscription", format!("{status}{reset} (as of {})", utc(*told_ms))));
     }
     for window in ["5h", "7d"] {
         let used = told.get(&format!("{window}-utilization")).and_then(|used| used.parse::<f64>().ok());
@@ -169,7 +172,7 @@ mod tests {
     fn windows_are_told_as_far_as_they_are_known() {
         let told = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            lines(&subscription(1_769_876_000_000, &pairs.collect()))
+            lines(&subscription(&Subscription { told_ms: 1_769_876_000_000, told: pairs.collect() }))
         };
         let all = told(&[
             ("status", "allowed"),

@@ -72,7 +72,7 @@ fn settings_file(settings: &Settings, report: &mut Report) -> Result<()> {
         true => Finding::good("settings", file.display().to_string()),
         false => Finding::warning("settings", format!("there is no {}", file.display()), "`borg-host init`"),
     })?;
-    if let Err(error) = settings.defaults() {
+    if let Err(error) = settings.check() {
         report.add(Finding::fault(
             "settings",
             error.to_string(),
