@@ -299,8 +299,7 @@ impl Host {
                 Ok(())
             }
             () = watch => Ok(()),
-            // An engine whose queue is full takes in the wish to stop only while it runs.
-            () = until => tokio::join!(&mut engine, self.handle.stop()).0,
+            () = until => stopped(&mut engine, self.handle.stop()).await,
         };
         // A socket nobody serves would make the next command wait.
         let _ = std::fs::remove_file(control::socket_path(self.lock.path()));
@@ -308,9 +307,35 @@ impl Host {
     }
 }
 
+/// Runs the engine to its end while it is told to stop: where its queue is full, there is room for that only while it runs.
+async fn stopped<T>(engine: impl Future<Output = T>, stop: impl Future<Output = ()>) -> T {
+    tokio::join!(engine, stop).0
+}
+
 /// Agent bundles known and whether they are installed, for `doctor` and `agent`.
 pub fn bundles(data: &Path) -> Vec<(String, String, bool)> {
     agents::known()
         .map(|(name, version)| (name.to_owned(), version.to_owned(), agents::installed(name, data).is_some()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_with_a_full_queue_can_be_stopped() {
+        let (send, mut queue) = mpsc::channel(1);
+        send.try_send("something").unwrap();
+        let engine = async {
+            while let Some(input) = queue.recv().await {
+                if input == "stop" {
+                    return;
+                }
+            }
+        };
+        let stop = async { send.send("stop").await.unwrap() };
+        tokio::time::timeout(Duration::from_secs(1), stopped(engine, stop)).await.unwrap();
+    }
 }
