@@ -323,6 +323,7 @@ async fn work_under_way_keeps_its_component() {
     assert_eq!(home.compilations(), 2);
 
     home.permits.keep.clear();
+    drop(persona);
     assert!(restarted.reload(&home.permits).await.is_empty());
     assert!(matches!(restarted.persona("hostile", Some(old)).err().unwrap().cause, Cause::DigestGone(_)));
     assert!(code_files(&home).is_empty(), "what nobody needs is not kept");
