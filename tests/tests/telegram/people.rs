@@ -1,6 +1,6 @@
 //! Who is heard: people that policy names, and nobody who only looks like them.
 
-use crate::room::{Room, plain};
+use crate::room::{LIMIT, Room, plain};
 use borg_host::store::Journal;
 use borg_tests::bot_api::{Options, Privacy, Say, Speaker};
 use std::time::Duration;
@@ -107,8 +107,9 @@ fn a_held_request_is_passed_on_once_and_an_owner_lets_its_person_in() {
     assert_eq!((room.posts(chat).len(), asked.buttons.concat().len()), (1, 2), "{}", room.api.transcript(chat));
     let told = room.posts(room.chat).iter().filter(|shown| shown.text.contains("asks to be let in")).count();
     assert_eq!(told, 1, "{}", room.api.transcript(room.chat));
-    room.api.press(room.chat, room.ann, asked.id, "Let in as member");
-    room.sees(&format!("telegram:{} is member now", eve.0));
+    let press = room.api.press(room.chat, room.ann, asked.id, "Let in as member");
+    let toast = room.api.wait_toast(&press, LIMIT).unwrap();
+    assert!(toast.text.contains("is member now"), "{toast:?}");
     // The edited policy is in force within seconds.
     let is_heard = || {
         room.api.say(chat, eve, "/tasks");
