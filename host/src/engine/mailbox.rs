@@ -72,10 +72,10 @@ impl Mailbox {
         Ok(())
     }
 
-    /// What waits for an answer, oldest first, after a row that is known.
-    pub async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+    /// What waits for an answer, oldest first, after a row that is known: so many, and one more than fits into so many bytes at most.
+    pub async fn waiting(&self, after: i64, limit: u32, bytes: usize) -> Result<Vec<Waiting>, StoreError> {
         let transport = self.transport;
-        self.run(move |journal| journal.waiting(transport, after, limit)).await
+        self.run(move |journal| journal.waiting(transport, after, limit, bytes)).await
     }
 
     /// Strikes off what has been answered, and owes the posts that answer it: both or neither.
@@ -169,10 +169,16 @@ impl Mailbox {
         changed.await.map(drop)
     }
 
-    /// Tries a post again, not before a time in milliseconds since 1970.
+    /// Tries a post later, not before a time in milliseconds since 1970: it is not its fault.
     pub async fn put_off(&self, row: &Unsent, until_ms: u64) -> Result<(), StoreError> {
         let id = row.id;
         self.run(move |journal| journal.put_off(id, until_ms)).await
+    }
+
+    /// As [`Mailbox::put_off`], and counts the attempt.
+    pub async fn tried(&self, row: &Unsent, until_ms: u64) -> Result<(), StoreError> {
+        let id = row.id;
+        self.run(move |journal| journal.tried(id, until_ms)).await
     }
 
     /// Gives a post up, for good.
@@ -286,7 +292,7 @@ mod tests {
         let mailbox = Mailbox::new("bot", store.clone());
         let update = |key: &str, bytes| Incoming { key: key.into(), chat: "1".into(), update: "x".repeat(bytes) };
         mailbox.take_in(1, Vec::new(), vec![update("1", 9)]).await.unwrap();
-        let first = mailbox.waiting(0, 1).await.unwrap().remove(0);
+        let first = mailbox.waiting(0, 1, usize::MAX).await.unwrap().remove(0);
         store.run(|journal| Ok(journal.limit_pages(0))).await.unwrap();
         let long = || vec![post("1", "y".repeat(100_000))];
         let outgoing = mailbox.outgoing("a", &notice("1"), long());
@@ -304,7 +310,8 @@ mod tests {
         );
         (taken.unwrap(), answered.unwrap(), posted.unwrap());
         assert_eq!(room.unwrap(), 0, "nothing was written before there was room");
-        let waiting: Vec<String> = mailbox.waiting(0, 9).await.unwrap().into_iter().map(|update| update.key).collect();
+        let waiting: Vec<String> =
+            mailbox.waiting(0, 9, usize::MAX).await.unwrap().into_iter().map(|update| update.key).collect();
         assert_eq!(waiting, ["2"]);
         let unsent = store.run(|journal| journal.unsent("bot", 0, 9)).await.unwrap();
         let mut keys: Vec<&str> = unsent.iter().map(|post| post.key.as_str()).collect();

@@ -11,6 +11,9 @@ mod held;
 mod posts;
 mod updates;
 
+#[cfg(test)]
+pub(super) use posts::HEADS;
+
 use super::{Journal, StoreError};
 use borg_core::id::TaskId;
 use rusqlite::{Connection, Params, params};
@@ -73,7 +76,7 @@ pub struct Unsent {
     pub post: String,
     /// How often newer content took the place of older.
     pub revision: u32,
-    /// How often it was put off, whatever its content then.
+    /// How often this content was tried and nobody knows what became of it.
     pub attempts: u32,
     /// Milliseconds since 1970 before which it is not to be tried; 0 for at once.
     pub not_before_ms: u64,
@@ -96,17 +99,6 @@ impl Journal {
             put(db, "DELETE FROM topics WHERE transport = ?1 AND chat = ?2", params![transport, from])?;
             Ok(())
         })
-    }
-
-    /// How many updates wait for an answer, and how many posts to go out.
-    pub fn mail_counts(&self, transport: &str) -> Result<(u64, u64), StoreError> {
-        self.db
-            .prepare_cached(
-                "SELECT (SELECT COUNT(*) FROM updates WHERE transport = ?1 AND answered_ms IS NULL),
-                        (SELECT COUNT(*) FROM posts WHERE transport = ?1 AND settled_ms IS NULL)",
-            )
-            .and_then(|mut count| count.query_row([transport], |row| Ok((row.get(0)?, row.get(1)?))))
-            .map_err(StoreError::Read)
     }
 
     /// All of it or, where it fails, nothing.

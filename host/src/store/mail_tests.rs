@@ -1,6 +1,6 @@
 //! Mail under trial: everything done twice, replaced while it is under way, and cut off in between.
 
-use super::*;
+use super::{mail::HEADS, *};
 
 const BOT: &str = "telegram";
 
@@ -24,7 +24,7 @@ impl Trial {
     }
 
     fn waiting(&self) -> Vec<String> {
-        self.journal.waiting(BOT, 0, u32::MAX).unwrap().into_iter().map(|update| update.key).collect()
+        self.journal.waiting(BOT, 0, u32::MAX, usize::MAX).unwrap().into_iter().map(|update| update.key).collect()
     }
 
     fn unsent(&self) -> Vec<Unsent> {
@@ -38,6 +38,12 @@ impl Trial {
 
     fn count(&self, sql: &str) -> i64 {
         self.journal.db.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// How many updates wait for an answer, and how many posts to go out.
+    fn counts(&self, transport: &str) -> (usize, usize) {
+        let waiting = self.journal.waiting(transport, 0, u32::MAX, usize::MAX).unwrap();
+        (waiting.len(), self.journal.unsent(transport, 0, u32::MAX).unwrap().len())
     }
 
     fn change(&self, sql: &str) {
@@ -69,9 +75,9 @@ fn an_update_is_taken_in_once_and_answered_once() {
     trial.journal.take_in(BOT, 10, &[update(8, "2"), update(9, "1")]).unwrap();
     assert_eq!(trial.journal.cursor(BOT).unwrap(), Some(10));
     assert_eq!(trial.waiting(), ["7", "8", "9"]);
-    let first = trial.journal.waiting(BOT, 0, 1).unwrap().remove(0);
+    let first = trial.journal.waiting(BOT, 0, 1, usize::MAX).unwrap().remove(0);
     assert_eq!((first.chat.as_str(), first.update.as_str()), ("1", r#"{"update":"7"}"#));
-    assert_eq!(trial.journal.waiting(BOT, first.id, 1).unwrap()[0].key, "8");
+    assert_eq!(trial.journal.waiting(BOT, first.id, 1, usize::MAX).unwrap()[0].key, "8");
     let posts = [post("a", None, "hello"), post("b", None, "again")];
     trial.journal.answered(first.id, &posts).unwrap();
     let mut trial = trial.kill();
@@ -81,11 +87,11 @@ fn an_update_is_taken_in_once_and_answered_once() {
     trial.journal.take_in(BOT, 10, &updates).unwrap();
     assert_eq!(trial.waiting(), ["8", "9"]);
     assert_eq!(trial.queue(), [queued("a", "hello", 0), queued("b", "again", 0)]);
-    assert_eq!(trial.journal.mail_counts(BOT).unwrap(), (2, 2));
+    assert_eq!(trial.counts(BOT), (2, 2));
     // Another transport has its own keys and its own cursor.
     trial.journal.take_in("matrix", 1, &[update(7, "1")]).unwrap();
     trial.journal.enqueue("matrix", &[post("a", None, "hello")]).unwrap();
-    assert_eq!(trial.journal.mail_counts("matrix").unwrap(), (1, 1));
+    assert_eq!(trial.counts("matrix"), (1, 1));
     assert_eq!((trial.journal.cursor(BOT).unwrap(), trial.journal.cursor("matrix").unwrap()), (Some(10), Some(1)));
     assert_eq!(trial.journal.verify().unwrap(), None);
 }
@@ -105,7 +111,8 @@ fn a_post_goes_out_once() {
     assert_eq!(trial.journal.unsent(BOT, first.id, 10).unwrap().len(), 1);
     let second = trial.unsent().remove(0);
     assert!(trial.journal.unsent(BOT, second.id, 10).unwrap().is_empty());
-    trial.journal.put_off(second.id, 5_000).unwrap();
+    trial.journal.tried(second.id, 5_000).unwrap();
+    trial.journal.tried(second.id, 7_000).unwrap();
     trial.journal.put_off(second.id, 9_000).unwrap();
     let Unsent { attempts, not_before_ms, .. } = trial.unsent().remove(0);
     assert_eq!((attempts, not_before_ms), (2, 9_000));
@@ -133,14 +140,10 @@ fn edits_collapse_in_the_place_of_the_first() {
     let mut trial = trial.kill();
     trial.journal.enqueue(BOT, &posts).unwrap();
     assert_eq!(trial.queue(), expected);
-    assert!(trial.journal.has_unsent_topic(BOT, "1", "t1").unwrap());
-    assert!(!trial.journal.has_unsent_topic(BOT, "1", "t2").unwrap());
-    assert!(!trial.journal.has_unsent_topic("matrix", "1", "t1").unwrap());
     let first = trial.unsent().remove(0);
     assert!(trial.journal.sent(first.id, first.revision, "100").unwrap());
     assert_eq!(trial.journal.topic_receipt(BOT, "1", "t1").unwrap().as_deref(), Some("100"));
     assert_eq!(trial.journal.topic_receipt(BOT, "2", "t1").unwrap(), None);
-    assert!(!trial.journal.has_unsent_topic(BOT, "1", "t1").unwrap());
     // What comes after it went out is a post of its own, behind the others.
     trial.journal.enqueue(BOT, &[progress("d", "30 %"), progress("a", "10 %")]).unwrap();
     assert_eq!(trial.queue(), [expected[1].clone(), expected[2].clone(), queued("d", "30 %", 0)]);
@@ -169,7 +172,7 @@ fn what_was_replaced_while_it_was_sent_becomes_an_edit() {
 fn a_full_disk_takes_all_or_nothing() {
     let mut trial = Trial::start();
     trial.journal.take_in(BOT, 1, &[update(1, "1")]).unwrap();
-    let first = trial.journal.waiting(BOT, 0, 1).unwrap().remove(0);
+    let first = trial.journal.waiting(BOT, 0, 1, usize::MAX).unwrap().remove(0);
     let pages = trial.count("PRAGMA page_count");
     trial.count(&format!("PRAGMA max_page_count = {pages}"));
     let long = "x".repeat(200_000);
@@ -197,7 +200,7 @@ fn what_was_said_is_gone_once_it_is_dealt_with() {
     let mut trial = Trial::start();
     let secret = Incoming { update: "a secret wish".into(), ..update(1, "1") };
     trial.journal.take_in(BOT, 1, &[secret]).unwrap();
-    let wish = trial.journal.waiting(BOT, 0, 1).unwrap().remove(0);
+    let wish = trial.journal.waiting(BOT, 0, 1, usize::MAX).unwrap().remove(0);
     let posts = [post("a", None, "a secret answer"), post("b", None, "a secret refusal")];
     trial.journal.answered(wish.id, &posts).unwrap();
     let [first, second] = &trial.unsent()[..] else { panic!() };
@@ -225,7 +228,7 @@ fn a_group_that_gets_another_name_takes_everything_along() {
         trial.journal.rename_chat(BOT, "1", "-100").unwrap();
         trial.journal.rename_chat(BOT, "-100", "-100").unwrap();
     }
-    let waiting = trial.journal.waiting(BOT, 0, 10).unwrap();
+    let waiting = trial.journal.waiting(BOT, 0, 10, usize::MAX).unwrap();
     assert_eq!(waiting.iter().map(|update| update.chat.as_str()).collect::<Vec<_>>(), ["-100", "2"]);
     assert!(trial.unsent().iter().all(|post| post.chat == "-100"));
     let receipt = |topic| trial.journal.topic_receipt(BOT, "-100", topic).unwrap();
@@ -242,7 +245,7 @@ fn old_mail_is_forgotten_and_what_waits_is_not() {
     let mut trial = Trial::start();
     let updates: Vec<Incoming> = (0..4).map(|n| update(n, "1")).collect();
     trial.journal.take_in(BOT, 4, &updates).unwrap();
-    let ids: Vec<i64> = trial.journal.waiting(BOT, 0, 10).unwrap().iter().map(|update| update.id).collect();
+    let ids: Vec<i64> = trial.journal.waiting(BOT, 0, 10, usize::MAX).unwrap().iter().map(|update| update.id).collect();
     trial.journal.answered(ids[0], &[post("a", Some("t1"), "old"), post("b", None, "new")]).unwrap();
     trial.journal.answered(ids[1], &[post("c", None, "waits")]).unwrap();
     let posts: Vec<i64> = trial.unsent().iter().map(|post| post.id).collect();
@@ -287,7 +290,7 @@ fn a_burst_of_ten_thousand_is_kept_in_order_and_forgotten_in_time() {
     let mut after = 0;
     let mut seen = 0;
     loop {
-        let batch = trial.journal.waiting(BOT, after, 100).unwrap();
+        let batch = trial.journal.waiting(BOT, after, 100, usize::MAX).unwrap();
         let Some(last) = batch.last() else { break };
         after = last.id;
         let answers: Vec<(i64, Vec<Outgoing>)> = batch
@@ -301,16 +304,17 @@ fn a_burst_of_ten_thousand_is_kept_in_order_and_forgotten_in_time() {
             .collect();
         trial.journal.answered_all(answers.iter().map(|(id, posts)| (*id, posts.as_slice()))).unwrap();
     }
-    assert_eq!((seen, trial.journal.mail_counts(BOT).unwrap()), (10_000, (0, 500)));
+    assert_eq!((seen, trial.counts(BOT)), (10_000, (0, 500)));
     let keys: Vec<u32> = trial.unsent().iter().map(|post| post.key.parse().unwrap()).collect();
     assert!(keys.is_sorted() && keys.len() == 500);
     // A hundred more are answered: the first hundred are forgotten, and only they.
     let more: Vec<Incoming> = (10_000..10_100).map(|n| update(n, "1")).collect();
     trial.journal.take_in(BOT, 10_100, &more).unwrap();
-    let ids: Vec<i64> = trial.journal.waiting(BOT, 0, 100).unwrap().iter().map(|update| update.id).collect();
+    let ids: Vec<i64> =
+        trial.journal.waiting(BOT, 0, 100, usize::MAX).unwrap().iter().map(|update| update.id).collect();
     trial.journal.answered_all(ids.iter().map(|id| (*id, [].as_slice()))).unwrap();
     trial.journal.take_in(BOT, 10_100, &updates[100..200]).unwrap();
-    assert_eq!(trial.journal.mail_counts(BOT).unwrap(), (0, 500));
+    assert_eq!(trial.counts(BOT), (0, 500));
     assert_eq!(trial.count("SELECT COUNT(*) FROM updates"), 10_000);
     assert_eq!(trial.count("SELECT MIN(CAST(key AS INTEGER)) FROM updates"), 100);
 }
@@ -358,4 +362,51 @@ fn every_queue_is_read_by_an_index() {
         let steps = steps.join("; ");
         assert!(steps.contains("INDEX") && !steps.contains("TEMP B-TREE") && !steps.contains("SCAN"), "{sql}: {steps}");
     }
+}
+
+#[test]
+fn what_waits_is_read_in_bites() {
+    let mut trial = Trial::start();
+    let long = |key| Incoming { update: "x".repeat(1_000), ..update(key, "1") };
+    trial.journal.take_in(BOT, 1, &[long(1), long(2), long(3)]).unwrap();
+    let read = |after, bytes| -> Vec<String> {
+        let page = trial.journal.waiting(BOT, after, 9, bytes).unwrap();
+        page.into_iter().map(|update| update.key).collect()
+    };
+    assert_eq!(read(0, 1), ["1"], "one at least, however large");
+    assert_eq!(read(0, 1_001), ["1", "2"]);
+    assert_eq!(read(0, usize::MAX), ["1", "2", "3"]);
+}
+
+#[test]
+fn what_waits_in_a_chat_costs_the_others_nothing() {
+    let mut trial = Trial::start();
+    let steps = |trial: &Trial| {
+        let heads = trial.journal.heads(BOT).unwrap().len();
+        // The very statement that found them.
+        let steps = trial.journal.db.prepare_cached(HEADS).unwrap().reset_status(rusqlite::StatementStatus::VmStep);
+        (heads, steps)
+    };
+    let posts = |from: usize, to: usize| -> Vec<Outgoing> {
+        (from..to).map(|n| Outgoing { chat: (n % 5).to_string(), ..post(&n.to_string(), None, "x") }).collect()
+    };
+    trial.journal.enqueue(BOT, &posts(0, 10)).unwrap();
+    let few = steps(&trial);
+    trial.journal.enqueue(BOT, &posts(10, 5_000)).unwrap();
+    let many = steps(&trial);
+    assert_eq!((few.0, many.0), (5, 5));
+    assert!(many.1 < few.1 * 2, "{few:?} {many:?}");
+}
+
+#[test]
+fn a_chat_that_puts_us_out_is_owed_nothing() {
+    let mut trial = Trial::start();
+    let to = |key: &str, chat: &str| Outgoing { chat: chat.into(), ..post(key, None, key) };
+    trial.journal.enqueue(BOT, &[to("a", "-5"), to("b", "-5/7"), to("c", "-55"), to("d", "5")]).unwrap();
+    trial.journal.drop_posts_of(BOT, "-5", "thrown out").unwrap();
+    trial.journal.drop_posts_of("matrix", "-55", "thrown out").unwrap();
+    assert_eq!(trial.queue(), [queued("c", "c", 0), queued("d", "d", 0)]);
+    assert_eq!(trial.count("SELECT COUNT(*) FROM posts WHERE dropped = 'thrown out' AND body = ''"), 2);
+    trial.journal.enqueue(BOT, &[to("a", "-5")]).unwrap();
+    assert_eq!(trial.queue().len(), 2, "its key is known");
 }

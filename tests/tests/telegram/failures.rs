@@ -2,7 +2,7 @@
 
 use crate::room::{LIMIT, Room, plain};
 use borg_tests::{
-    bot_api::{Fault, Rule, Shown},
+    bot_api::{Call, Fault, Options, Rule, Shown},
     crash::gate,
 };
 use std::time::Duration;
@@ -144,5 +144,59 @@ fn a_network_that_is_gone_for_a_while_costs_nothing() {
     room.sees("/diff N");
     let order: Vec<Shown> = room.posts(room.chat);
     assert!(order[1].text.contains("tasks in progress") && order.len() == 3, "{}", room.api.transcript(room.chat));
+    room.finish();
+}
+
+#[test]
+fn a_post_that_is_never_answered_in_words_is_given_up_and_stops_nobody() {
+    let Some(room) = Room::start(plain()) else { return };
+    let group = room.api.group("Shop", room.ann, &[]);
+    room.api.add_bot(group, room.ann);
+    // As a gateway does that finds one post too large, and as Telegram itself does not.
+    room.api.fail(Rule::on("sendMessage").into_chat(group).next(5), Fault::Gateway(413));
+    room.api.say(group, room.ann, "/tasks");
+    // The others are answered as ever; that is how it is known to be the post's own trouble.
+    let tried = || room.api.calls_of("sendMessage").iter().filter(|call| call.status == 413).count();
+    for n in 0.. {
+        if tried() >= 5 {
+            break;
+        }
+        ask(&room, &format!("/status {n}"), "there is no task");
+    }
+    room.api.say(group, room.ann, "/help diff");
+    room.sees_in(group, "/diff N");
+    assert!(room.posts(group).iter().all(|shown| !shown.text.contains(NONE)), "{}", room.api.transcript(group));
+    assert!(room.host.log().contains("a post is given up"), "{}", room.host.log());
+    room.finish();
+}
+
+#[test]
+fn a_refused_token_holds_posts_back_no_longer_than_it_is_refused() {
+    let Some(room) = Room::start(plain()) else { return };
+    // With pauses alone these would take three minutes.
+    room.api.fail(Rule::on("sendMessage").next(8), Fault::Unauthorized);
+    room.says("/tasks");
+    for n in 1..=8 {
+        let refused = |calls: &[Call]| calls.iter().filter(|call| call.status == 401).count() >= n;
+        room.api.wait_calls(LIMIT, refused).unwrap();
+        // Each is an answer to a poll, and so a sign that the token is taken.
+        room.says("/ping");
+    }
+    room.sees(NONE);
+    room.finish();
+}
+
+#[test]
+fn a_token_that_is_refused_from_the_start_is_said_to_be() {
+    let Some(room) = Room::with(Options::default(), plain(), |setup, api| {
+        api.fail(Rule::on("getMe").next(1), Fault::Unauthorized);
+        setup
+    }) else {
+        return;
+    };
+    room.says("/tasks");
+    room.sees(NONE);
+    let log = room.host.log();
+    assert!(log.contains("Telegram refuses the bot's token") && log.contains("@BotFather"), "{log}");
     room.finish();
 }

@@ -29,6 +29,8 @@ use tokio::task::{Id, JoinSet};
 const CHATS: usize = 8;
 /// Updates held in memory; the others wait in the journal.
 const HELD: usize = 512;
+/// Bytes of them, but for one more update.
+const HELD_BYTES: usize = 16 << 20;
 /// Turns without an answer that are struck off together, at most.
 const SILENT: usize = 64;
 /// Longest wait for a policy that was edited; files are looked at every other second.
@@ -61,9 +63,13 @@ impl Answers {
         let mut answering: HashMap<Id, Answering> = HashMap::new();
         let mut answered: Vec<(i64, Vec<Outgoing>)> = Vec::new();
         loop {
-            if more && held < HELD / 2 {
-                let page = self.shared.mailbox.waiting(last, HELD as u32).await?;
-                more = page.len() == HELD;
+            let bytes = || chats.values().flatten().map(|waiting| waiting.update.len()).sum::<usize>();
+            if more
+                && held < HELD / 2
+                && let Some(room) = HELD_BYTES.checked_sub(bytes()).filter(|room| *room > 0)
+            {
+                let page = self.shared.mailbox.waiting(last, HELD as u32, room).await?;
+                more = !page.is_empty();
                 for waiting in page {
                     last = waiting.id;
                     held += 1;

@@ -1,6 +1,7 @@
 //! One post to Telegram, and what its answer means for the post, the chat and everybody else. When and whether is `outbox.rs`.
 
 use borg_core::chat::{Post, TextPost};
+use serde_json::Value;
 use std::time::Duration;
 use teloxide_core::{
     ApiError, Bot, RequestError,
@@ -27,6 +28,8 @@ pub enum Outcome {
     Wait(Duration),
     /// Nobody knows: the network or Telegram failed. Sending again may show it twice, not sending may lose it.
     Unknown(String),
+    /// An answer that is none came back: something stands between here and Telegram, or does not take this very post.
+    Garbled(String),
     /// The group goes on as another one.
     Moved(i64),
     /// The chat does not have the bot any more.
@@ -192,8 +195,25 @@ fn outcome(bot: &Bot, post: &Post, error: RequestError) -> Outcome {
     match error {
         RequestError::RetryAfter(seconds) => Outcome::Wait(seconds.duration()),
         RequestError::MigrateToChatId(chat) => Outcome::Moved(chat.0),
-        RequestError::Network(_) | RequestError::InvalidJson { .. } | RequestError::Io(_) => Outcome::Unknown(said),
+        RequestError::InvalidJson { raw, .. } => match taken(post, &raw) {
+            Some(receipt) => Outcome::Sent(receipt),
+            None => Outcome::Garbled(said),
+        },
+        RequestError::Network(_) | RequestError::Io(_) => Outcome::Unknown(said),
         RequestError::Api(error) => refused(post, &error, said),
+    }
+}
+
+/// The receipt in an answer whose message has something new in it: it stands there all the same.
+fn taken(post: &Post, raw: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(raw).ok()?;
+    if answer["ok"] != true {
+        return None;
+    }
+    match post {
+        Post::Edit { receipt, .. } => Some(receipt.clone()),
+        Post::Send(_) | Post::Document { .. } => answer["result"]["message_id"].as_i64().map(|id| id.to_string()),
+        Post::Answer { .. } | Post::Typing { .. } => None,
     }
 }
 
@@ -290,6 +310,16 @@ mod tests {
         assert_eq!(refused(&formatted, &ApiError::InvalidToken, String::new()), Outcome::Revoked);
         let down = ApiError::Unknown("Internal Server Error".into());
         assert_eq!(refused(&formatted, &down, "down".into()), Outcome::Unknown("down".into()));
+    }
+
+    #[test]
+    fn an_answer_that_says_it_stands_there_is_a_receipt() {
+        let (send, edit) = (Post::Send(text("")), Post::Edit { receipt: "2".into(), post: text("") });
+        let new = r#"{"ok":true,"result":{"message_id":9,"date":"of a new kind"}}"#;
+        assert_eq!((taken(&send, new).as_deref(), taken(&edit, new).as_deref()), (Some("9"), Some("2")));
+        for nothing in ["<html>502</html>", r#"{"ok":true,"resu"#, r#"{"ok":false,"result":{"message_id":9}}"#] {
+            assert_eq!((taken(&send, nothing), taken(&edit, nothing)), (None, None), "{nothing}");
+        }
     }
 
     #[test]

@@ -14,7 +14,12 @@ use crate::{
 };
 use borg_core::event::Body;
 use teloxide_core::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters, requests::Requester, types};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
+
+/// What to do about a failure that passes.
+pub const GOES_ON: &str = "nothing is lost; it goes on by itself when Telegram answers";
+/// What to do about a token that is refused.
+pub const TOKEN_REMEDY: &str = "get a new token from @BotFather, set TELEGRAM_BOT_TOKEN, and restart";
 
 pub struct Intake {
     pub bot: Bot,
@@ -22,6 +27,8 @@ pub struct Intake {
     pub mailbox: Mailbox,
     pub standing: Standing,
     pub reach: Reach,
+    /// Counts the polls that Telegram has answered.
+    pub polled: watch::Sender<u64>,
 }
 
 impl Intake {
@@ -37,6 +44,7 @@ impl Intake {
                 Ok(found) => {
                     failures = 0;
                     self.reach.served();
+                    self.polled.send_modify(|polls| *polls += 1);
                     if let Some(next) = found.iter().map(|update| i64::from(update.id.0) + 1).max() {
                         self.keep(&found, next, &mut passed_over).await?;
                         offset = next;
@@ -54,7 +62,7 @@ impl Intake {
                     }
                     tracing::warn!(
                         why = courier::words(&self.bot, &error),
-                        remedy = refusal.unwrap_or("nothing is lost; it goes on by itself when Telegram answers"),
+                        remedy = refusal.unwrap_or(GOES_ON),
                         ?pause,
                         "Telegram cannot be asked"
                     );
@@ -104,9 +112,7 @@ impl Intake {
 /// What a person must do before Telegram serves the bot; none where it goes on by itself.
 pub fn refusal(error: &RequestError) -> Option<&'static str> {
     match error {
-        RequestError::Api(ApiError::InvalidToken) => {
-            Some("get a new token from @BotFather, set TELEGRAM_BOT_TOKEN, and restart")
-        }
+        RequestError::Api(ApiError::InvalidToken) => Some(TOKEN_REMEDY),
         RequestError::Api(ApiError::TerminatedByOtherGetUpdates) => {
             Some("another program uses this token: stop it, or give each a bot of its own")
         }
@@ -114,5 +120,78 @@ pub fn refusal(error: &RequestError) -> Option<&'static str> {
             Some("a webhook is set for this bot: remove it with deleteWebhook")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use borg_core::{
+        intent::Intent,
+        policy::{PersonId, Role},
+    };
+    use serde_json::{Value, json};
+
+    fn update(id: u32, kind: &str, content: &Value) -> types::Update {
+        serde_json::from_str(&json!({ "update_id": id, kind: content }).to_string()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_has_become_of_chats_is_an_event_before_anything_is_confirmed() {
+        let fixture = Fixture::start(&[("telegram:6", Role::Owner)], None).await;
+        let desk = fixture.conversation.desk.clone();
+        for chat in ["telegram:-5", "telegram:-100"] {
+            let (ann, register) = (PersonId("telegram:6".into()), Intent::Register { repository: None });
+            fixture.handle.intend(ann, register, Some(chat.into())).await.unwrap();
+        }
+        let intake = Intake {
+            bot: Bot::new("7:TOKEN"),
+            own_name: "bot".into(),
+            mailbox: Mailbox::new("telegram", desk.store.clone()),
+            standing: Standing { desk: desk.clone() },
+            reach: Reach::default(),
+            polled: watch::Sender::new(0),
+        };
+        let ann = json!({ "id": 6, "is_bot": false, "first_name": "Ann" });
+        let me = json!({ "id": 7, "is_bot": true, "first_name": "borg" });
+        let member = json!({ "user": me, "status": "member" });
+        let left = |chat: &Value| {
+            json!({
+                "chat": chat, "from": ann, "date": 1, "old_chat_member": member,
+                "new_chat_member": { "user": me, "status": "left" },
+            })
+        };
+        let group = json!({ "id": -5, "type": "group", "title": "Shop" });
+        let away = json!({
+            "message_id": 1, "date": 1, "chat": group, "from": ann, "migrate_to_chat_id": -1005,
+        });
+        let supergroup = json!({ "id": -100, "type": "supergroup", "title": "Other" });
+        let mut found = vec![
+            update(1, "something_new", &json!({ "text": "secret" })),
+            // It is left because it goes on elsewhere.
+            update(2, "my_chat_member", &left(&group)),
+            update(3, "message", &away),
+            update(4, "my_chat_member", &left(&supergroup)),
+        ];
+        found.extend((5..500).map(|id| update(id, "something_new", &json!({}))));
+        intake.keep(&found, 500, &mut PassedOver::default()).await.unwrap();
+        assert_eq!(desk.chats().await.unwrap().into_keys().collect::<Vec<_>>(), ["telegram:-1005"]);
+        let events = desk.events(0, None, 1_000).await.unwrap();
+        let passed: Vec<_> = events
+            .iter()
+            .filter_map(|recorded| match &recorded.event.body {
+                Body::UpdatePassedOver { update, what } => Some((update.as_str(), what.as_str())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(passed[0], ("telegram:1", "of a kind this version does not know"));
+        assert_eq!(passed.len(), 100, "a flood fills no journal");
+        assert_eq!(intake.mailbox.cursor().await.unwrap(), Some(500));
+        // Without an engine nothing is durable, and so nothing is confirmed.
+        fixture.stop().await;
+        let moved = update(600, "something_new", &json!({}));
+        intake.keep(&[moved], 601, &mut PassedOver::default()).await.unwrap_err();
+        assert_eq!(intake.mailbox.cursor().await.unwrap(), Some(500));
     }
 }

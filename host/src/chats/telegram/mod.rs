@@ -40,8 +40,10 @@ use outbox::{Outbox, pause_after};
 use pairing::Pairing;
 use standing::Standing;
 use std::{path::Path, sync::Arc, time::Duration};
-use teloxide_core::{Bot, net::default_reqwest_settings, requests::Requester, types::BotCommand};
-use tokio::time::sleep;
+use teloxide_core::{
+    ApiError, Bot, RequestError, net::default_reqwest_settings, requests::Requester, types::BotCommand,
+};
+use tokio::{sync::watch, time::sleep};
 
 /// Name of the transport, of its component, and before every chat and person of it.
 pub const NAME: &str = "telegram";
@@ -126,8 +128,10 @@ impl Telegram {
         let own_name = self.introduce().await;
         tracing::info!(bot = own_name, "Telegram is listened to");
         let standing = Standing { desk: self.conversation.desk.clone() };
-        let outbox = Outbox::new(self.bot.clone(), self.mailbox.clone(), standing.clone());
-        let intake = Intake { bot: self.polling, own_name, mailbox: self.mailbox.clone(), standing, reach: self.reach };
+        let (polled, polls) = watch::channel(0);
+        let outbox = Outbox::new(self.bot.clone(), self.mailbox.clone(), standing.clone(), polls);
+        let (mailbox, reach) = (self.mailbox.clone(), self.reach);
+        let intake = Intake { bot: self.polling, own_name, mailbox, standing, reach, polled };
         let live = live(self.conversation.clone(), self.mailbox.clone());
         let shared =
             Shared { bot: self.bot, mailbox: self.mailbox, conversation: self.conversation, pairing: self.pairing };
@@ -155,10 +159,17 @@ impl Telegram {
                 Err(error) => {
                     let pause = pause_after(failures);
                     failures = failures.saturating_add(1);
-                    if let Some(remedy) = intake::refusal(&error) {
+                    let refusal = intake::refusal(&error);
+                    if let Some(remedy) = refusal {
                         self.reach.refused(remedy);
                     }
-                    tracing::warn!(why = courier::words(&self.bot, &error), ?pause, "Telegram does not answer");
+                    if matches!(error, RequestError::Api(ApiError::InvalidToken)) {
+                        tracing::error!(remedy = intake::TOKEN_REMEDY, ?pause, "Telegram refuses the bot's token");
+                    } else {
+                        let why = courier::words(&self.bot, &error);
+                        let remedy = refusal.unwrap_or(intake::GOES_ON);
+                        tracing::warn!(why, remedy, ?pause, "Telegram does not answer");
+                    }
                     sleep(pause).await;
                 }
             }

@@ -6,6 +6,7 @@
 
 use super::{
     courier::{self, Outcome},
+    intake::TOKEN_REMEDY,
     pace::Pace,
     standing::Standing,
 };
@@ -17,6 +18,7 @@ use borg_core::chat::Post;
 use std::{collections::HashSet, time::Duration};
 use teloxide_core::Bot;
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -25,6 +27,8 @@ use tokio::{
 const FLYING: usize = 16;
 /// Longest pause after failures in a row.
 const PAUSE: Duration = Duration::from_secs(60);
+/// Times a post is tried that Telegram does not answer in its own words, while it answers others so.
+const ATTEMPTS: u32 = 5;
 
 /// Sends for one bot.
 pub struct Outbox {
@@ -36,10 +40,16 @@ pub struct Outbox {
     busy: HashSet<String>,
     /// Failures in a row, of whatever chat.
     failures: u32,
+    /// Counts the polls that Telegram has answered.
+    polled: watch::Receiver<u64>,
+    /// Telegram refuses the token; the next poll that is answered tells that it is taken again.
+    is_refused: bool,
+    /// Telegram has answered something since the last answer that was none.
+    is_answering: bool,
 }
 
 impl Outbox {
-    pub fn new(bot: Bot, mailbox: Mailbox, standing: Standing) -> Self {
+    pub fn new(bot: Bot, mailbox: Mailbox, standing: Standing, polled: watch::Receiver<u64>) -> Self {
         Outbox {
             bot,
             mailbox,
@@ -48,6 +58,9 @@ impl Outbox {
             flying: JoinSet::new(),
             busy: HashSet::new(),
             failures: 0,
+            polled,
+            is_refused: false,
+            is_answering: false,
         }
     }
 
@@ -68,6 +81,12 @@ impl Outbox {
                     }
                 },
                 () = self.mailbox.sends.notified() => {}
+                Ok(()) = self.polled.changed() => {
+                    self.is_answering = true;
+                    if std::mem::take(&mut self.is_refused) {
+                        self.pace.open_all(Instant::now());
+                    }
+                }
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
         }
@@ -113,7 +132,7 @@ impl Outbox {
         let now = Instant::now();
         match outcome {
             Outcome::Sent(receipt) => {
-                self.failures = 0;
+                (self.failures, self.is_refused, self.is_answering) = (0, false, true);
                 self.mailbox.sent(&row, receipt).await
             }
             Outcome::Wait(pause) => {
@@ -123,19 +142,34 @@ impl Outbox {
                 }
                 self.put_off(&row, pause).await
             }
-            Outcome::Unknown(why) => {
-                let pause = pause_after(self.failures);
-                self.failures = self.failures.saturating_add(1);
+            Outcome::Garbled(why) if std::mem::take(&mut self.is_answering) => {
+                let attempts = row.attempts + 1;
+                if attempts >= ATTEMPTS {
+                    tracing::warn!(
+                        chat = row.chat,
+                        why,
+                        attempts,
+                        "a post is given up: nobody knows whether it stands there"
+                    );
+                    return self.mailbox.drop_post(&row, why).await;
+                }
+                let pause = pause_after(row.attempts);
+                tracing::warn!(chat = row.chat, why, ?pause, "nobody knows what became of a post; trying again");
+                self.mailbox.tried(&row, later(pause)).await
+            }
+            Outcome::Unknown(why) | Outcome::Garbled(why) => {
+                let pause = self.pause();
                 tracing::warn!(chat = row.chat, why, ?pause, "Telegram could not be told; trying again");
                 self.pace.close_all(now + pause);
                 self.put_off(&row, pause).await
             }
             Outcome::Revoked => {
-                tracing::error!(
-                    "Telegram refuses the bot's token; get a new one from @BotFather, set TELEGRAM_BOT_TOKEN, and restart"
-                );
-                self.pace.close_all(now + PAUSE);
-                self.put_off(&row, PAUSE).await
+                let pause = self.pause();
+                self.is_refused = true;
+                tracing::error!(?pause, remedy = TOKEN_REMEDY, "Telegram refuses the bot's token");
+                // Put off with all the others, and not for itself: it goes on as soon as the token is taken again.
+                self.pace.close_all(now + pause);
+                Ok(())
             }
             Outcome::Moved(to) => {
                 let to = to.to_string();
@@ -157,9 +191,20 @@ impl Outbox {
     }
 
     async fn put_off(&self, row: &Unsent, pause: Duration) -> Result<(), StoreError> {
-        let until = now_ms() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        self.mailbox.put_off(row, until).await
+        self.mailbox.put_off(row, later(pause)).await
     }
+
+    /// What to wait after one more failure.
+    fn pause(&mut self) -> Duration {
+        let pause = pause_after(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+}
+
+/// A pause from now, in milliseconds since 1970.
+fn later(pause: Duration) -> u64 {
+    now_ms().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// 1, 2, 4 … seconds, at most [`PAUSE`].

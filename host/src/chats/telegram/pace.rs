@@ -80,6 +80,11 @@ impl Pace {
     pub fn close_all(&mut self, until: Instant) {
         self.all.closed_until = self.all.closed_until.max(until);
     }
+
+    /// What closed it to everybody has passed.
+    pub fn open_all(&mut self, now: Instant) {
+        self.all.closed_until = self.all.closed_until.min(now);
+    }
 }
 
 /// Groups and channels have negative ids.
@@ -126,6 +131,9 @@ mod tests {
         assert_eq!(pace.take(2, now, false), Ok(()));
         pace.close_all(later);
         assert_eq!(pace.take(2, now, false), Err(later));
+        pace.open_all(now);
+        assert_eq!(pace.take(2, now, false), Ok(()));
+        assert_eq!(pace.take(1, now, false), Err(later), "that one was asked for by Telegram");
         assert_eq!(pace.take(1, later, false), Ok(()));
     }
 

@@ -12,6 +12,26 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// Posts forgotten at a time, so that queueing stays quick after a long pause.
 const FORGOTTEN: u32 = 1_000;
 
+/// The oldest post of each chat and the oldest edit of each; from chat to chat by the index, whatever waits in each.
+pub(in crate::store) const HEADS: &str = "WITH RECURSIVE chats(chat) AS (
+         SELECT MIN(chat) FROM posts WHERE transport = ?1 AND settled_ms IS NULL
+         UNION ALL
+         SELECT (SELECT MIN(chat) FROM posts
+                 WHERE transport = ?1 AND settled_ms IS NULL AND chat > chats.chat)
+         FROM chats WHERE chat IS NOT NULL),
+     heads(id, edits) AS (
+         SELECT (SELECT id FROM posts WHERE transport = ?1 AND chat = chats.chat AND settled_ms IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM topics WHERE transport = ?1 AND topics.chat = posts.chat
+                                 AND topics.topic = posts.topic)
+                 ORDER BY id LIMIT 1), 0
+         FROM chats
+         UNION ALL
+         SELECT (SELECT MIN(posts.id) FROM posts INDEXED BY posts_unsent_topic JOIN topics USING (transport, chat, topic)
+                 WHERE transport = ?1 AND chat = chats.chat AND settled_ms IS NULL
+                 AND topic IS NOT NULL), 1
+         FROM chats)
+     SELECT id, chat, edits, not_before_ms FROM heads JOIN posts USING (id) ORDER BY edits, id";
+
 impl Journal {
     /// Queues posts, in one transaction. One whose key is known is ignored, sent or not: a key is known for 7 days after its post went out.
     /// One with a topic replaces the unsent one of that chat and topic, in its place in the queue.
@@ -35,14 +55,7 @@ impl Journal {
     /// The oldest post of each chat that has not gone out, and the oldest edit: posts first, then edits, each oldest first. However much
     /// one chat has to wait for, it hides no other.
     pub fn heads(&self, transport: &str) -> Result<Vec<Head>, StoreError> {
-        let mut query = self
-            .db
-            .prepare_cached(
-                "SELECT MIN(id), posts.chat, topics.receipt IS NOT NULL AS edits, not_before_ms
-                 FROM posts LEFT JOIN topics USING (transport, chat, topic)
-                 WHERE posts.transport = ?1 AND settled_ms IS NULL GROUP BY posts.chat, edits ORDER BY edits, MIN(id)",
-            )
-            .map_err(StoreError::Read)?;
+        let mut query = self.db.prepare_cached(HEADS).map_err(StoreError::Read)?;
         let rows = query
             .query_map([transport], |row| {
                 Ok(Head { id: row.get(0)?, chat: row.get(1)?, edits: row.get(2)?, not_before_ms: row.get(3)? })
@@ -86,14 +99,16 @@ impl Journal {
         Ok(changed > 0)
     }
 
-    /// Puts an unsent post off until a time in milliseconds since 1970, and counts the attempt.
+    /// Puts an unsent post off until a time in milliseconds since 1970.
     pub fn put_off(&mut self, id: i64, not_before_ms: u64) -> Result<(), StoreError> {
-        put(
-            &self.db,
-            "UPDATE posts SET attempts = attempts + 1, not_before_ms = ?2 WHERE id = ?1 AND settled_ms IS NULL",
-            params![id, not_before_ms],
-        )?;
-        Ok(())
+        let sql = "UPDATE posts SET not_before_ms = ?2 WHERE id = ?1 AND settled_ms IS NULL";
+        put(&self.db, sql, params![id, not_before_ms]).map(drop)
+    }
+
+    /// As [`Journal::put_off`], and counts the attempt.
+    pub fn tried(&mut self, id: i64, not_before_ms: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE posts SET attempts = attempts + 1, not_before_ms = ?2 WHERE id = ?1 AND settled_ms IS NULL";
+        put(&self.db, sql, params![id, not_before_ms]).map(drop)
     }
 
     /// Gives an unsent post up for good. The reason is kept as long as its key; the post is not.
@@ -136,11 +151,6 @@ impl Journal {
         let sql = "DELETE FROM topics WHERE transport = ?1 AND chat = ?2 AND topic = ?3";
         put(&self.db, sql, params![transport, chat, topic]).map(drop)
     }
-
-    /// True while a post about a topic has not gone out.
-    pub fn has_unsent_topic(&self, transport: &str, chat: &str, topic: &str) -> Result<bool, StoreError> {
-        Ok(unsent_of(&self.db, transport, chat, topic)?.is_some())
-    }
 }
 
 pub(super) fn enqueue(db: &Connection, transport: &str, posts: &[Outgoing]) -> Result<(), StoreError> {
@@ -164,7 +174,7 @@ pub(super) fn enqueue(db: &Connection, transport: &str, posts: &[Outgoing]) -> R
             Some(id) => {
                 put(
                     db,
-                    "UPDATE posts SET key = ?2, body = ?3, about = ?4, revision = revision + 1 WHERE id = ?1",
+                    "UPDATE posts SET key = ?2, body = ?3, about = ?4, revision = revision + 1, attempts = 0 WHERE id = ?1",
                     params![id, post.key, post.post, post.about.map(|task| task.0)],
                 )?;
                 id

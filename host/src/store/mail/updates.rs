@@ -37,8 +37,8 @@ impl Journal {
             .map_err(StoreError::Read)
     }
 
-    /// Updates with an id above `after` that are not answered yet, oldest first.
-    pub fn waiting(&self, transport: &str, after: i64, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+    /// Updates with an id above `after` that are not answered yet, oldest first: `limit` of them, and no more once they have `bytes`.
+    pub fn waiting(&self, transport: &str, after: i64, limit: u32, bytes: usize) -> Result<Vec<Waiting>, StoreError> {
         let mut query = self
             .db
             .prepare_cached(
@@ -51,7 +51,13 @@ impl Journal {
                 Ok(Waiting { id: row.get(0)?, key: row.get(1)?, chat: row.get(2)?, update: row.get(3)? })
             })
             .map_err(StoreError::Read)?;
-        rows.map(|row| row.map_err(StoreError::Read)).collect()
+        let mut taken = 0;
+        let within = rows.take_while(|row| {
+            let fits = taken < bytes;
+            taken += row.as_ref().map_or(0, |row| row.update.len());
+            fits
+        });
+        within.map(|row| row.map_err(StoreError::Read)).collect()
     }
 
     /// Marks an update as answered and, in the same transaction, queues what is to be posted because of it. The update itself is deleted
