@@ -293,7 +293,7 @@ mod tests {
         let update = |key: &str, bytes| Incoming { key: key.into(), chat: "1".into(), update: "x".repeat(bytes) };
         mailbox.take_in(1, Vec::new(), vec![update("1", 9)]).await.unwrap();
         let first = mailbox.waiting(0, 1, usize::MAX).await.unwrap().remove(0);
-        store.run(|journal| Ok(journal.limit_pages(0))).await.unwrap();
+        store.run(|journal| journal.limit_pages(0)).await.unwrap();
         let long = || vec![post("1", "y".repeat(100_000))];
         let outgoing = mailbox.outgoing("a", &notice("1"), long());
         let told = notice("1");
@@ -304,11 +304,13 @@ mod tests {
             async {
                 sleep(PAUSE * 3).await;
                 let before = mailbox.heads().await?.len();
-                store.run(|journal| Ok(journal.limit_pages(10_000))).await?;
+                store.run(|journal| journal.limit_pages(10_000)).await?;
                 Ok::<_, StoreError>(before)
             }
         );
-        (taken.unwrap(), answered.unwrap(), posted.unwrap());
+        for done in [taken, answered, posted] {
+            done.unwrap();
+        }
         assert_eq!(room.unwrap(), 0, "nothing was written before there was room");
         let waiting: Vec<String> =
             mailbox.waiting(0, 9, usize::MAX).await.unwrap().into_iter().map(|update| update.key).collect();

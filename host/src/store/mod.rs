@@ -209,10 +209,10 @@ impl Journal {
 
     /// From here on the file may have so many pages more, as on a disk that is nearly full.
     #[cfg(test)]
-    pub fn limit_pages(&mut self, more: u32) {
-        let pages: u32 = self.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        let _: u32 =
-            self.db.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |row| row.get(0)).unwrap();
+    pub fn limit_pages(&mut self, more: u32) -> Result<(), StoreError> {
+        let pages: u32 = self.db.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(StoreError::Read)?;
+        let limit = format!("PRAGMA max_page_count = {}", pages + more);
+        self.db.query_row(&limit, [], |_| Ok(())).map_err(StoreError::Read)
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
