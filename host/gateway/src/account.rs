@@ -18,9 +18,8 @@ use tokio::{
 
 /// Percentages at which the engine is told.
 const MILESTONES: [u8; 3] = [50, 75, 90];
-/// Output tokens for which a request is still let through, unless it asks for less: the provider wants 1024 for thinking.
-const LEAST: u32 = 1280;
-/// The same while other requests are open: rather than with little of what they leave, a request goes on when they are done.
+/// Output tokens for which a request is let through while others are open, unless it asks for less: rather than with little of
+/// what they leave, it goes on when they are done.
 const BESIDE: u32 = 8192;
 
 pub(crate) struct Account {
@@ -59,6 +58,8 @@ pub(crate) struct Ask {
     pub turns: u32,
     /// What may go in; its output is what is asked for.
     pub worst: Worst,
+    /// Output tokens below which it makes no sense, unless it asks for less.
+    pub least: u32,
     pub price: Price,
 }
 
@@ -111,8 +112,8 @@ impl Account {
             cost: MicroUsd(left.cost.0.saturating_sub(state.held.cost.0)),
             ..left
         };
-        let least = if state.held.turns == 0 { LEAST } else { BESIDE };
-        let output = match (ask.output(&free, least), ask.output(&left, LEAST)) {
+        let least = if state.held.turns == 0 { ask.least } else { BESIDE };
+        let output = match (ask.output(&free, least), ask.output(&left, ask.least)) {
             (Ok(output), _) => output,
             (Err(_), Ok(_)) if !last => return None,
             (Err(cap), Ok(_)) | (_, Err(cap)) => {
@@ -282,7 +283,7 @@ mod tests {
     /// A request that may put this much in and out; each token costs a micro-dollar.
     fn ask(input: u64, output: u64) -> Ask {
         let input = Usage { input_tokens: input, ..Usage::default() };
-        Ask { turns: 1, worst: Worst { input, hour_writes: 0, output_tokens: output }, price: PRICE }
+        Ask { turns: 1, worst: Worst { input, hour_writes: 0, output_tokens: output }, least: 1280, price: PRICE }
     }
 
     /// Charges without waiting.

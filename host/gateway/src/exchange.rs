@@ -76,7 +76,7 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
         Route::Messages => 1,
         Route::CountTokens => 0,
     };
-    let ask = Ask { turns, worst: ready.worst, price: ready.price };
+    let ask = Ask { turns, worst: ready.worst, least: ready.checked.least_tokens(), price: ready.price };
     let charge = tokio::select! {
         charge = run.account.charge(ask, run.limits.response_time) => charge,
         () = answer.closed() => return entry.stop(Stop::Gone, answer).await,

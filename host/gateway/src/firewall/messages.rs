@@ -146,6 +146,11 @@ impl Checked {
         u32::try_from(self.value["max_tokens"].as_u64().unwrap_or_default()).unwrap_or(u32::MAX)
     }
 
+    /// The output below which it makes no sense: a thinking budget is at least 1024 at the provider, and something has to follow.
+    pub fn least_tokens(&self) -> u32 {
+        if self.value["thinking"]["type"] == "enabled" { 1024 + 256 } else { 256 }
+    }
+
     /// Lowers `max_tokens`, and a thinking budget that would not fit any more, to the cap.
     ///
     /// The provider wants a thinking budget below `max_tokens`.

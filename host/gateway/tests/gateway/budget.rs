@@ -345,6 +345,18 @@ async fn an_ordinary_run_gets_as_much_output_as_its_budget_pays_for() {
 }
 
 #[tokio::test]
+async fn a_question_fits_a_small_budget() {
+    // What Claude Code sends with the tools of a question: 13,000 bytes, thinking without a budget of its own.
+    let budget = Budget { tokens: 500_000, cost: MicroUsd(50_000), ..PLENTY };
+    let world = World::with(|_| {}, |access| access.allowance = budget).await;
+    let mut body: Value = serde_json::from_str(&conversation(13_000, 0)).unwrap();
+    body["thinking"] = json!({ "type": "adaptive" });
+    assert_eq!(world.post(&body.to_string()).await.status, 200);
+    let sent: Value = serde_json::from_str(&world.upstream.got().pop().unwrap().body).unwrap();
+    assert!((1000..1280).contains(&sent["max_tokens"].as_u64().unwrap()), "{}", sent["max_tokens"]);
+}
+
+#[tokio::test]
 async fn a_cache_that_did_not_hold_is_not_believed_again() {
     let world = World::with(|_| {}, |access| access.allowance.cost = MicroUsd(400_000)).await;
     let reply = |read: u64, write: u64| {

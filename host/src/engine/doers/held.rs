@@ -48,7 +48,9 @@ pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], i
             }
             Notice::TooManyRefusals => {
                 let said = std::mem::take(&mut outcome.message);
-                outcome.message = format!("the gateway refused so many of its requests that it shut the door; {said}");
+                outcome.message = format!(
+                    "so many of its requests were refused or came to nothing that the gateway shut the door; {said}"
+                );
             }
             Notice::Reached { .. } | Notice::Capped(_) => {}
         }
