@@ -1,8 +1,10 @@
 //! What one run has spent: asked before a request is forwarded, told after. Lives in memory; the ledger's rows are the record.
 //!
 //! How one could get it wrong: a charge that is dropped without being settled (a cancelled task, a panic) must not be free,
-//! so dropping it books the worst case. And a charge that is open must not leave its money to the next one: what it can
-//! cost at most is held until it is settled, and the output of a request is limited to what the rest pays for.
+//! so dropping it books the worst case. And a charge that is open must not leave its money to another: what it can cost at
+//! most is held until it is settled. A request beside it gets what that leaves, or waits. One that is alone goes while
+//! anything is left, for most of a prompt is cheap where the provider has it in its cache, and nobody knows before; its
+//! output is limited to what is left, so that the budget is exceeded by one prompt at most.
 
 use crate::{Notice, meter::Worst};
 use borg_core::budget::{Budget, Cap, MicroUsd, Price, Spent, Usage};
@@ -112,14 +114,16 @@ impl Account {
             cost: MicroUsd(left.cost.0.saturating_sub(state.held.cost.0)),
             ..left
         };
-        let least = if state.held.turns == 0 { ask.least } else { BESIDE };
-        let output = match (ask.output(&free, least), ask.output(&left, ask.least)) {
-            (Ok(output), _) => output,
-            (Err(_), Ok(_)) if !last => return None,
-            (Err(cap), Ok(_)) | (_, Err(cap)) => {
-                let figure = format!("{}, and the rest does not pay for this request", self.figure(cap, &spent));
-                return Some(Err(self.refuse(&mut state, cap, figure)));
-            }
+        let output = match state.held.turns {
+            0 => ask.alone(&left),
+            _ => match ask.beside(&free) {
+                Ok(output) => output,
+                Err(_) if !last => return None,
+                Err(cap) => {
+                    let figure = format!("{}, and requests under way may need the rest", self.figure(cap, &spent));
+                    return Some(Err(self.refuse(&mut state, cap, figure)));
+                }
+            },
         };
         let worst = Worst { output_tokens: output.into(), ..ask.worst };
         let cost = worst.used().cost(&ask.price);
@@ -217,19 +221,33 @@ impl Account {
 }
 
 impl Ask {
-    /// How much output this much pays for, at most what is asked for; the limit that leaves less than `least` of it.
-    fn output(&self, free: &Budget, least: u32) -> Result<u32, Cap> {
+    /// How much output this request may have where nothing else is under way and something is left.
+    fn alone(&self, left: &Budget) -> u32 {
+        let (output, _) = self.paid(left.cost, left.tokens);
+        output.max(self.least.min(self.asked()))
+    }
+
+    /// How much it may have where that and its whole prompt are paid for by this much; the limit that pays for too little.
+    fn beside(&self, free: &Budget) -> Result<u32, Cap> {
         if self.turns == 0 {
             return Ok(0);
         }
-        let asked = u32::try_from(self.worst.output_tokens).unwrap_or(u32::MAX);
-        let input = Worst { output_tokens: 0, ..self.worst }.used();
-        let cost = free.cost.0.checked_sub(input.cost(&self.price).0).ok_or(Cap::Cost)?;
-        let tokens = free.tokens.checked_sub(input.usage.total()).ok_or(Cap::Tokens)?;
-        let paid = (u128::from(cost) * 1_000_000).checked_div(self.price.output.into()).unwrap_or(u128::MAX);
+        let prompt = Worst { output_tokens: 0, ..self.worst }.used();
+        let cost = free.cost.0.checked_sub(prompt.cost(&self.price).0).ok_or(Cap::Cost)?;
+        let tokens = free.tokens.checked_sub(prompt.usage.total()).ok_or(Cap::Tokens)?;
+        let (output, cap) = self.paid(MicroUsd(cost), tokens);
+        if output < BESIDE.min(self.asked()) { Err(cap) } else { Ok(output) }
+    }
+
+    /// Output that so much pays for, at most what is asked for; and the limit that pays for less of it.
+    fn paid(&self, cost: MicroUsd, tokens: u64) -> (u32, Cap) {
+        let paid = (u128::from(cost.0) * 1_000_000).checked_div(self.price.output.into()).unwrap_or(u128::MAX);
         let cap = if paid < u128::from(tokens) { Cap::Cost } else { Cap::Tokens };
-        let output = u32::try_from(paid.min(tokens.into())).unwrap_or(u32::MAX).min(asked);
-        if output < least.min(asked) { Err(cap) } else { Ok(output) }
+        (u32::try_from(paid.min(tokens.into())).unwrap_or(u32::MAX).min(self.asked()), cap)
+    }
+
+    fn asked(&self) -> u32 {
+        u32::try_from(self.worst.output_tokens).unwrap_or(u32::MAX)
     }
 }
 
@@ -282,8 +300,7 @@ mod tests {
 
     /// A request that may put this much in and out; each token costs a micro-dollar.
     fn ask(input: u64, output: u64) -> Ask {
-        let input = Usage { input_tokens: input, ..Usage::default() };
-        Ask { turns: 1, worst: Worst { input, hour_writes: 0, output_tokens: output }, least: 1280, price: PRICE }
+        Ask { turns: 1, worst: Worst { input_tokens: input, output_tokens: output }, least: 1280, price: PRICE }
     }
 
     /// Charges without waiting.
@@ -336,19 +353,24 @@ mod tests {
     }
 
     #[test]
-    fn little_output_is_given_only_to_a_request_alone_and_too_little_to_none() {
+    fn beside_another_a_request_gets_enough_or_waits() {
         let (account, _heard) = account(Budget { cost: MicroUsd(10_000), ..PLENTY }, Spent::default());
         let first = charge(&account, &ask(0, 2000)).unwrap();
-        assert!(account.try_charge(&ask(6000, 32_000), false).is_none(), "2000 left, but 4000 in a while");
+        assert!(account.try_charge(&ask(6000, 32_000), false).is_none(), "2000 are left beside it");
         assert_eq!(charge(&account, &ask(6000, 1500)).unwrap().worst().output_tokens, 1500, "all that it asks for");
+        let (cap, figure) = account.try_charge(&ask(6000, 32_000), true).unwrap().err().unwrap();
+        assert_eq!((cap, figure.as_str()), (Cap::Cost, "$0.0075 of $0.0100, and requests under way may need the rest"));
         first.refund();
-        // 7500 are booked now.
-        assert_eq!(charge(&account, &ask(0, 32_000)).unwrap().worst().output_tokens, 2500);
-        assert_eq!(account.spent().cost, MicroUsd(10_000));
-        let (account, _heard) = self::account(Budget { cost: MicroUsd(10_000), ..PLENTY }, Spent::default());
-        let (cap, figure) = account.try_charge(&ask(9000, 32_000), false).unwrap().err().unwrap();
-        assert_eq!(cap, Cap::Cost);
-        assert_eq!(figure, "$0.0000 of $0.0100, and the rest does not pay for this request");
+        // 7500 are booked: one that is alone may have what is left for its output, whatever its prompt costs.
+        let last = charge(&account, &ask(6000, 32_000)).unwrap();
+        assert_eq!(last.worst().output_tokens, 2500);
+        // What the provider had in its cache cost a tenth.
+        last.settle(Usage { output_tokens: 1000, ..Usage::default() }, MicroUsd(1600));
+        let least = charge(&account, &ask(6000, 32_000)).unwrap();
+        assert_eq!(least.worst().output_tokens, 1280, "900 would make no sense");
+        drop(least);
+        assert_eq!(account.spent().cost, MicroUsd(7500 + 1600 + 7280), "exceeded by one prompt");
+        assert_eq!(charge(&account, &ask(0, 1)).err(), Some(Cap::Cost));
     }
 
     #[test]

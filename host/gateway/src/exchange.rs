@@ -7,7 +7,7 @@
 use crate::{
     Credential, Notice, Verdict,
     account::{Ask, Charge},
-    firewall::{Route, head::Head, outline::Outline},
+    firewall::{Route, head::Head},
     meter::{Meter, Used, Worst},
     relay::{self, End},
     request::{Answer, Entry, Ready, Stop, shut},
@@ -24,7 +24,7 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde::Deserialize;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 use tokio::{sync::mpsc, time::timeout};
 
 /// Longest error body that is read.
@@ -47,22 +47,20 @@ enum Waited<T> {
 /// What is left of a request once its body is on the way.
 struct Order {
     head: Head,
-    outline: Outline,
     price: Price,
     worst: Worst,
     /// Index into [`Run::egress`].
     egress: usize,
-    at: Instant,
 }
 
 impl Order {
     /// The request with its output limited to what the account held for it, and its body.
     fn of(ready: Ready, worst: Worst) -> (Order, Bytes) {
-        let Ready { head, mut checked, outline, price, worst: _, egress } = ready;
+        let Ready { head, mut checked, price, worst: _, egress } = ready;
         if head.route == Route::Messages {
             checked.limit_tokens(u32::try_from(worst.output_tokens).unwrap_or(u32::MAX));
         }
-        let order = Order { head, outline, price, worst, egress, at: Instant::now() };
+        let order = Order { head, price, worst, egress };
         (order, Bytes::from(checked.into_bytes()))
     }
 }
@@ -147,11 +145,7 @@ async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response
     entry.row.bytes_out = relayed.bytes_out;
     let may_append = meter.may_append();
     match order.head.route {
-        Route::Messages => {
-            let used = meter.settle(&order.worst);
-            run.kept.learn(&order.outline, &order.worst, &used, order.at);
-            settle(&mut entry, charge, &order, used);
-        }
+        Route::Messages => settle(&mut entry, charge, &order, meter.settle(&order.worst)),
         Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&order.price)),
     }
     let complaint = match relayed.end {

@@ -18,7 +18,6 @@ mod door;
 mod exchange;
 mod firewall;
 mod gateway;
-mod kept;
 mod ledger;
 mod meter;
 mod notice;

@@ -6,7 +6,7 @@
 
 use crate::{
     Row, Rule, Verdict, exchange,
-    firewall::{Route, head, json, messages, outline::Outline},
+    firewall::{Route, head, json, messages},
     meter::Worst,
     refusal::{Refusal, cap_message, quoted},
     response::{self, Body},
@@ -30,7 +30,6 @@ pub(crate) type Answer = oneshot::Sender<Response<Body>>;
 pub(crate) struct Ready {
     pub head: head::Head,
     pub checked: messages::Checked,
-    pub outline: Outline,
     pub price: Price,
     /// The most it can use if the budget pays for all the output it may ask for.
     pub worst: Worst,
@@ -93,15 +92,11 @@ async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready,
     };
     let price = egress.price(&checked.model).ok_or_else(no_price)?;
     head::check_betas(&head.betas, egress)?;
-    let outline = checked.outline(bytes, &run.kept.key);
     let worst = match head.route {
-        Route::Messages => {
-            let output_tokens = checked.asked_tokens().min(egress.max_tokens).into();
-            Worst { output_tokens, ..run.kept.worst(&outline, &price) }
-        }
-        Route::CountTokens => Worst::default(),
+        Route::Messages => Worst::of(bytes, checked.asked_tokens().min(egress.max_tokens)),
+        Route::CountTokens => Worst { input_tokens: 0, output_tokens: 0 },
     };
-    Ok(Ready { head, checked, outline, price, worst, egress: place })
+    Ok(Ready { head, checked, price, worst, egress: place })
 }
 
 /// The whole body, within its limits of size and time.

@@ -4,7 +4,6 @@ use crate::{
     Ledger, LedgerError, Notice, Row, Secrets,
     access::{Access, Egress, Limits},
     account::Account,
-    kept::Kept,
     upstream::Upstream,
 };
 use borg_core::id::RunKey;
@@ -23,7 +22,6 @@ pub(crate) struct Run {
     pub placeholder: String,
     pub limits: Limits,
     pub account: Arc<Account>,
-    pub kept: Kept,
     pub upstream: Arc<Upstream>,
     pub secrets: Arc<dyn Secrets>,
     /// A request holds one from before its body is read until its row is written.
@@ -50,7 +48,6 @@ impl Run {
             egress: access.egress,
             placeholder: access.placeholder_key,
             account: Arc::new(Account::new(access.allowance, access.spent_before, notices.clone())),
-            kept: Kept::default(),
             slots: Semaphore::new(limits.in_flight),
             limits,
             upstream,

@@ -7,12 +7,10 @@
 
 use super::{
     Route,
-    outline::Outline,
     shape::{self, Field, Shape, may, need},
 };
 use crate::refusal::{Refusal, Rule};
 use serde_json::Value;
-use std::hash::RandomState;
 
 static TEXT: Shape = Shape::Text;
 static BOOL: Shape = Shape::Bool;
@@ -136,11 +134,6 @@ pub(crate) fn check(route: Route, value: Value) -> Result<Checked, Refusal> {
 }
 
 impl Checked {
-    /// What it will be billed for; it came in this many bytes.
-    pub fn outline(&self, bytes: usize, key: &RandomState) -> Outline {
-        Outline::of(&self.value, bytes, key)
-    }
-
     /// The `max_tokens` it asks for.
     pub fn asked_tokens(&self) -> u32 {
         u32::try_from(self.value["max_tokens"].as_u64().unwrap_or_default()).unwrap_or(u32::MAX)

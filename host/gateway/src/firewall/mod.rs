@@ -5,7 +5,6 @@
 //! - [`json`]: text to a value, with duplicate keys, depth and number of values bounded;
 //! - [`shape`]: the grammar in which allowed bodies are written down, and the check against it;
 //! - [`messages`]: that grammar's tables for the two routes, and what is read from a checked body;
-//! - [`outline`]: what a checked body will be billed for.
 //!
 //! The tables hold what Claude Code sends (recorded in `tests/recorded/`) and the inline parts of the public API that any
 //! client needs. Fields by which the provider would fetch, run or keep something are absent, so they are refused.
@@ -13,7 +12,6 @@
 pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod messages;
-pub(crate) mod outline;
 pub(crate) mod shape;
 
 /// The two things that can be asked.

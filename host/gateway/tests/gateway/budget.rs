@@ -252,15 +252,21 @@ async fn requests_at_once_cannot_share_what_is_left() {
 }
 
 #[tokio::test]
-async fn with_next_to_nothing_left_not_even_one_of_four_is_let_through() {
-    let world = World::with(|limits| limits.in_flight = 4, |access| access.allowance.cost = MicroUsd(1_000)).await;
-    for answer in four_at_once(&world) {
-        let answer = answer.await.unwrap();
-        assert_capped(&answer, Cap::Cost);
-        assert!(answer.message().contains("the rest does not pay for this request"), "{answer:?}");
+async fn with_next_to_nothing_left_one_of_four_is_let_through() {
+    let world = World::with(|limits| limits.in_flight = 4, |access| access.allowance.cost = MicroUsd(10)).await;
+    let (reply, go) = paused();
+    world.upstream.reply(reply);
+    let answers = four_at_once(&world);
+    world.upstream.arrived(1).await;
+    go.notify_one();
+    let mut passed = 0;
+    for answer in answers {
+        match answer.await.unwrap() {
+            answer if answer.status == 200 => passed += 1,
+            answer => assert_capped(&answer, Cap::Cost),
+        }
     }
-    assert!(world.upstream.got().is_empty());
-    assert_eq!(world.door.spent().cost, MicroUsd(0));
+    assert_eq!((passed, world.upstream.got().len()), (1, 1));
 }
 
 #[tokio::test]
@@ -301,80 +307,29 @@ async fn waiting_for_what_others_hold_ends() {
     drop(first);
 }
 
-/// A request as the pinned Claude Code makes it: a prompt of this many bytes, more output than anybody pays for, a mark on
-/// the last message.
-fn conversation(prompt: usize, turns: usize) -> String {
-    let text = |text: String| json!([{ "type": "text", "text": text }]);
-    let mut messages = vec![json!({ "role": "user", "content": text("x".repeat(prompt)) })];
-    for turn in 0..turns {
-        messages.push(json!({ "role": "assistant", "content": text(format!("answer {turn}")) }));
-        messages.push(json!({ "role": "user", "content": text(format!("go on {turn}")) }));
-    }
-    let last = messages.len() - 1;
-    messages[last]["content"][0]["cache_control"] = json!({ "type": "ephemeral" });
-    let thinking = json!({ "type": "enabled", "budget_tokens": 31_999 });
-    json!({ "model": "claude-opus-4-8", "max_tokens": 32_000, "thinking": thinking, "messages": messages }).to_string()
-}
-
 #[tokio::test]
-async fn an_ordinary_run_gets_as_much_output_as_its_budget_pays_for() {
-    // The default budget; 60,000 bytes of prompt are 15,000 tokens, of which all but the first turn is read from the cache.
-    let budget = Budget { tokens: 500_000, cost: MicroUsd(200_000), ..PLENTY };
+async fn output_is_limited_to_what_is_left_and_a_prompt_is_not_refused_for_what_it_may_cost() {
+    // The smallest budget; the prompt is 15,000 tokens, which cost $0.075 where the provider has none of them in its cache.
+    let budget = Budget { tokens: 500_000, cost: MicroUsd(50_000), ..PLENTY };
     let world = World::with(|_| {}, |access| access.allowance = budget).await;
+    let thinking = json!({ "type": "enabled", "budget_tokens": 31_999 });
+    let messages = json!([{ "role": "user", "content": "x".repeat(60_000) }]);
+    let body = json!({ "model": "claude-opus-4-8", "max_tokens": 32_000, "thinking": thinking, "messages": messages });
     let mut granted = Vec::new();
-    for turn in 0..5 {
-        let (read, write) = if turn == 0 { (0, 15_000) } else { (14_900 + 100 * turn, 100) };
-        let usage = json!({ "input_tokens": 3, "output_tokens": 200, "cache_read_input_tokens": read,
-                            "cache_creation_input_tokens": write });
+    for _ in 0..3 {
+        let usage = json!({ "input_tokens": 3, "output_tokens": 200, "cache_read_input_tokens": 15_000 });
         let text = json!({ "type": "message", "content": [], "usage": usage }).to_string();
         world.upstream.reply(crate::support::json(200, "", &text));
-        let answer = world.post(&conversation(60_000, turn as usize)).await;
-        assert_eq!(answer.status, 200, "turn {turn}: {answer:?}");
+        let answer = world.post(&body.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
         let sent: Value = serde_json::from_str(&world.upstream.got().pop().unwrap().body).unwrap();
         let most = sent["max_tokens"].as_u64().unwrap();
         assert_eq!(sent["thinking"]["budget_tokens"], most - 1);
         granted.push(most);
     }
-    assert!(granted.iter().all(|most| (1280..32_000).contains(most)), "{granted:?}");
-    // Without that memory the second turn's prompt alone would be taken for 93,750 of the 100,000 that are left.
-    assert!(granted[1] > 3000, "{granted:?}");
-    // A stranger's prompt of the same size is not taken for the one that is kept.
-    let other = conversation(60_000, 1).replace("xxxx", "yyyy");
-    assert_capped(&world.post(&other).await, Cap::Cost);
-    assert!(world.door.spent().cost < budget.cost);
-}
-
-#[tokio::test]
-async fn a_question_fits_a_small_budget() {
-    // What Claude Code sends with the tools of a question: 13,000 bytes, thinking without a budget of its own.
-    let budget = Budget { tokens: 500_000, cost: MicroUsd(50_000), ..PLENTY };
-    let world = World::with(|_| {}, |access| access.allowance = budget).await;
-    let mut body: Value = serde_json::from_str(&conversation(13_000, 0)).unwrap();
-    body["thinking"] = json!({ "type": "adaptive" });
-    assert_eq!(world.post(&body.to_string()).await.status, 200);
-    let sent: Value = serde_json::from_str(&world.upstream.got().pop().unwrap().body).unwrap();
-    assert!((1000..1280).contains(&sent["max_tokens"].as_u64().unwrap()), "{}", sent["max_tokens"]);
-}
-
-#[tokio::test]
-async fn a_cache_that_did_not_hold_is_not_believed_again() {
-    let world = World::with(|_| {}, |access| access.allowance.cost = MicroUsd(400_000)).await;
-    let reply = |read: u64, write: u64| {
-        let usage = json!({ "input_tokens": 3, "output_tokens": 1, "cache_read_input_tokens": read,
-                            "cache_creation_input_tokens": write });
-        let text = json!({ "type": "message", "content": [], "usage": usage }).to_string();
-        world.upstream.reply(crate::support::json(200, "", &text));
-    };
-    reply(0, 15_000);
-    assert_eq!(world.post(&conversation(60_000, 0)).await.status, 200);
-    // Nothing is read, all is written anew: $0.19 are spent, and it would be asked as if that were to happen each time.
-    reply(0, 15_100);
-    assert_eq!(world.post(&conversation(60_000, 1)).await.status, 200);
-    reply(15_100, 100);
-    assert_eq!(world.post(&conversation(60_000, 2)).await.status, 200);
-    let sent: Value = serde_json::from_str(&world.upstream.got().pop().unwrap().body).unwrap();
-    let most = sent["max_tokens"].as_u64().unwrap();
-    assert!(most < 5000, "{most}");
+    // $0.05 pay for 2,000 tokens of output, and each request spends a quarter of that.
+    assert_eq!(granted[0], 2000);
+    assert!(granted.windows(2).all(|pair| pair[1] < pair[0] && pair[1] >= 1280), "{granted:?}");
 }
 
 #[tokio::test]
