@@ -2,7 +2,7 @@
 //! what people meet.
 
 use crate::{
-    chats::{Chats, Conversation},
+    chats::{Chats, Conversation, Operators},
     engine::{
         self, Desk, Engine, Handle,
         doers::{Doers, LiveRuns, RepositoryLocks},
@@ -61,7 +61,8 @@ impl Fixture {
         let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
         let policies = data.join("policies");
         std::fs::create_dir(&policies).unwrap();
-        let conversation = Conversation { chats: chats.clone(), desk, policies };
+        let operators = Operators::new(chats.clone(), handle.clone(), None);
+        let conversation = Conversation { chats: chats.clone(), desk, policies, operators };
         let settings = LocalSettings {
             allowed: Allowed::ByPolicy,
             init: InitBinary { path: data.join("no-init"), sha256: Digest::of_bytes(b"") },

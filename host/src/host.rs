@@ -140,12 +140,13 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     if token.is_some() {
         chats = chats.by_mail(mailbox.clone());
     }
+    let operators = Operators::new(chats.clone(), handle.clone(), admin_chat);
     let conversation = Conversation {
         chats: chats.clone(),
         desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
         policies: settings.policies(),
+        operators: operators.clone(),
     };
-    let operators = Operators::new(chats.clone(), handle.clone(), admin_chat);
     let telegram = token.map(|token| {
         Telegram::new(&token, settings.telegram_api(), mailbox, conversation.clone(), &settings.policies(), &data)
     });

@@ -128,6 +128,24 @@ pub struct Notice {
     pub width: u32,
 }
 
+impl Notice {
+    /// One with nothing but words; progress makes no sound.
+    pub fn new(chat: &str, kind: NoticeKind, topic: &str, parts: Vec<Part>) -> Self {
+        Notice {
+            chat: chat.to_owned(),
+            kind,
+            topic: topic.to_owned(),
+            parts,
+            buttons: Vec::new(),
+            document: None,
+            replaces: None,
+            reply_to: None,
+            silent: kind == NoticeKind::Progress,
+            width: 0,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextPost {
     pub chat: String,

@@ -84,18 +84,7 @@ pub mod aside {
         pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Notice>, D::Error> {
             Ok(Box::new(match Form::<Notice>::deserialize(deserializer)? {
                 Form::Plain(notice) => notice,
-                Form::Kept(kept) if kept.text.is_empty() => Notice {
-                    chat: String::new(),
-                    kind: NoticeKind::Progress,
-                    topic: String::new(),
-                    parts: Vec::new(),
-                    buttons: Vec::new(),
-                    document: None,
-                    replaces: None,
-                    reply_to: None,
-                    silent: true,
-                    width: 0,
-                },
+                Form::Kept(kept) if kept.text.is_empty() => Notice::new("", NoticeKind::Progress, "", Vec::new()),
                 Form::Kept(kept) => serde_json::from_str(&kept.text).map_err(de::Error::custom)?,
             }))
         }

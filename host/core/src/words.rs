@@ -330,18 +330,8 @@ pub fn task_of(topic: &str) -> Option<TaskId> {
 }
 
 fn notice(task: &Task, kind: NoticeKind, parts: Vec<Part>, buttons: Vec<Button>) -> Option<Notice> {
-    Some(Notice {
-        chat: task.spec.chat.clone()?,
-        kind,
-        topic: topic(task.id()),
-        parts,
-        buttons,
-        document: None,
-        replaces: None,
-        reply_to: None,
-        silent: kind == NoticeKind::Progress,
-        width: 0,
-    })
+    let notice = Notice::new(task.spec.chat.as_ref()?, kind, &topic(task.id()), parts);
+    Some(Notice { buttons, ..notice })
 }
 
 fn findings_line(review: &Review) -> String {

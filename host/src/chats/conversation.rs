@@ -3,7 +3,7 @@
 mod looks;
 mod status;
 
-use super::{ChatError, Chats};
+use super::{ChatError, Chats, Operators};
 use crate::{
     engine::{
         Desk, Reply,
@@ -20,8 +20,10 @@ use borg_core::{
     task::Task,
     words,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+/// Longest wait for a policy that was edited; files are looked at every other second.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Largest diff shown in a chat, in bytes; the rest is in `borg-host task diff`.
 const DIFF_BYTES: usize = 64 << 10;
 
@@ -32,6 +34,7 @@ pub struct Conversation {
     pub desk: Desk,
     /// Folder of the policy files.
     pub policies: PathBuf,
+    pub operators: Operators,
 }
 
 impl Conversation {
@@ -189,13 +192,37 @@ impl Conversation {
 
     /// Makes somebody known, in the policy file; it is in force when the files have been read again.
     async fn allow(&self, person: &PersonId, role: Role) -> Vec<Part> {
-        let (policies, person) = (self.policies.clone(), person.clone());
-        let known = person.clone();
-        match tokio::task::spawn_blocking(move || people::add(&policies, &known, role)).await {
-            Ok(Ok(())) => vec![Part::Text(format!("{person} is {} now", role_word(role)))],
-            Ok(Err(error)) => vec![Part::Text(format!("{person} could not be written down: {error:#}"))],
-            Err(error) => vec![Part::Text(format!("{person} could not be written down: {error}"))],
-        }
+        let (policies, known) = (self.policies.clone(), person.clone());
+        let failed = match tokio::task::spawn_blocking(move || people::add(&policies, &known, role)).await {
+            Ok(Ok(())) if self.until_known(person, role).await => {
+                return vec![Part::Text(format!("{person} is {} now", role_word(role)))];
+            }
+            Ok(Ok(())) => {
+                let text = format!("{person} is written down as {}, but that is not in force", role_word(role));
+                let value = "`borg-host config` shows whether a policy file has an error".to_owned();
+                return vec![Part::Text(text), Part::Field { label: "what to do".into(), value }];
+            }
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(error) => error.to_string(),
+        };
+        vec![Part::Text(format!("{person} could not be written down: {failed}"))]
+    }
+
+    /// Waits until a policy is in force by which somebody has a role; false where none is for a while.
+    pub async fn until_known(&self, person: &PersonId, role: Role) -> bool {
+        let handle = &self.desk.handle;
+        // A policy that is loaded is an event. Subscribed before looking, so that none is missed.
+        let mut committed = handle.committed();
+        let known = async {
+            loop {
+                match handle.policy().await {
+                    Ok(policy) if policy.role(person) == Some(role) => return true,
+                    Ok(_) if committed.changed().await.is_ok() => {}
+                    Ok(_) | Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, known).await.unwrap_or(false)
     }
 
     /// What somebody who may look gets to see.
@@ -268,18 +295,7 @@ fn plain(chat: &str, text: String) -> Post {
 }
 
 fn notice(chat: &str, kind: NoticeKind, parts: Vec<Part>) -> Notice {
-    Notice {
-        chat: chat.to_owned(),
-        kind,
-        topic: "reply".into(),
-        parts,
-        buttons: Vec::new(),
-        document: None,
-        replaces: None,
-        reply_to: None,
-        silent: false,
-        width: 0,
-    }
+    Notice::new(chat, kind, "reply", parts)
 }
 
 fn list(rows: &[TaskRow]) -> Vec<Part> {

@@ -38,18 +38,7 @@ impl Operators {
     async fn send(&self, key: &str, kind: NoticeKind, topic: &str, parts: Vec<Part>, buttons: Vec<Button>) -> bool {
         let mut is_seen = false;
         for chat in self.places().await {
-            let notice = Notice {
-                chat: chat.clone(),
-                kind,
-                topic: topic.to_owned(),
-                parts: parts.clone(),
-                buttons: buttons.clone(),
-                document: None,
-                replaces: None,
-                reply_to: None,
-                silent: false,
-                width: 0,
-            };
+            let notice = Notice { buttons: buttons.clone(), ..Notice::new(&chat, kind, topic, parts.clone()) };
             let is_heard = self.chats.is_heard(&chat);
             match self.chats.tell(&format!("{key}:{chat}"), &notice).await {
                 Ok(()) => is_seen |= is_heard,

@@ -271,18 +271,7 @@ mod tests {
     }
 
     fn notice(chat: &str) -> Notice {
-        Notice {
-            chat: format!("bot:{chat}"),
-            kind: NoticeKind::Final,
-            topic: "t".into(),
-            parts: Vec::new(),
-            buttons: Vec::new(),
-            document: None,
-            replaces: None,
-            reply_to: None,
-            silent: false,
-            width: 0,
-        }
+        Notice::new(&format!("bot:{chat}"), NoticeKind::Final, "t", Vec::new())
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,7 +20,6 @@ use borg_core::{
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 use teloxide_core::Bot;
 use tokio::task::{Id, JoinSet};
@@ -33,8 +32,6 @@ const HELD: usize = 512;
 const HELD_BYTES: usize = 16 << 20;
 /// Turns without an answer that are struck off together, at most.
 const SILENT: usize = 64;
-/// Longest wait for a policy that was edited; files are looked at every other second.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a new owner is told.
 const PAIRED: &str = "you are an owner of this host now; /help shows what it does";
@@ -161,27 +158,6 @@ impl Shared {
         policy.role(&PersonId(person.to_owned()))
     }
 
-    /// Waits until the edited policy is in force: what the new owner says next must find them known.
-    async fn until_known(&self, person: &str) {
-        let person = PersonId(person.to_owned());
-        let handle = &self.conversation.desk.handle;
-        // A policy that is loaded is an event. Subscribed before looking, so that none is missed.
-        let mut committed = handle.committed();
-        let known = async {
-            while handle.policy().await.is_ok_and(|policy| policy.role(&person).is_none()) {
-                if committed.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        if tokio::time::timeout(PATIENCE, known).await.is_err() {
-            tracing::warn!(
-                person = person.0,
-                "the policy with the new owner is not in force; `borg-host config` shows whether it has an error"
-            );
-        }
-    }
-
     async fn exchange(&self, update: &Update, key: &str) -> Vec<(Notice, Vec<Post>)> {
         // In a private chat the chat is the person.
         if update.chat == update.sender && !update.sender_is_bot {
@@ -190,7 +166,13 @@ impl Shared {
                 Ok(Heard::NoCode) => None,
                 Ok(Heard::Wrong) => Some("that is not the code on the host's terminal".to_owned()),
                 Ok(Heard::Paired) => {
-                    self.until_known(&person).await;
+                    // What the new owner says next must find them known.
+                    if !self.conversation.until_known(&PersonId(person.clone()), Role::Owner).await {
+                        tracing::warn!(
+                            person,
+                            "the policy with the new owner is not in force; `borg-host config` shows why"
+                        );
+                    }
                     Some(PAIRED.to_owned())
                 }
                 Ok(Heard::Used) => (self.role(&person).await == Some(Role::Owner)).then(|| PAIRED.to_owned()),

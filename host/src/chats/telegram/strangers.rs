@@ -2,15 +2,11 @@
 //! said; everything else meets silence, as ever.
 
 use super::answers::Shared;
-use crate::{
-    chats::{Chats, console},
-    clock::now_ms,
-    neutral,
-};
+use crate::{clock::now_ms, neutral};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part, Post, Update, UpdateKind},
     event::{Body, Event},
-    policy::{PersonId, Policy, Role, Strangers},
+    policy::{PersonId, Strangers},
 };
 
 /// Longest name of a stranger that is shown, in characters.
@@ -38,42 +34,21 @@ impl Shared {
         let reason = "nobody knows them; their request is passed on to the owners".to_owned();
         let body = Body::PersonDenied { by: person.clone(), what: "a request".to_owned(), reason };
         handle.post(Event { at_ms: now_ms(), task: None, settles: None, body }).await.ok()?;
-        tell_owners(&self.conversation.chats, &policy, key, &asking(&person, &update.sender_name)).await;
+        let (parts, buttons) = asking(&person, &update.sender_name);
+        self.conversation.operators.tell(&format!("held:{key}"), "request", parts, buttons).await;
         let text = "your request has been passed on; write again when an owner has let you in".to_owned();
         Some(self.conversation.say(self.mailbox.transport, update, NoticeKind::Answer, vec![Part::Text(text)]).await)
     }
 }
 
 /// Who asks, and what an owner may do about it.
-fn asking(person: &PersonId, name: &str) -> Notice {
+fn asking(person: &PersonId, name: &str) -> (Vec<Part>, Vec<Button>) {
     let let_in = |role: &str| Button { label: format!("Let in as {role}"), action: format!("/allow {person} {role}") };
-    Notice {
-        chat: String::new(),
-        kind: NoticeKind::Question,
-        topic: "request".into(),
-        parts: vec![
-            Part::Text("somebody unknown writes to the bot and asks to be let in".into()),
-            Part::Field { label: "person".into(), value: person.0.clone() },
-            Part::Field { label: "calls themselves".into(), value: neutral::line(name, NAME) },
-            Part::Text("do nothing to leave them out; /allow PERSON ROLE gives another role".into()),
-        ],
-        buttons: vec![let_in("member"), let_in("guest")],
-        document: None,
-        replaces: None,
-        reply_to: None,
-        silent: false,
-        width: 0,
-    }
-}
-
-/// Tells every owner in a chat of their own, once for each key.
-async fn tell_owners(chats: &Chats, policy: &Policy, key: &str, notice: &Notice) {
-    for (owner, _) in policy.people.iter().filter(|(_, role)| **role == Role::Owner) {
-        let at_terminal = owner.0 == format!("console:{}", rustix::process::getuid().as_raw());
-        let chat = if at_terminal { console::TERMINAL } else { &owner.0 };
-        let notice = Notice { chat: chat.to_owned(), ..notice.clone() };
-        if let Err(error) = chats.tell(&format!("held:{key}:{owner}"), &notice).await {
-            tracing::warn!(error, owner = owner.0, "an owner could not be told of a request");
-        }
-    }
+    let parts = vec![
+        Part::Text("somebody unknown writes to the bot and asks to be let in".into()),
+        Part::Field { label: "person".into(), value: person.0.clone() },
+        Part::Field { label: "calls themselves".into(), value: neutral::line(name, NAME) },
+        Part::Text("do nothing to leave them out; /allow PERSON ROLE gives another role".into()),
+    ];
+    (parts, vec![let_in("member"), let_in("guest")])
 }

@@ -40,18 +40,7 @@ mod tests {
     #[test]
     fn every_answer_names_the_fault_or_settles_what_the_next_start_repeats() {
         let run = "t1-s0-a1-agent".parse().unwrap();
-        let notice = borg_core::chat::Notice {
-            chat: "console:terminal".into(),
-            kind: NoticeKind::Final,
-            topic: "t1".into(),
-            parts: Vec::new(),
-            buttons: Vec::new(),
-            document: None,
-            replaces: None,
-            reply_to: None,
-            silent: false,
-            width: 0,
-        };
+        let notice = borg_core::chat::Notice::new("console:terminal", NoticeKind::Final, "t1", Vec::new());
         let commit = borg_core::collect::CommitId("0123456789abcdef0123456789abcdef01234567".into());
         let deliver = Order::Deliver {
             via: Via::Branch,
