@@ -43,7 +43,14 @@ impl Standing {
     /// As [`Standing::moved`], and when the journal cannot be read.
     pub async fn put_out(&self, chat: &str) -> Result<(), StoreError> {
         let chat = named(chat);
-        for registered in self.desk.chats().await?.into_keys().filter(|registered| is_in(registered, &chat)) {
+        let chats = match self.desk.chats().await {
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, chat, "a chat has put the bot out, and stays registered: the journal cannot be read");
+                return Ok(());
+            }
+            known => known?,
+        };
+        for registered in chats.into_keys().filter(|registered| is_in(registered, &chat)) {
             tracing::info!(chat = registered, "a registered chat has put the bot out");
             self.post(Body::ChatForgotten { chat: registered, by: None }).await?;
         }
