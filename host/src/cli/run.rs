@@ -1,7 +1,7 @@
 //! `borg-host run`: the host, with a prompt where it was started in a terminal.
 
 use super::{neutral, out};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use borg_core::policy::Role;
 use borg_host::{
     chats::{
@@ -17,7 +17,7 @@ use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Run the host
 ///
@@ -39,10 +39,31 @@ impl Run {
         let conversation = host.conversation();
         let telegram = host.telegram.take();
         let attend = host.attend();
-        let ended = host.run(until_stopped(conversation, telegram, attend, &terminal)).await;
+        // Before anybody can know that the host is ready, and so send it a signal.
+        let signals = Signals::hear().context("listening for signals")?;
+        let ended = host.run(until_stopped(conversation, telegram, attend, signals, &terminal)).await;
         terminal.restore();
         ended?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Wishes to stop, from the time they are listened for.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn hear() -> io::Result<Self> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
@@ -51,13 +72,9 @@ async fn until_stopped(
     conversation: Conversation,
     telegram: Option<Telegram>,
     attend: impl Future<Output = ()>,
+    mut signals: Signals,
     terminal: &Terminal,
 ) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals cannot be heard; the host stops");
-        return;
-    };
     let uid = rustix::process::getuid().as_raw();
     let is_terminal = io::stdin().is_terminal();
     let talk = async move {
@@ -81,17 +98,13 @@ async fn until_stopped(
         () = talk => {}
         () = serve => {}
         () = attend => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = signals.next() => {}
     }
     // At a prompt Ctrl-C is a key; from here on it is a signal again.
     terminal.restore();
     eprintln!("stopping; containers go on and are taken up at the next start (Ctrl-C again ends at once)");
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         std::process::exit(130);
     });
 }

@@ -146,7 +146,7 @@ pub(super) fn profile(settings: &Settings, call: &Call) -> Profile {
         read,
         write,
         limits: Rlimits { data_bytes: Some(settings.max_memory_bytes), ..Rlimits::default() },
-        parent_death: ParentDeath::Terminate,
+        parent_death: if call.outlives { ParentDeath::Outlive } else { ParentDeath::Terminate },
         ..Profile::default()
     }
 }

@@ -36,6 +36,9 @@ impl Git {
             Service::ReceivePack => self.anywhere("receive-pack").writes(&peer.git_dir),
         };
         server = server.arg(&peer.git_dir).stdin(Stdin::Fd(service_in.into())).stdout(Stdout::Fd(service_out.into()));
+        // Even one that is asked to end may leave a lock in a repository that is not ours to clear up. Its input ends with its client, and so
+        // does it.
+        server.outlives = service == Service::ReceivePack;
         server.env = config::foreign_environment(&self.home);
         server.user = User::current().is_root().then_some(peer.owner);
         let (client_what, server_what) = (client.what.clone(), server.what.clone());

@@ -129,6 +129,7 @@ impl Git {
             stdout: Stdout::Capture { limit: 1 << 20 },
             keep: Vec::new(),
             user: None,
+            outlives: false,
         }
     }
 
@@ -196,7 +197,7 @@ impl Git {
             .launcher
             .clone()
             .map(|launcher| Confinement { launcher, profile: config::profile(&self.settings, &call) });
-        let Call { global, args, env, stdin, stdout, keep, user, what: _, reads: _, writes: _ } = call;
+        let Call { global, args, env, stdin, stdout, keep, user, what: _, reads: _, writes: _, outlives: _ } = call;
         Spec {
             args: global.into_iter().chain(args).collect(),
             env,
@@ -227,6 +228,8 @@ pub struct Call {
     stdout: Stdout,
     keep: Vec<std::os::fd::OwnedFd>,
     user: Option<User>,
+    /// It is not ended when the host dies: it must end by itself then.
+    outlives: bool,
 }
 
 impl Call {
