@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use borg_tests::{
-    bot_api::{BotApi, ChatId, Options, Privacy, UserId},
+    bot_api::{BotApi, ChatId, MessageId, Options, Privacy, UserId},
     harness::{Host, Setup},
     measure::{PATIENCE, Row, compare, median, seconds},
 };
@@ -66,23 +66,19 @@ impl Room {
     }
 
     /// Fills the queue while nobody asks for it; the last one is a command.
-    fn fill(&self) {
+    fn fill(&self) -> MessageId {
         for n in 1..BURST {
             self.api.say(self.groups[n % GROUPS], self.ann, "words between people");
         }
-        self.api.say(self.groups[0], self.ann, COMMAND);
+        self.api.say(self.groups[0], self.ann, COMMAND)
     }
 
     /// Updates per second, from the first question for them to the answer of the last.
-    fn speed(&self, calls_before: usize, messages_before: usize) -> Result<f64> {
-        let group = self.groups[0];
-        self.api.wait_calls(PATIENCE, |calls| {
-            calls.iter().skip(calls_before).any(|call| call.is("sendMessage") && call.accepted)
-        })?;
+    fn speed(&self, calls_before: usize, last: MessageId) -> Result<f64> {
+        let answer = self.api.wait_for(self.groups[0], |shown| shown.reply_to == Some(last), PATIENCE)?;
         let calls = self.api.calls();
         let begin = calls.iter().skip(calls_before).find(|call| call.is("getUpdates")).context("nobody asks")?.at;
-        let answer = self.api.messages(group).into_iter().skip(messages_before).find(|shown| shown.by_bot);
-        Ok(BURST as f64 / (answer.context("no answer")?.at - begin).as_secs_f64())
+        Ok(BURST as f64 / (answer.at - begin).as_secs_f64())
     }
 }
 
@@ -176,18 +172,16 @@ pub async fn measure() -> Result<()> {
     let speed = compare(
         BURSTS,
         async || {
-            let (calls, messages) = (ours.api.calls().len(), ours.api.messages(ours.groups[0]).len());
-            ours.fill();
+            let (calls, last) = (ours.api.calls().len(), ours.fill());
             host.start()?;
-            let speed = ours.speed(calls, messages)?;
+            let speed = ours.speed(calls, last)?;
             host.stop()?;
             Ok(speed)
         },
         async || {
-            let (calls, messages) = (bare.api.calls().len(), bare.api.messages(bare.groups[0]).len());
-            bare.fill();
+            let (calls, last) = (bare.api.calls().len(), bare.fill());
             let echo = Echo::start(&bare.api)?;
-            let speed = tokio::task::block_in_place(|| bare.speed(calls, messages))?;
+            let speed = tokio::task::block_in_place(|| bare.speed(calls, last))?;
             drop(echo);
             Ok(speed)
         },
