@@ -28,10 +28,17 @@ pub fn progress(task: &Task, doing: &str) -> Option<Notice> {
     notice(task, NoticeKind::Progress, parts, Vec::new())
 }
 
-/// What an agent does right now; the next of these replaces it.
-pub fn working(task: &Task, run: &RunKey, action: &str) -> Option<Notice> {
+/// What an agent does right now, after so many turns of its run and with what its task has spent; the next of these replaces it.
+pub fn working(task: &Task, run: &RunKey, turns: u32, action: &str) -> Option<Notice> {
     let stage = task.spec.pipeline.stages.get(run.stage as usize)?;
-    let parts = vec![Part::Text(format!("#{} {}: {action}", task.id(), stage.name))];
+    let mut text = format!("#{} {}", task.id(), stage.name);
+    if turns > 0 {
+        text.push_str(&format!(", turn {turns}"));
+    }
+    if task.spent.cost.0 > 0 {
+        text.push_str(&format!(", {}", task.spent.cost));
+    }
+    let parts = vec![Part::Text(format!("{text}: {action}"))];
     notice(task, NoticeKind::Progress, parts, Vec::new())
 }
 

@@ -21,8 +21,6 @@ use tokio::{
 
 /// Events read from the journal at a time.
 const PAGE: u32 = 256;
-/// Tasks remembered; they are looked up again when there were more.
-const TASKS: usize = 32;
 /// Shortest pause before the journal is read again after it could not be.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -45,8 +43,9 @@ impl Whose {
 /// What an agent at work did last.
 struct Latest {
     run: RunKey,
+    turns: u32,
     /// None once it is told.
-    notice: Option<Notice>,
+    action: Option<String>,
     /// Earliest time of the next notice of this task.
     due: Instant,
 }
@@ -61,8 +60,6 @@ pub struct Live {
     after: Option<u64>,
     /// What is told lately or next, by task: none hides what another does.
     latest: BTreeMap<TaskId, Latest>,
-    /// Tasks as they were made; none for those of other chats.
-    tasks: BTreeMap<TaskId, Option<Task>>,
 }
 
 impl Live {
@@ -77,15 +74,7 @@ impl Live {
     }
 
     fn following(desk: Desk, whose: Whose, pace: Duration) -> Self {
-        Live {
-            committed: desk.committed(),
-            desk,
-            whose,
-            pace,
-            after: None,
-            latest: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-        }
+        Live { committed: desk.committed(), desk, whose, pace, after: None, latest: BTreeMap::new() }
     }
 
     /// The newest action of a task, when it is time to tell one; what came between is left out. Never resolves when the host is ending. May be
@@ -106,15 +95,22 @@ impl Live {
                     return pending().await;
                 }
             }
-            let waiting = self.latest.values_mut().filter(|latest| latest.notice.is_some());
-            let next = waiting.min_by_key(|latest| latest.due);
-            let due = next.as_ref().map(|latest| latest.due);
-            if let Some(latest) = next.filter(|latest| latest.due <= Instant::now())
-                && let Some(notice) = latest.notice.take()
-            {
-                latest.due = Instant::now() + self.pace;
-                return notice;
+            let waiting = self.latest.iter().filter(|(_, latest)| latest.action.is_some());
+            let next = waiting.min_by_key(|(_, latest)| latest.due).map(|(id, latest)| (*id, latest.due));
+            if let Some((id, _)) = next.filter(|(_, due)| *due <= Instant::now()) {
+                match self.desk.task(id).await {
+                    Ok(task) => match self.take(id, task.as_ref()) {
+                        Some(notice) => return notice,
+                        None => continue,
+                    },
+                    Err(error) => {
+                        tracing::debug!(%error, "progress waits until the journal can be read");
+                        sleep_until(Instant::now() + self.pace.max(RETRY)).await;
+                        continue;
+                    }
+                }
             }
+            let due = next.map(|(_, due)| due);
             tokio::select! {
                 changed = self.committed.changed() => if changed.is_err() {
                     return pending().await;
@@ -134,7 +130,7 @@ impl Live {
         loop {
             let page = self.desk.events(after, None, PAGE).await?;
             for entry in &page {
-                self.hear(entry).await?;
+                self.hear(entry);
                 after = entry.seq;
                 self.after = Some(after);
             }
@@ -144,43 +140,31 @@ impl Live {
         }
     }
 
-    async fn hear(&mut self, entry: &Recorded) -> Result<(), StoreError> {
-        if let Body::Progressed { run, events, .. } = &entry.event.body {
+    fn hear(&mut self, entry: &Recorded) {
+        if let Body::Progressed { run, events, turns, .. } = &entry.event.body {
             let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
-            let action = events.iter().filter_map(words::action).next_back();
-            if let (Some(action), Some(task)) = (action, self.task(run.task).await?)
-                && let Some(notice) = words::working(task, run, &action)
-            {
+            if let Some(action) = events.iter().filter_map(words::action).next_back() {
                 let due = self.latest.get(&run.task).map_or_else(Instant::now, |latest| latest.due);
-                self.latest.insert(run.task, Latest { run: *run, notice: Some(notice), due });
+                let latest = Latest { run: *run, turns: *turns, action: Some(action), due };
+                self.latest.insert(run.task, latest);
             }
         } else if let Body::RunEnded { run, .. } = &entry.event.body {
             // What an agent did last is no news when it is done.
             for latest in self.latest.values_mut().filter(|latest| latest.run == *run) {
-                latest.notice = None;
+                latest.action = None;
             }
             let now = Instant::now();
-            self.latest.retain(|_, latest| latest.notice.is_some() || latest.due > now);
-        } else if let Body::ChatMoved { from, to } = &entry.event.body {
-            self.tasks.clear();
-            let waiting = self.latest.values_mut().filter_map(|latest| latest.notice.as_mut());
-            for notice in waiting.filter(|notice| notice.chat == *from) {
-                notice.chat.clone_from(to);
-            }
+            self.latest.retain(|_, latest| latest.action.is_some() || latest.due > now);
         }
-        Ok(())
     }
 
-    /// A task of this chat.
-    async fn task(&mut self, id: TaskId) -> Result<Option<&Task>, StoreError> {
-        if !self.tasks.contains_key(&id) {
-            let found = self.desk.task(id).await?;
-            if self.tasks.len() >= TASKS {
-                self.tasks.clear();
-            }
-            self.tasks.insert(id, found.filter(|task| task.spec.chat.as_ref().is_some_and(|chat| self.whose.is(chat))));
-        }
-        Ok(self.tasks.get(&id).and_then(Option::as_ref))
+    /// What a task does, with what it has spent so far; none where it is of another chat. What comes next is told in a while.
+    fn take(&mut self, id: TaskId, task: Option<&Task>) -> Option<Notice> {
+        let latest = self.latest.get_mut(&id)?;
+        latest.due = Instant::now() + self.pace;
+        let action = latest.action.take()?;
+        let is_ours = |task: &&Task| task.spec.chat.as_ref().is_some_and(|chat| self.whose.is(chat));
+        words::working(task.filter(is_ours)?, &latest.run, latest.turns, &action)
     }
 }
 
@@ -189,6 +173,7 @@ mod tests {
     use super::*;
     use crate::{engine::Reply, fixture::Fixture};
     use borg_core::{
+        budget::{MicroUsd, Spent},
         chat::{NoticeKind, Part},
         event::{Event, Kept},
         executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
@@ -216,9 +201,13 @@ mod tests {
     }
 
     async fn says(fixture: &Fixture, run: RunKey, words: &[&str]) {
+        says_at(fixture, run, words, 0).await;
+    }
+
+    async fn says_at(fixture: &Fixture, run: RunKey, words: &[&str], turns: u32) {
         let said: Vec<AgentEvent> = words.iter().map(|text| AgentEvent::Said { text: (*text).into() }).collect();
         let events = Kept::new(serde_json::to_string(&said).unwrap());
-        happens(fixture, run, Body::Progressed { run, line: 1, state: String::new(), events, turns: 0 }).await;
+        happens(fixture, run, Body::Progressed { run, line: 1, state: String::new(), events, turns }).await;
     }
 
     fn text(notice: &Notice) -> &str {
@@ -238,12 +227,18 @@ mod tests {
         says(&fixture, run(ours, 1), &["two", "three"]).await;
         says(&fixture, run(others, 0), &["four"]).await;
         assert_eq!(text(&live.next().await), format!("#{ours} qa: “three”"));
-        says(&fixture, run(ours, 2), &["five"]).await;
+        let spent = Spent { cost: MicroUsd(12_300), ..Spent::default() };
+        happens(&fixture, run(ours, 2), Body::Metered { run: run(ours, 2), spent, estimated: false }).await;
+        says_at(&fixture, run(ours, 2), &["five"], 7).await;
         live.read().await.unwrap();
         let latest = live.latest.get_mut(&ours).unwrap();
-        assert!(latest.notice.is_some() && latest.due > Instant::now(), "it is kept until it is due");
+        assert!(latest.action.is_some() && latest.due > Instant::now(), "it is kept until it is due");
         latest.due = Instant::now();
-        assert_eq!(text(&live.next().await), format!("#{ours} impl: “five”"), "nothing is lost by waiting");
+        assert_eq!(
+            text(&live.next().await),
+            format!("#{ours} impl, turn 7, $0.0123: “five”"),
+            "nothing is lost by waiting"
+        );
         fixture.stop().await;
     }
 
