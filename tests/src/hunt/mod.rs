@@ -168,7 +168,7 @@ pub fn processes() -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::{io::Read, os::unix::fs::symlink, process::Stdio};
 
     const SECRET: &str = "sk-ant-api03-9fQx2/LmV7+tR4c=Wz8~Hb1yKd6Ns3Pg";
 
@@ -190,8 +190,11 @@ mod tests {
     #[test]
     fn processes_are_looked_at() {
         let mut sleep = process::command("/bin/sh");
-        sleep.args(["-c", "read line"]).env("SOME_KEY", SECRET).stdin(std::process::Stdio::piped());
-        let mut child = sleep.spawn().unwrap();
+        sleep.args(["-c", "echo ready; read line"]).env("SOME_KEY", SECRET);
+        let mut child = sleep.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Its environment can be read once it runs its own program, which is later than it is there.
+        let mut ready = [0; 6];
+        child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
         let mut hunt = Hunt::new(SECRET);
         hunt.processes();
         let memory = hunt.memory(child.id());

@@ -1,6 +1,6 @@
 //! Groups: what is said to the bot among what people say to each other, topics, albums, edits.
 
-use crate::room::{LIMIT, REPOSITORY, Room, TASK, plain};
+use crate::room::{LIMIT, REPOSITORY, Room, TASK, plain, to_be_reviewed};
 use borg_tests::{
     bot_api::{ChatId, Fault, Options, Privacy, Rule, Say, Shown},
     crash::gate,
@@ -58,6 +58,24 @@ fn a_topic_is_answered_in_it_and_its_task_told_there() {
     assert_eq!(room.sees_in(forum, "borg/1/add-a-discount at ").topic, Some(one));
     let about = |shown: &Shown| shown.text.contains("Add a discount") && shown.topic != Some(one);
     assert!(!room.posts(forum).iter().any(about), "{}", room.api.transcript(forum));
+    room.finish();
+}
+
+#[test]
+fn a_button_and_a_reply_in_a_topic_stay_in_it() {
+    let options = Options { privacy: Privacy::Off, ..Options::default() };
+    let Some(room) = Room::with(options, to_be_reviewed(0), |setup, _| setup) else { return };
+    let forum = room.api.forum("Shop", room.ann, &[]);
+    room.api.add_bot(forum, room.ann);
+    let topic = room.api.topic(forum, room.ann, "One");
+    room.api.say(forum, room.ann, Say::text(TASK).in_topic(topic));
+    let review = room.sees_in(forum, "needs a look");
+    room.api.press(forum, room.ann, review.id, "Approve");
+    let last = room.sees_in(forum, "borg/1/add-a-discount at ");
+    room.api.say(forum, room.ann, Say::text("Go on").reply_to(last.id).in_topic(topic));
+    room.sees_in(forum, "#2 Go on needs a look");
+    let posts = room.posts(forum);
+    assert!(posts.iter().all(|shown| shown.topic == Some(topic)), "{}", room.api.transcript(forum));
     room.finish();
 }
 
