@@ -107,7 +107,7 @@ pub struct Task {
     pub transients: u32,
     /// Notices sent so far, for their keys.
     pub told: u32,
-    /// At most [`Task::NOTES_KEPT`].
+    /// At most [`Task::NOTES_KEPT`], and answers.
     #[serde(default)]
     pub notes: Vec<Note>,
 }
@@ -368,7 +368,7 @@ pub fn quoted(text: &str) -> String {
 impl Task {
     /// Refusals kept in the state.
     pub const DENIALS_KEPT: usize = 100;
-    /// Notes and answers of people to one task.
+    /// Notes of people to one task; answers to its questions come on top.
     pub const NOTES_KEPT: usize = 50;
 
     pub fn new(spec: NewTask, at_ms: u64) -> Self {

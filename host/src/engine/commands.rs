@@ -157,7 +157,8 @@ impl Engine {
 
     fn note(&mut self, id: TaskId, text: &str, permit: &Permit) -> (Vec<Event>, Reply) {
         let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), ended_or_unknown(id)) };
-        if task.notes.len() >= Task::NOTES_KEPT {
+        let is_asked = matches!(task.phase, Phase::Blocked { on: BlockedOn::Question { .. }, .. });
+        if task.notes.len() >= Task::NOTES_KEPT && !is_asked {
             let problem = format!("#{id} has {} notes, and takes no more", Task::NOTES_KEPT);
             return (Vec::new(), refused(problem, format!("/cancel {id}, then /continue {id} TEXT with all of it")));
         }

@@ -13,9 +13,9 @@ const QUESTIONS: u32 = 3;
 const SHORT: usize = 200;
 
 impl Turn<'_> {
-    /// Keeps what a person said, for every attempt from now on.
+    /// Keeps what a person said, for every attempt from now on. An answer always counts: questions are few.
     pub(super) fn noted(&mut self, by: &PersonId, question: Option<Kept>, text: &Kept) {
-        if self.task.notes.len() < Task::NOTES_KEPT {
+        if question.is_some() || self.task.notes.len() < Task::NOTES_KEPT {
             self.task.notes.push(Note { by: by.clone(), question, text: text.clone() });
         }
     }

@@ -97,6 +97,11 @@ fn a_note_is_heard_from_the_next_attempt_on() {
         world.happen(task, note(&format!("note {n}")));
     }
     assert_eq!(world.task(task).notes.len(), Task::NOTES_KEPT);
+    // An answer is heard all the same.
+    world.reach(task, "impl", "accept");
+    world.answer(task, &Answer::Asked);
+    world.happen(task, said("euros"));
+    assert!(briefed(&world, task).ends_with("answered:\n> euros"));
 }
 
 #[test]
