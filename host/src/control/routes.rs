@@ -80,6 +80,11 @@ async fn intend(
     person: Person,
     Body(request): Body<IntentRequest>,
 ) -> Result<Response, No> {
+    // The policy files are edited where that is answered in words; a yes that changes nothing must not stand in the journal.
+    if matches!(request.intent, Intent::Allow { .. }) {
+        let remedy = "edit [people] in policies/people.toml, or say /allow in a chat";
+        return Err(No::new(StatusCode::UNPROCESSABLE_ENTITY, "nobody is made known by this socket", remedy));
+    }
     Ok(match served.ask(person, request.intent, request.chat).await? {
         reply @ Reply::Refused { .. } => (StatusCode::FORBIDDEN, Json(reply)).into_response(),
         reply @ (Reply::Created { .. } | Reply::Done { .. } | Reply::Granted) => Json(reply).into_response(),

@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{engine::Reply, fixture::Fixture};
-use borg_core::{intent::TaskRequest, policy::Role, task::Status};
+use borg_core::{event::Body, intent::TaskRequest, policy::Role, task::Status};
 use std::os::unix::fs::FileTypeExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -149,6 +149,7 @@ async fn what_cannot_be_read_is_told_in_the_same_form() {
         ("GET /v1/events?task=99&follow=true", "", 404),
         ("POST /v1/intents", "{", 400),
         ("POST /v1/intents", r#"{"intent":{"intent":"rule-the-world"}}"#, 422),
+        ("POST /v1/intents", r#"{"intent":{"intent":"allow","person":"telegram:7","role":"owner"}}"#, 422),
         ("POST /v1/intents", large.as_str(), 413),
     ] {
         let (found, text) = raw(&fixture, &request(line, body)).await;
@@ -159,6 +160,8 @@ async fn what_cannot_be_read_is_told_in_the_same_form() {
             "{line}: {text}"
         );
     }
+    let events = fixture.conversation.desk.events(0, None, 100).await.unwrap();
+    assert!(!events.iter().any(|entry| matches!(entry.event.body, Body::PersonAllowed { .. })), "nobody was let in");
     server.abort();
     fixture.stop().await;
 }
