@@ -2,9 +2,9 @@
 //! what people meet.
 
 use crate::{
-    chats::{Chats, Conversation, Operators},
+    chats::{Chats, Conversation, Operators, telegram},
     engine::{
-        self, Desk, Engine, Handle,
+        self, Desk, Engine, Handle, Mailbox,
         doers::{Doers, LiveRuns, RepositoryLocks},
     },
     git::{self, Git},
@@ -86,6 +86,23 @@ impl Fixture {
         let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
         let engine = tokio::spawn(async move { engine.run(owed, sources, "test").await.unwrap() });
         Fixture { dir, handle, conversation, engine }
+    }
+
+    /// The same with the shipped frontends; none where they are not built, which is said.
+    pub async fn with_chats(people: &[(&str, Role)]) -> Option<Self> {
+        let plugins = borg_tests::require::plugins().join("chats");
+        if !plugins.is_dir() {
+            borg_tests::require::skip("the chat plugins are not built (`cargo xtask build`)");
+            return None;
+        }
+        Some(Self::start(people, Some(plugins)).await)
+    }
+
+    /// Who runs this host, told by the mail of Telegram; and that mail.
+    pub fn operators_by_mail(&self) -> (Operators, Mailbox) {
+        let mailbox = Mailbox::new(telegram::NAME, self.conversation.desk.store.clone());
+        let chats = self.conversation.chats.clone().by_mail(mailbox.clone());
+        (Operators::new(chats, self.handle.clone(), None), mailbox)
     }
 
     pub async fn stop(self) {

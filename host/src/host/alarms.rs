@@ -204,7 +204,7 @@ impl Alarms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, engine::Mailbox, fixture::Fixture};
+    use crate::{chats::telegram, fixture::Fixture};
     use borg_core::policy::Role;
 
     const MINUTE: u64 = 60_000;
@@ -288,15 +288,9 @@ mod tests {
 
     #[tokio::test]
     async fn operators_are_told_once_whichever_process_looks() {
-        let plugins = borg_tests::require::plugins().join("chats");
-        if !plugins.is_dir() {
-            return borg_tests::require::skip("the chat plugins are not built (`cargo xtask build`)");
-        }
-        let fixture = Fixture::start(&[("telegram:1", Role::Owner)], Some(plugins)).await;
+        let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
         let desk = fixture.conversation.desk.clone();
-        let mailbox = Mailbox::new(telegram::NAME, desk.store.clone());
-        let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
-        let operators = Operators::new(chats, fixture.handle.clone(), None);
+        let (operators, _) = fixture.operators_by_mail();
         let reach = Reach::default();
         // Where nothing can be measured there is room.
         let data_dir = fixture.dir.path().join("missing");

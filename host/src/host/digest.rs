@@ -83,7 +83,7 @@ fn next_due(now_ms: u64, minute: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, engine::Mailbox, fixture::Fixture};
+    use crate::{chats::telegram, fixture::Fixture};
     use borg_core::{policy::Role, task::Status};
 
     fn at(text: &str) -> u64 {
@@ -115,15 +115,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_day_without_tasks_is_no_news_and_one_with_tasks_is_told_once() {
-        let plugins = borg_tests::require::plugins().join("chats");
-        if !plugins.is_dir() {
-            return borg_tests::require::skip("the chat plugins are not built (`cargo xtask build`)");
-        }
-        let fixture = Fixture::start(&[("telegram:1", Role::Owner)], Some(plugins)).await;
+        let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
         let desk = fixture.conversation.desk.clone();
-        let mailbox = Mailbox::new(telegram::NAME, desk.store.clone());
-        let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
-        let operators = Operators::new(chats, fixture.handle.clone(), None);
+        let (operators, mailbox) = fixture.operators_by_mail();
         let digest = DailyDigest { minute: 0, desk: desk.clone(), operators };
         let owed = async || desk.store.run(|journal| journal.unsent(telegram::NAME, 0, u32::MAX)).await.unwrap().len();
         let midnight = now_ms() - now_ms() % DAY_MS;
