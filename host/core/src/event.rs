@@ -19,7 +19,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format; a newer one is refused by an older binary.
-pub const EVENT_VERSION: u32 = 3;
+pub const EVENT_VERSION: u32 = 4;
 
 /// Text that is kept beside the hash chain, so that it can be deleted: the chain holds its digest only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Each entry brings the format from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE events (
@@ -92,6 +92,9 @@ CREATE INDEX tasks_by_change ON tasks (changed_ms);
 ALTER TABLE posts ADD COLUMN about INTEGER;
 CREATE INDEX posts_by_receipt ON posts (transport, chat, receipt) WHERE about IS NOT NULL AND receipt IS NOT NULL;
 CREATE INDEX posts_unsent_chat ON posts (transport, chat, id) WHERE settled_ms IS NULL;
+",
+    "
+-- Events of version 4 begin here: an older program cannot read them.
 ",
 ];
 

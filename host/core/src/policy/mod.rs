@@ -32,6 +32,8 @@ pub struct Policy {
     pub egress: BTreeMap<String, EgressPolicy>,
     pub budgets: BTreeMap<String, Budget>,
     pub people: BTreeMap<PersonId, Role>,
+    /// `[people] same`: identities that belong to one human; each is in `people`, and in one of these at most.
+    pub same: Vec<Vec<PersonId>>,
     pub strangers: Strangers,
     pub repos: BTreeMap<String, RepoPolicy>,
     pub verdict: Thresholds,
@@ -310,5 +312,10 @@ impl Policy {
     /// Role of a person; none for a stranger.
     pub fn role(&self, person: &PersonId) -> Option<Role> {
         self.people.get(person).copied()
+    }
+
+    /// The human behind an identity, by one of their identities: the first that `[people] same` lists, else the one asked for.
+    pub fn human<'a>(&'a self, person: &'a PersonId) -> &'a PersonId {
+        self.same.iter().find(|group| group.contains(person)).and_then(|group| group.first()).unwrap_or(person)
     }
 }

@@ -120,6 +120,7 @@ fn empty(digest: Digest) -> Policy {
         egress: BTreeMap::new(),
         budgets: BTreeMap::new(),
         people: BTreeMap::new(),
+        same: Vec::new(),
         strangers: Strangers::default(),
         repos: BTreeMap::new(),
         verdict: Thresholds::default(),

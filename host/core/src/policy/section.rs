@@ -97,6 +97,24 @@ impl<'a> Section<'a> {
         out
     }
 
+    /// A list of lists of words, each with its place.
+    pub(super) fn groups(&mut self, key: &'static str) -> Vec<Vec<(String, Range<usize>)>> {
+        let Some(value) = self.raw(key) else { return Vec::new() };
+        let words = |item: &'a Spanned<DeValue<'a>>| {
+            let words = item.get_ref().as_array()?.iter();
+            words.map(|word| Some((word.get_ref().as_str()?.to_owned(), word.span()))).collect::<Option<Vec<_>>>()
+        };
+        let groups = value.get_ref().as_array().and_then(|items| items.iter().map(words).collect::<Option<Vec<_>>>());
+        groups.unwrap_or_else(|| {
+            self.wrong(
+                value.span(),
+                format!("`{key}` must be a list of lists of strings"),
+                format!("write {key} = [[\"…\", \"…\"]]"),
+            );
+            Vec::new()
+        })
+    }
+
     /// A list of directories of this machine: absolute, and no more than names.
     pub(super) fn folders(&mut self, key: &'static str) -> Vec<String> {
         let mut out = Vec::new();

@@ -6,13 +6,13 @@ use crate::{
     intent,
     policy::{
         ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, PersonId, PersonaPolicy, PluginGrant,
-        Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, pipeline, section::dollars,
+        Policy, Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, pipeline, section::dollars,
         source::SourceFile,
     },
     run::{Limits, TOOLS},
     verdict::Thresholds,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 use toml::{Spanned, de::DeValue};
 
 impl<'a> Builder<'a> {
@@ -199,6 +199,10 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+        for group in section.groups("same") {
+            let group = self.policy.one_human(&mut section, group);
+            self.policy.same.extend(group);
+        }
         let choices = [("silence", Strangers::Silence), ("hold", Strangers::Hold)];
         self.policy.strangers = section.choice("strangers", &choices, Strangers::default());
         section.finish();
@@ -288,6 +292,31 @@ impl<'a> Builder<'a> {
             self.refer(file, span, "persona", &persona);
         }
         self.policy.pipelines.insert(name, pipeline);
+    }
+}
+
+impl Policy {
+    /// One list of `[people] same`, read after the roles; none where it is wrong.
+    fn one_human(&self, section: &mut Section<'_>, group: Vec<(String, Range<usize>)>) -> Option<Vec<PersonId>> {
+        let mut human: Vec<PersonId> = Vec::new();
+        for (identity, span) in group {
+            let person = PersonId(identity);
+            let wrong = if !self.people.contains_key(&person) {
+                Some((
+                    format!("`{person}` has no role"),
+                    "give it one above: `same` says only that two identities are one human",
+                ))
+            } else if human.contains(&person) || self.same.iter().any(|other| other.contains(&person)) {
+                Some((format!("`{person}` stands twice in `same`"), "put all identities of one human into one list"))
+            } else {
+                None
+            };
+            match wrong {
+                Some((message, hint)) => section.wrong(span, message, hint),
+                None => human.push(person),
+            }
+        }
+        (!human.is_empty()).then_some(human)
     }
 }
 

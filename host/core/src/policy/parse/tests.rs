@@ -1,6 +1,7 @@
 //! Policy as shipped, and everything that can be wrong with one.
 
 use super::*;
+use crate::policy::PersonId;
 use std::{fs, path::Path};
 
 fn shipped() -> Vec<SourceFile> {
@@ -106,6 +107,14 @@ fn sense_is_checked_too() {
         ("executors.toml", "stored:claude", "clipboard", "no place for a secret"),
         ("executors.toml", "\"$5.00\"\noutput", "\"5\"\noutput", "dollars per million tokens"),
         ("people.toml", "owner = []", "owner = [\"bob\"]", "does not say where the person is known"),
+        ("people.toml", "owner = []", "same = [\"console:1\"]", "must be a list of lists"),
+        (
+            "people.toml",
+            "owner = []",
+            "owner = [\"console:1\"]\nsame = [[\"console:1\", \"a:2\"]]",
+            "`a:2` has no role",
+        ),
+        ("people.toml", "owner = []", "owner = [\"a:1\"]\nsame = [[\"a:1\"], [\"a:1\"]]", "stands twice"),
         ("people.toml", "owner = []", "strangers = \"shout\"", "must be one of silence, hold"),
         ("people.toml", "owner = []", "owner = [\"console:1\"]\nadmin = [\"console:1\"]", "two roles"),
         (
@@ -180,4 +189,14 @@ fn the_digest_covers_names_and_contents() {
     let one = parse(&shipped()).unwrap().digest;
     assert_eq!(one, parse(&shipped()).unwrap().digest);
     assert_ne!(one, parse(&with("host.toml", |text| text.replace("parallel = 2", "parallel = 3"))).unwrap().digest);
+}
+
+#[test]
+fn identities_of_one_human_are_one() {
+    let people =
+        "owner = [\"console:1\", \"telegram:1\"]\nmember = [\"telegram:2\"]\nsame = [[\"console:1\", \"telegram:1\"]]";
+    let policy = parse(&with("people.toml", |text| text.replace("owner = []", people))).unwrap();
+    for (identity, human) in [("console:1", "console:1"), ("telegram:1", "console:1"), ("telegram:2", "telegram:2")] {
+        assert_eq!(policy.human(&PersonId(identity.into())).0, human);
+    }
 }
