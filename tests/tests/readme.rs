@@ -131,3 +131,16 @@ fn every_test_that_security_names_exists() {
 fn the_example_environment_is_the_one_init_writes() {
     assert_eq!(read(".env.example"), read("host/src/cli/init/env.example"));
 }
+
+#[test]
+fn no_test_may_run_for_ever() {
+    let config = read(".config/nextest.toml").parse::<toml::Table>().expect("TOML");
+    let default = config["profile"]["default"].as_table().expect("the profile that counts where none is named");
+    let overrides = default["overrides"].as_array().expect("tests that take longer").iter();
+    for rule in overrides.filter_map(toml::Value::as_table).chain([default]) {
+        let limit = &rule["slow-timeout"];
+        assert!(limit["terminate-after"].as_integer().is_some_and(|periods| periods > 0), "{rule:?}");
+    }
+    // `cargo xtask test` runs that profile, and no other file may change it unseen.
+    assert!(!config["profile"].as_table().expect("profiles").keys().any(|name| name != "default"));
+}

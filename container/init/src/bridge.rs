@@ -58,16 +58,48 @@ pub fn serve(listener: TcpListener, bridge: Bridge) -> Result<(), Error> {
 fn reach(client: &TcpStream, socket: &Path, hold: Duration) -> io::Result<Option<UnixStream>> {
     let deadline = Instant::now() + hold;
     loop {
-        match UnixStream::connect(socket) {
+        match UnixStream::connect(socket).and_then(|gateway| until_asked(client, gateway)) {
             Ok(gateway) => return Ok(Some(gateway)),
-            Err(why)
-                if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::WouldBlock) => {
-            }
+            Err(why) if passes(&why) => {}
             Err(why) => return Err(why),
         }
         if Instant::now() >= deadline || hangs_up_within(client, RETRY)? {
             return Ok(None);
         }
+    }
+}
+
+/// True for what is over once the host is back, or has put its socket there in full: a socket that is not there yet, that nobody listens
+/// at, that is not open to us, or that went away with a connection nobody had taken; and what is short for a moment.
+fn passes(why: &io::Error) -> bool {
+    const PASSING: [Errno; 12] = [
+        Errno::ENOENT,
+        Errno::ECONNREFUSED,
+        Errno::EACCES,
+        Errno::EPERM,
+        Errno::EAGAIN,
+        Errno::ECONNRESET,
+        Errno::ECONNABORTED,
+        Errno::EINTR,
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOMEM,
+        Errno::ENOBUFS,
+    ];
+    why.raw_os_error().is_some_and(|errno| PASSING.contains(&Errno::from_raw(errno)))
+}
+
+/// Waits until one side has something to say. A host that ends before it has taken the connection resets it; while nothing was passed on,
+/// that loses nothing, and the connection is one to make anew.
+fn until_asked(client: &TcpStream, gateway: UnixStream) -> io::Result<UnixStream> {
+    let mut fds = [PollFd::new(client.as_fd(), PollFlags::POLLIN), PollFd::new(gateway.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::NONE) {
+        Err(Errno::EINTR) => {}
+        polled => drop(polled?),
+    }
+    match gateway.take_error()? {
+        Some(why) => Err(why),
+        None => Ok(gateway),
     }
 }
 
@@ -139,5 +171,63 @@ impl Drop for Place {
     fn drop(&mut self) {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::net::UnixListener};
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    /// Both ends of a connection as the agent makes it.
+    fn client() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let agent = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        (agent, listener.accept().expect("accepted").0)
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        for errno in [Errno::ENOENT, Errno::ECONNREFUSED, Errno::EACCES, Errno::EPERM, Errno::EAGAIN, Errno::EINTR] {
+            assert!(passes(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::ENOTDIR, Errno::ELOOP, Errno::ENAMETOOLONG, Errno::EPROTOTYPE, Errno::EINVAL] {
+            assert!(!passes(&errno.into()), "{errno}");
+        }
+        // What the standard library itself finds fault with is no matter of time.
+        let (_agent, client) = client();
+        reach(&client, Path::new(&"x".repeat(200)), LIMIT).expect_err("the path is too long");
+        let dir = tempfile::tempdir().expect("tempdir");
+        fs::write(dir.path().join("file"), "").expect("a file");
+        reach(&client, &dir.path().join("file/gateway.sock"), LIMIT).expect_err("a file has nothing below it");
+    }
+
+    /// The kernel refuses root nothing by its mode, so what stands for "not open yet" here is a socket nobody listens at.
+    #[test]
+    fn a_connection_that_no_host_took_is_made_anew() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let socket = dir.path().join("gateway.sock");
+        let killed = UnixListener::bind(&socket).expect("bound");
+        let (mut agent, client) = client();
+        let held = thread::spawn({
+            let socket = socket.clone();
+            move || reach(&client, &socket, LIMIT)
+        });
+        // It stands in the queue of a host that ends without having looked.
+        let mut queued = [PollFd::new(killed.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut queued, PollTimeout::try_from(LIMIT).expect("short")), Ok(1));
+        drop(killed);
+        fs::remove_file(&socket).expect("removed");
+        let next = UnixListener::bind(&socket).expect("bound again");
+        let mut queued = [PollFd::new(next.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut queued, PollTimeout::try_from(LIMIT).expect("short")), Ok(1), "nobody came again");
+        agent.write_all(b"?").expect("asked");
+        let gateway = held.join().expect("it ends").expect("no error").expect("the client is there");
+        (&gateway).write_all(b"?").expect("passed on");
+        let mut question = [0];
+        next.accept().expect("it waits").0.read_exact(&mut question).expect("a question");
+        assert_eq!(&question, b"?");
     }
 }

@@ -8,7 +8,7 @@ use nix::sys::{
     signal::Signal,
     socket::{getsockopt, sockopt::PeerCredentials},
 };
-use place::{Host, Place, shell};
+use place::{Host, Place, accept, shell};
 use std::{
     collections::BTreeMap,
     fs,
@@ -33,6 +33,7 @@ mod each {
         orphans_are_reaped,
         a_request_to_stop_is_passed_on_and_insisted_on,
         the_gateway_is_reached_and_waited_for,
+        a_gateway_that_is_not_open_yet_is_waited_for,
         waiting_for_the_gateway_ends,
         what_cannot_be_started_is_refused_in_words,
         nobody_is_root_or_gains_anything,
@@ -277,10 +278,11 @@ fn the_gateway_is_reached_and_waited_for(place: Place) {
     let mut running = host.start(Job { bridge: Some(Bridge::new(8080)), ..shell(ASK) });
     running.until("asking");
     // The host comes up only now.
-    let socket = host.run.join("gateway.sock");
-    let gateway = UnixListener::bind(&socket).expect("listen");
-    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("permissions");
-    let (stream, _) = gateway.accept().expect("a connection");
+    let (staged, socket) = (host.run.join("gateway.soc~"), host.run.join("gateway.sock"));
+    let gateway = UnixListener::bind(&staged).expect("listen");
+    fs::set_permissions(&staged, fs::Permissions::from_mode(0o666)).expect("permissions");
+    fs::rename(&staged, &socket).expect("moved into place");
+    let stream = accept(&gateway);
     let peer = getsockopt(&stream, PeerCredentials).expect("credentials");
     assert_eq!(peer.pid(), running.pid(), "the peer is the process the host knows");
     let mut question = String::new();
@@ -289,6 +291,26 @@ fn the_gateway_is_reached_and_waited_for(place: Place) {
     (&stream).write_all(b"the answer\n").expect("answered");
     drop(stream);
     assert_eq!(running.end().out(), ["asking", "got the answer"]);
+}
+
+/// A host of before opened its socket to others only after it had bound it.
+fn a_gateway_that_is_not_open_yet_is_waited_for(place: Place) {
+    let host = Host::new(place);
+    let socket = host.run.join("gateway.sock");
+    let gateway = UnixListener::bind(&socket).expect("listen");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).expect("permissions");
+    // By when it has been tried more than once.
+    let script = format!("(sleep 1; echo later) & {ASK}; wait");
+    let mut running = host.start(Job { bridge: Some(Bridge::new(8080)), ..shell(&script) });
+    running.until("later");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("permissions");
+    let mut stream = accept(&gateway);
+    let mut question = String::new();
+    BufReader::new(&stream).read_line(&mut question).expect("the question");
+    assert_eq!(question, "the question\n");
+    stream.write_all(b"the answer\n").expect("answered");
+    drop(stream);
+    assert_eq!(running.end().out().last(), Some(&"got the answer"));
 }
 
 fn waiting_for_the_gateway_ends(place: Place) {

@@ -6,6 +6,7 @@ use crate::{
     request::{self, Entry},
     response::{self, Body},
     run::{Run, Tasks},
+    socket::Socket,
     wire::Wire,
 };
 use borg_core::budget::{Cap, Spent};
@@ -13,7 +14,7 @@ use futures_util::future::poll_fn;
 use http_body_util::BodyExt;
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
     net::{UnixListener, UnixStream},
@@ -29,7 +30,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The open door of one run. Dropping it shuts it too, without waiting.
 pub struct Door {
     run: Arc<Run>,
-    socket: PathBuf,
+    socket: Socket,
     admitted: watch::Sender<Option<i32>>,
     closing: watch::Sender<bool>,
     /// The listener and the connections; requests are in [`Run::tasks`].
@@ -38,7 +39,7 @@ pub struct Door {
 
 impl Door {
     /// Starts to listen on a bound socket.
-    pub(crate) fn listen(run: Arc<Run>, socket: PathBuf, listener: UnixListener) -> Door {
+    pub(crate) fn listen(run: Arc<Run>, socket: Socket, listener: UnixListener) -> Door {
         let door = Door {
             run,
             socket,
@@ -97,10 +98,9 @@ impl Door {
     fn shut(&self) {
         self.run.shut();
         if !self.closing.send_replace(true)
-            && let Err(error) = std::fs::remove_file(&self.socket)
-            && error.kind() != io::ErrorKind::NotFound
+            && let Err(error) = self.socket.remove()
         {
-            tracing::warn!(run = %self.run.key, socket = %self.socket.display(), %error, "socket not removed");
+            tracing::warn!(run = %self.run.key, socket = %self.socket.path().display(), %error, "socket not removed");
         }
     }
 }

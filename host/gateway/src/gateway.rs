@@ -5,21 +5,10 @@ use crate::{
     access::{Access, Config, Limits},
     door::Door,
     run::Run,
+    socket::{LONGEST_PATH, Socket},
     upstream::{BaseError, Upstream},
 };
-use std::{
-    fs, io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileTypeExt, PermissionsExt},
-    },
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-use tokio::net::UnixListener;
-
-/// Longest path of a Unix socket, without the final NUL (`unix(7)`).
-const LONGEST_PATH: usize = 107;
+use std::{io, path::PathBuf, sync::Arc};
 
 /// Why the gateway cannot start or a door cannot open.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +47,14 @@ impl Gateway {
         Ok(Gateway { limits: config.limits, upstream, secrets, ledger })
     }
 
-    /// Binds the run's socket, removing a stale one, and listens until the door is closed. Nobody is served before
+    /// Binds the run's socket, in place of a stale one, and listens until the door is closed. Nobody is served before
     /// [`Door::admit`]. Must be called within a tokio runtime.
     pub async fn open(&self, access: Access) -> Result<Door, Error> {
         let key = access.placeholder_key.as_bytes();
         if key.is_empty() || key.len() > 256 || !key.iter().all(u8::is_ascii_graphic) {
             return Err(Error::Placeholder);
         }
-        let socket = access.socket.clone();
-        let listener = bind(&socket)?;
+        let (socket, listener) = Socket::bind(&access.socket)?;
         let run = Run::new(
             access,
             self.limits.clone(),
@@ -76,22 +64,4 @@ impl Gateway {
         );
         Ok(Door::listen(Arc::new(run), socket, listener))
     }
-}
-
-fn bind(socket: &Path) -> Result<UnixListener, Error> {
-    let length = socket.as_os_str().as_bytes().len();
-    if length > LONGEST_PATH {
-        return Err(Error::LongPath { path: socket.into(), length });
-    }
-    let failed = |error| Error::Listen { path: socket.into(), error };
-    match fs::symlink_metadata(socket) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(socket).map_err(failed)?,
-        Ok(_) => return Err(Error::NotASocket(socket.into())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let listener = UnixListener::bind(socket).map_err(failed)?;
-    // The agent's uid is not the host's. Who may come in is decided by the peer's process id and the directory.
-    fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).map_err(failed)?;
-    Ok(listener)
 }

@@ -27,6 +27,7 @@ mod request;
 mod response;
 mod run;
 mod secret;
+mod socket;
 mod upstream;
 mod wire;
 

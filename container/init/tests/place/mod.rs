@@ -4,17 +4,31 @@
 
 use borg_init::{AGENT_UID, INIT, Job, Line, Local, Mount, Record, Stream};
 use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, chown, geteuid},
 };
 use std::{
     ffi::OsStr,
-    fs,
-    io::{BufRead, BufReader, Lines},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    fs, io,
+    io::{BufRead, BufReader},
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::PermissionsExt,
+            net::{UnixListener, UnixStream},
+            process::CommandExt,
+        },
+    },
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::Duration,
 };
+
+/// Longest wait for one thing to happen: what is awaited here takes a second, on a machine that does much else a few.
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 const IMAGE: &str = "borg-base:latest";
 const NOBODY: u32 = 65534;
@@ -170,7 +184,10 @@ impl Host {
             command.uid(NOBODY).gid(NOBODY);
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("started");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let (line, lines) = channel();
+        // Ends with the output, or with whoever reads it.
+        thread::spawn(move || output.lines().try_for_each(|text| line.send(text)));
         Running { place: self.place, name, child, lines, seen: Vec::new() }
     }
 
@@ -224,14 +241,18 @@ pub struct Running {
     place: Place,
     name: String,
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<io::Result<String>>,
     seen: Vec<Line>,
 }
 
 impl Running {
-    /// The next line of init.
+    /// The next line of init; none at the end of its output.
     pub fn line(&mut self) -> Option<Line> {
-        let text = self.lines.next()?.expect("readable");
+        let text = match self.lines.recv_timeout(LIMIT) {
+            Ok(text) => text.expect("readable"),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => panic!("it said nothing for {LIMIT:?}, after {:?}", self.seen),
+        };
         let line: Line = serde_json::from_str(&text).unwrap_or_else(|why| panic!("{why}: {text}"));
         self.seen.push(line.clone());
         Some(line)
@@ -290,6 +311,16 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The next connection somebody makes.
+pub fn accept(listener: &UnixListener) -> UnixStream {
+    let mut queue = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    let waiting = poll(&mut queue, PollTimeout::try_from(LIMIT).expect("it is short")).expect("polled");
+    assert_eq!(waiting, 1, "nobody came within {LIMIT:?}");
+    let (stream, _) = listener.accept().expect("a connection");
+    stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+    stream
 }
 
 /// A job that ended.

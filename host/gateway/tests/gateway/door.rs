@@ -2,9 +2,14 @@
 
 use crate::support::{BODY, PLACEHOLDER, Piece, STREAM, World, access, own_pid, parse, post, send, sse_head};
 use borg_gateway::{BaseError, Error, Gateway, Rule, Verdict};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::{
     io::{Read, Write},
-    os::unix::{fs::PermissionsExt, net::UnixStream as StdStream},
+    mem::MaybeUninit,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixStream as StdStream},
+    },
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -191,6 +196,56 @@ async fn sockets_are_replaced_and_other_files_are_not() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     assert!(matches!(open(dir.path().join("x".repeat(100))).await, Err(Error::LongPath { .. })));
     assert!(matches!(open(dir.path().join("no/where")).await, Err(Error::Listen { .. })));
+}
+
+/// Whoever waits for a socket connects as soon as it is there: at no moment may it be there and be closed to them, or be away in between.
+#[tokio::test]
+async fn a_socket_is_open_to_others_from_its_first_moment() {
+    let world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateway.sock");
+    for state in ["none", "left by a killed host", "left halfway by a killed host"] {
+        match state {
+            "none" => {}
+            "left by a killed host" => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+            _ => drop(std::os::unix::net::UnixListener::bind(dir.path().join("gateway.soc~")).unwrap()),
+        }
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        let all = WatchFlags::CREATE | WatchFlags::ATTRIB | WatchFlags::MOVE | WatchFlags::DELETE;
+        inotify::add_watch(&watch, dir.path(), all).unwrap();
+        let door = world.gateway.open(access(&path)).await.unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666, "{state}");
+        assert_eq!(happened(&watch, "gateway.sock"), [ReadFlags::MOVED_TO], "{state}");
+        door.close().await;
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{state}");
+    }
+}
+
+/// What happened to a file of that name, in order.
+fn happened(watch: &OwnedFd, name: &str) -> Vec<ReadFlags> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(watch, &mut buffer);
+    let mut seen = Vec::new();
+    while let Ok(event) = reader.next() {
+        if event.file_name().is_some_and(|file| file.to_bytes() == name.as_bytes()) {
+            seen.push(event.events());
+        }
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_door_that_shuts_late_leaves_the_socket_of_the_next() {
+    let world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateway.sock");
+    let earlier = world.gateway.open(access(&path)).await.unwrap();
+    let later = world.gateway.open(access(&path)).await.unwrap();
+    later.admit(own_pid());
+    earlier.close().await;
+    assert_eq!(send(&path, post("/v1/messages", "", BODY).as_bytes()).await.status, 200);
+    later.close().await;
+    assert!(!path.exists());
 }
 
 #[tokio::test]
