@@ -12,6 +12,7 @@ mod fixture;
 pub mod forge;
 pub mod git;
 pub mod host;
+pub mod installation;
 pub mod ledger;
 pub mod log;
 pub mod neutral;

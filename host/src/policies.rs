@@ -15,6 +15,7 @@ use borg_core::{
 use std::{
     fs,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -60,7 +61,11 @@ pub fn sources(folder: &Path) -> Result<Vec<SourceFile>, PolicyError> {
 
 fn read(folder: &Path, path: &Path) -> Result<SourceFile, PolicyError> {
     let fail = |source| PolicyError::File { path: path.to_owned(), source };
-    let file = fs::File::open(path).map_err(fail)?;
+    // Nothing here waits for whoever writes a pipe.
+    let file = fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(fail)?;
+    if !file.metadata().map_err(fail)?.is_file() {
+        return Err(fail(io::Error::other("it is no file")));
+    }
     let mut text = String::new();
     file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(fail)?;
     if text.len() as u64 > FILE_LIMIT {

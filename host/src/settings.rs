@@ -1,15 +1,28 @@
 //! Where the host finds things: `borg.toml`, the environment, `.env`. Reading the environment itself is `environment.rs`.
 //!
-//! A command-line flag beats the environment, the environment beats `.env`, `.env` beats `borg.toml`, that beats the default.
+//! A command-line flag beats the environment, the environment beats `.env`, `.env` beats `borg.toml`, that beats the default. Which folder's
+//! files are read at all is `installation`'s to say.
 
-use crate::environment::Environment;
+mod preview;
+
+pub use preview::Preview;
+
+use crate::{
+    environment::Environment,
+    installation::{DOTENV, Installation, Standing},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 use zeroize::Zeroizing;
+
+/// Largest file of settings or variables, in bytes.
+const FILE_LIMIT: u64 = 1 << 20;
 
 /// One thing that can be set, by either name.
 struct Known {
@@ -145,6 +158,8 @@ pub struct Shown {
 pub struct Settings {
     /// Folder of `borg.toml`: other relative paths start here.
     pub root: PathBuf,
+    /// Whose word it is that this folder may be read; none where none is.
+    pub standing: Option<Standing>,
     values: BTreeMap<&'static str, Set>,
     pub warnings: Vec<String>,
     /// The whole environment, for `[secret.*] from = "env:NAME"`.
@@ -152,26 +167,45 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `borg.toml` (which may be absent), `.env` beside it, and what is given of the environment.
+    /// Reads an installation's `borg.toml` (which may be absent), `.env` beside it, and what is given of the environment.
     pub fn load(
-        config: Option<&Path>,
+        installation: &Installation,
         data: Option<&Path>,
         environment: Environment,
     ) -> Result<Settings, SettingsError> {
-        let file = config.map_or_else(|| PathBuf::from("borg.toml"), Path::to_owned);
-        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let root = parent.canonicalize().map_err(|source| SettingsError::Read { path: parent.to_owned(), source })?;
-        let mut settings = Settings { root: root.clone(), values: BTreeMap::new(), warnings: Vec::new(), environment };
-        if file.exists() {
-            settings.read_toml(&file)?;
-        } else if config.is_some() {
-            let source = io::Error::from(io::ErrorKind::NotFound);
-            return Err(SettingsError::Read { path: file, source });
+        let mut settings = Settings::new(installation.root(), environment);
+        settings.standing = Some(installation.standing());
+        if installation.settings().exists() {
+            settings.read_toml(installation.settings())?;
         }
         // Taken before `.env` adds to it: what is told of a value's source must be so.
         let variables = settings.environment.clone();
-        settings.read_dotenv(&root.join(".env"))?;
+        settings.read_dotenv(&installation.root().join(DOTENV))?;
         settings.read_variables(&variables, "the environment");
+        settings.take_data(data)?;
+        // Policy finds secrets by the name of a variable, wherever they were written.
+        for known in KNOWN.iter().filter(|known| known.secret) {
+            if let Some(set) = settings.values.get(known.variable) {
+                settings.environment.insert(known.variable.to_owned(), set.value.clone());
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Settings where there is no installation: what the environment and the command line say, and nothing of any folder.
+    pub fn of_environment(data: Option<&Path>, environment: Environment) -> Result<Settings, SettingsError> {
+        let variables = environment.clone();
+        let mut settings = Settings::new(Path::new("/nonexistent"), environment);
+        settings.read_variables(&variables, "the environment");
+        settings.take_data(data)?;
+        Ok(settings)
+    }
+
+    fn new(root: &Path, environment: Environment) -> Settings {
+        Settings { root: root.to_owned(), standing: None, values: BTreeMap::new(), warnings: Vec::new(), environment }
+    }
+
+    fn take_data(&mut self, data: Option<&Path>) -> Result<(), SettingsError> {
         if let Some(data) = data {
             // What is typed counts from where it is typed, not from where `borg.toml` lies.
             let data =
@@ -182,21 +216,14 @@ impl Settings {
                 message: "the path must be UTF-8".into(),
             });
             let value = Zeroizing::new(value?);
-            settings.values.insert("DATA_DIR", Set { value, source: "--data" });
+            self.values.insert("DATA_DIR", Set { value, source: "--data" });
         }
-        // Policy finds secrets by the name of a variable, wherever they were written.
-        for known in KNOWN.iter().filter(|known| known.secret) {
-            if let Some(set) = settings.values.get(known.variable) {
-                settings.environment.insert(known.variable.to_owned(), set.value.clone());
-            }
-        }
-        Ok(settings)
+        Ok(())
     }
 
     fn read_toml(&mut self, path: &Path) -> Result<(), SettingsError> {
         let form = |message: String| SettingsError::Form { path: path.to_owned(), message };
-        let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        let text = Zeroizing::new(text);
+        let text = read_text(path)?;
         // The parser's own words show the line, and a line may hold a secret.
         let wrong = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line_of(&text, span.start));
@@ -230,8 +257,7 @@ impl Settings {
         if !path.exists() {
             return Ok(());
         }
-        let text = fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        let text = Zeroizing::new(text);
+        let text = read_text(path)?;
         let mut variables = Environment::new();
         for pair in dotenvy::from_read_iter(text.as_bytes()) {
             // The parser's own words show the line, and a line may hold a secret.
@@ -290,13 +316,18 @@ impl Settings {
     /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which win. Those
     /// that are not there may come while the host runs.
     pub fn plugin_folders(&self) -> Vec<PathBuf> {
-        let mut roots: Vec<PathBuf> = match self.value("BORG_PLUGINS") {
-            Some(list) => list.split(':').filter(|part| !part.is_empty()).map(|part| self.root.join(part)).collect(),
-            None => shipped_plugins().into_iter().collect(),
+        let shipped = match self.value("BORG_PLUGINS") {
+            Some(_) => None,
+            None => shipped_plugins(),
         };
-        roots.push(self.root.join("plugins"));
-        let kinds = ["personas", "rules", "executors", "chats"];
-        roots.iter().flat_map(|root| kinds.iter().map(|kind| root.join(kind)).chain([root.clone()])).collect()
+        shipped.iter().flat_map(|root| by_kind(root)).chain(self.own_plugin_folders()).collect()
+    }
+
+    /// The same without those that came with the program.
+    fn own_plugin_folders(&self) -> Vec<PathBuf> {
+        let named = self.value("BORG_PLUGINS").unwrap_or_default().split(':').filter(|part| !part.is_empty());
+        let roots = named.map(|part| self.root.join(part)).chain([self.root.join("plugins")]);
+        roots.flat_map(|root| by_kind(&root)).collect()
     }
 
     /// The operator's home, whose secrets are never mounted.
@@ -430,6 +461,26 @@ fn default(variable: &str) -> &'static str {
         "DIGEST_TIME_UTC" => "17:30",
         _ => "",
     }
+}
+
+/// Where plugins lie below a folder: by their kinds, and in itself.
+fn by_kind(root: &Path) -> Vec<PathBuf> {
+    let kinds = ["personas", "rules", "executors", "chats"];
+    kinds.iter().map(|kind| root.join(kind)).chain([root.to_owned()]).collect()
+}
+
+/// The text of a regular file of bounded size: nothing here waits for whoever writes a pipe.
+fn read_text(path: &Path) -> Result<Zeroizing<String>, SettingsError> {
+    let failed = |source| SettingsError::Read { path: path.to_owned(), source };
+    let file = fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    if !found.is_file() || found.len() > FILE_LIMIT {
+        return Err(failed(io::Error::other(format!("it is no file of at most {FILE_LIMIT} bytes"))));
+    }
+    // As large as it gets: a string that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(FILE_LIMIT.min(found.len() + 1) as usize));
+    file.take(FILE_LIMIT).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
 }
 
 /// Number of the line an offset is in, from 1.

@@ -44,9 +44,11 @@ fn a_wrong_command_line_is_not_guessed_at() {
 #[test]
 fn a_missing_configuration_says_what_writes_one() {
     let place = Place::empty();
-    place.run(&["run"]).expect(4, &["policies", "borg-host init"]);
+    place.run(&["run"]).expect(4, &["not registered", "borg-host init"]);
     place.run(&["--config", "nowhere.toml", "run"]).expect(4, &["nowhere.toml", "borg-host init", "--config"]);
     place.run(&["repo", "list"]).expect(4, &["borg-host init"]);
+    place.write("borg.toml", "");
+    place.run(&["--config", "borg.toml", "run"]).expect(4, &["policies", "borg-host init"]);
     assert!(!place.path().join("data").exists());
 }
 
@@ -149,7 +151,7 @@ fn a_demo_never_writes_over_anything() {
 
 #[test]
 fn output_nobody_reads_any_more_is_no_fault() {
-    let place = Place::empty();
+    let place = Place::ready();
     let mut child = place.command(&["config"], &[]).spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());

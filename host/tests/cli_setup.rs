@@ -227,7 +227,7 @@ fn each_fault_the_doctor_finds_ends_in_a_remedy() {
             assert!(!fault["remedy"].as_str().unwrap().is_empty(), "{fault}");
         }
         let has = |what: &str| faults.iter().any(|fault| fault["what"] == what);
-        assert!(has(if prepared { "repositories" } else { "policy" }), "{faults:?}");
+        assert!(has(if prepared { "repositories" } else { "installation" }), "{faults:?}");
         // It only looks.
         assert!(!place.path().join("data").exists());
     }

@@ -74,6 +74,31 @@ fn return_takes_what_stands_in_brackets() {
 }
 
 #[test]
+fn init_shows_what_lies_there_and_asks_before_it_takes_that_over() {
+    for (keys, code) in [("\r", Some(1)), ("no\r", Some(1)), ("\u{4}", Some(1)), ("\u{3}", None), ("yes\r", Some(0))] {
+        let place = Place::ready();
+        fs::remove_dir_all(place.state().join("borg")).unwrap();
+        place.write(".env", &format!("TELEGRAM_BOT_TOKEN={KEY}\nTELEGRAM_API_URL=http://127.0.0.1:9/bots\n"));
+        let before = written(&place);
+        let mut terminal = at_terminal(&place, &["init"]);
+        let shown = answer(&mut terminal, "Is all of this yours, and do you trust it?", "y\r");
+        for words in
+            ["borg.toml, .env, policies lie there", "TELEGRAM_API_URL = http://127.0.0.1:9/bots", "token goes there"]
+        {
+            assert!(shown.contains(words), "`{words}` is not in:\n{shown}");
+        }
+        terminal.until("type yes or no", LIMIT).unwrap();
+        answer(&mut terminal, "do you trust it?", keys);
+        // What stands there already is not asked for again.
+        assert_eq!(terminal.ends(LIMIT).unwrap(), code, "{}", terminal.shown());
+        assert_eq!(terminal.shown().contains("as yours\r\n"), code == Some(0), "{}", terminal.shown());
+        assert!(!terminal.shown().contains(KEY), "{}", terminal.shown());
+        assert_eq!(written(&place), before);
+        place.run(&["config"]).expect(if code == Some(0) { 0 } else { 4 }, &[]);
+    }
+}
+
+#[test]
 fn init_takes_silence_for_no() {
     for (keys, code, words) in [("\u{4}", Some(1), "nothing was written"), ("\u{3}", None, "")] {
         let place = Place::empty();

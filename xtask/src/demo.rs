@@ -31,10 +31,10 @@ pub fn run() -> Result<()> {
         Engine::None => eprintln!("no Docker engine answers: the demo runs in the local sandbox"),
         Engine::WithoutImage => {
             // Without the image the demo still runs, in the weaker sandbox, and says so.
-            if let Err(error) = sh::run(sh::command(&built.host).args(["image", "build"])) {
+            if let Err(error) = sh::run(sh::host(&built.host).args(["image", "build"])) {
                 eprintln!("{error:#}: the demo runs in the local sandbox");
             }
         }
     }
-    sh::run(sh::command(&built.host).arg("demo"))
+    sh::run(sh::host(&built.host).arg("demo"))
 }

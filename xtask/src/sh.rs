@@ -40,6 +40,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The host as built, in the folder it lies in: the checkout holds policies and plugins, but is nobody's installation.
+pub fn host(program: &Path) -> Command {
+    let mut host = command(program);
+    host.current_dir(program.parent().unwrap_or(program));
+    host
+}
+
 pub fn cargo() -> Command {
     command(setting("CARGO").unwrap_or_else(|| "cargo".into()))
 }

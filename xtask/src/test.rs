@@ -80,7 +80,7 @@ fn claude(built: &Built) -> Result<PathBuf> {
     let data = sh::target().join("test-agents");
     fs::create_dir_all(&data)?;
     // Does nothing when the pinned version is there already.
-    sh::run(sh::command(&built.host).arg("--data").arg(&data).args(["agent", "install", "claude-code"]))?;
+    sh::run(sh::host(&built.host).arg("--data").arg(&data).args(["agent", "install", "claude-code"]))?;
     newest_claude(&data).with_context(|| format!("`agent install` left no program below {}", data.display()))
 }
 

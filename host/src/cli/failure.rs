@@ -4,6 +4,7 @@ use super::{out::Unwritable, source};
 use borg_core::intent;
 use borg_host::{
     control::client::{NoHost, Refusal},
+    installation::InstallationError,
     policies::PolicyError,
     sandbox,
     settings::SettingsError,
@@ -62,6 +63,9 @@ pub fn explain(error: &anyhow::Error) -> (Code, String, String) {
     }
     if error.downcast_ref::<NoHost>().is_some() {
         return (Code::NoHost, message, "start it with `borg-host run`, in the folder of its borg.toml".into());
+    }
+    if let Some(error) = error.downcast_ref::<InstallationError>() {
+        return (Code::Config, message, error.remedy());
     }
     if let Some(sandbox::Error::NoEngine { socket, .. }) = error.downcast_ref::<sandbox::Error>() {
         let message = format!("no Docker engine answers at {socket}, and policy says `sandbox = \"docker\"`");

@@ -23,6 +23,7 @@ mod task;
 use borg_core::intent::{Intent, is_repository_name};
 use borg_host::{
     environment::{self, Environment},
+    installation::{Installation, InstallationError, Registry},
     neutral,
     settings::Settings,
 };
@@ -34,7 +35,7 @@ use std::{
 
 const EXAMPLES: &str = "\
 First steps:
-  borg-host init                            writes borg.toml and policies/ here
+  borg-host init                            writes borg.toml and policies/ here, and registers the folder as yours
   borg-host repo add acme/shop ~/shop       lets tasks work on a repository
   borg-host doctor                          says what is still missing, and the command that mends it
   borg-host run                             starts the host, with a prompt where a terminal is
@@ -57,7 +58,8 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "borg-host", version, after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
-    /// Settings file; `policies/`, `.env` and `data/` lie beside it
+    /// Settings file, which you trust and what lies beside it: `policies/`, `plugins/`, `.env`, `data/`. Without it, the folder you are
+    /// in counts if `init` has registered it for you
     #[arg(long, global = true, value_name = "FILE", help_heading = "Where things are")]
     config: Option<PathBuf>,
     /// Data directory, instead of the one in the settings
@@ -114,6 +116,29 @@ impl Command {
     }
 }
 
+impl Command {
+    /// True where a command can do without an installation, in a folder that has nothing of one: what it needs was said elsewhere.
+    fn needs_none(&self, why: &InstallationError, data: Option<&Path>) -> bool {
+        let InstallationError::Unregistered { lies, .. } = why else { return false };
+        match self {
+            Command::Image(_) => lies.is_empty(),
+            Command::Agent(_) => lies.is_empty() && data.is_some(),
+            Command::Init(_)
+            | Command::Run(_)
+            | Command::Task(_)
+            | Command::Ask(_)
+            | Command::Pause
+            | Command::Resume
+            | Command::Repo(_)
+            | Command::Secret(_)
+            | Command::Config(_)
+            | Command::Doctor(_)
+            | Command::Demo(_)
+            | Command::CompilePlugin { .. } => false,
+        }
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -155,7 +180,30 @@ async fn dispatch(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         command => command,
     };
     let data = cli.data.as_deref().map(std::path::absolute).transpose()?;
-    let settings = Settings::load(cli.config.as_deref(), data.as_deref(), environment)?;
+    let settings = match installation(cli.config.as_deref(), &environment) {
+        Ok(installation) => Settings::load(&installation, data.as_deref(), environment)?,
+        Err(error) if command.needs_none(&error, data.as_deref()) => {
+            Settings::of_environment(data.as_deref(), environment)?
+        }
+        Err(error) => {
+            return match command {
+                Command::Doctor(doctor) => doctor.without_installation(error).await,
+                Command::Init(_)
+                | Command::Run(_)
+                | Command::Task(_)
+                | Command::Ask(_)
+                | Command::Pause
+                | Command::Resume
+                | Command::Repo(_)
+                | Command::Secret(_)
+                | Command::Image(_)
+                | Command::Agent(_)
+                | Command::Config(_)
+                | Command::Demo(_)
+                | Command::CompilePlugin { .. } => Err(error.into()),
+            };
+        }
+    };
     match command {
         Command::Run(run) => run.perform(settings).await,
         Command::Task(task) => task.perform(&settings).await,
@@ -169,6 +217,14 @@ async fn dispatch(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Config(config) => config.perform(&settings),
         Command::Doctor(doctor) => doctor.perform(&settings).await,
         Command::Init(_) | Command::Demo(_) | Command::CompilePlugin { .. } => unreachable!("performed before"),
+    }
+}
+
+/// The installation that is meant: the one that was named, or else the one in this folder, and no other.
+fn installation(config: Option<&Path>, environment: &Environment) -> Result<Installation, InstallationError> {
+    match config {
+        Some(file) => Installation::named(file),
+        None => Installation::registered(Path::new("."), &Registry::of_user(environment)?),
     }
 }
 

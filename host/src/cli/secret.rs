@@ -191,7 +191,7 @@ pub async fn rows(settings: &Settings) -> Result<Vec<Row>> {
 }
 
 /// As policy files write it.
-fn spelled(source: &SecretSource) -> String {
+pub fn spelled(source: &SecretSource) -> String {
     match source {
         SecretSource::ClaudeCredentials { path: None } => "claude-credentials".into(),
         SecretSource::ClaudeCredentials { path: Some(path) } => format!("claude-credentials:{path}"),

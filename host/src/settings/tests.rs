@@ -24,7 +24,8 @@ impl Folder {
     fn load_with(&self, variables: &[(&str, &str)], data: Option<&Path>) -> Result<Settings, SettingsError> {
         let environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect();
-        Settings::load(Some(&self.0.path().join("borg.toml")), data, environment)
+        let installation = Installation::named(&self.0.path().join("borg.toml")).unwrap();
+        Settings::load(&installation, data, environment)
     }
 }
 
@@ -252,8 +253,52 @@ fn paths_count_from_where_they_are_written() {
 }
 
 #[test]
-fn a_named_file_must_exist_and_the_usual_one_need_not() {
+fn without_an_installation_only_what_the_operator_says_counts() {
+    let folder = Folder::new("task-timeout = 5\n", "CLAUDE_MODEL=from-dotenv\nDOCKER_HOST=unix:///evil\n");
+    let before = std::env::current_dir().unwrap();
+    assert_ne!(before, folder.0.path());
+    let variables = [("CLAUDE_MODEL", "mine")];
+    let environment = variables.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())));
+    let settings = Settings::of_environment(Some(Path::new("/typed")), environment.into()).unwrap();
+    assert_eq!(settings.data_dir(), Path::new("/typed"));
+    let set: Vec<_> = settings.show().into_iter().filter(|shown| shown.source != "default").collect();
+    let told: Vec<_> = set.iter().map(|shown| (shown.name.as_str(), shown.value.as_str())).collect();
+    assert_eq!(told, [("DATA_DIR", "/typed"), ("CLAUDE_MODEL", "mine")]);
+    assert_eq!(settings.docker_host(), None);
+    assert!(
+        !settings.policies().exists() && settings.plugin_folders().iter().all(|folder| !folder.starts_with(&before))
+    );
+}
+
+#[test]
+fn a_preview_tells_what_is_set_and_no_secret() {
+    let folder = Folder::new(
+        "telegram-api-url = 'http://evil.example'\ntelegram-bot-token = '7:hush'\ntask-timeout = 5\n",
+        "MY_KEY=hush\nDOCKER_HOST=unix:///evil\nTASK_TIMEOUT=6\n",
+    );
+    let preview = Preview::of(folder.0.path()).unwrap();
+    let rows: Vec<_> =
+        preview.settings.iter().map(|row| (row.name.as_str(), row.value.as_str(), row.source.as_str())).collect();
+    assert_eq!(
+        rows,
+        [
+            ("TASK_TIMEOUT", "6", ".env"),
+            ("TELEGRAM_BOT_TOKEN", "••••••", "borg.toml"),
+            ("TELEGRAM_API_URL", "http://evil.example", "borg.toml"),
+        ]
+    );
+    assert_eq!(
+        preview.variables,
+        [("DOCKER_HOST".to_owned(), Some("unix:///evil".to_owned())), ("MY_KEY".into(), None)]
+    );
+    assert_eq!(preview.defaults.wall_ms, Some(6));
+    let none = tempfile::tempdir().unwrap();
+    assert!(Preview::of(none.path()).unwrap().settings.is_empty());
+}
+
+#[test]
+fn what_is_no_file_of_settings_is_refused_and_nothing_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
-    let missing = Settings::load(Some(&dir.path().join("borg.toml")), None, Environment::new());
-    assert!(matches!(missing, Err(SettingsError::Read { .. })));
+    nix::unistd::mkfifo(&dir.path().join(".env"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(matches!(Preview::of(dir.path()), Err(SettingsError::Read { .. })));
 }

@@ -35,15 +35,17 @@ impl From<Output> for Told {
     }
 }
 
-/// A folder to run the program in.
+/// A folder to run the program in, and a list of installations of its own.
 pub struct Place {
     dir: TempDir,
+    state: TempDir,
 }
 
 impl Place {
     /// An empty one.
     pub fn empty() -> Self {
-        Place { dir: tempfile::Builder::new().prefix("borg-cli-").tempdir().expect("a temporary folder") }
+        let folder = |prefix| tempfile::Builder::new().prefix(prefix).tempdir().expect("a temporary folder");
+        Place { dir: folder("borg-cli-"), state: folder("borg-state-") }
     }
 
     /// One where `init` was run, with a repository `acme/shop`.
@@ -57,6 +59,11 @@ impl Place {
 
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Where the user's installations are registered: `XDG_STATE_HOME`.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     pub fn read(&self, name: &str) -> String {
@@ -90,6 +97,7 @@ impl Place {
         command
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path())
+            .env("XDG_STATE_HOME", self.state())
             .env("BORG_PLUGINS", plugins)
             .env("DOCKER_HOST", "unix:///nonexistent");
         command.envs(env.iter().copied());

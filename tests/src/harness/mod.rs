@@ -52,7 +52,8 @@ impl Host {
         fs::read_to_string(self.dir().join("host.log")).unwrap_or_default()
     }
 
-    /// The program with this installation's environment and data, and nothing of ours.
+    /// The program with this installation's environment, settings and data, and nothing of ours. The settings are named, so that no list of
+    /// a user's installations has a say.
     pub fn command(&self, args: &[&str]) -> Command {
         self.command_on(&self.data(), args)
     }
@@ -64,7 +65,7 @@ impl Host {
             .current_dir(self.dir())
             .env("HOME", self.dir().join("home"))
             .envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.arg("--data").arg(data).args(args);
+        command.arg("--config").arg(self.dir().join("borg.toml")).arg("--data").arg(data).args(args);
         command
     }
 

@@ -22,6 +22,7 @@ use borg_core::{
 use borg_host::{
     environment::Environment,
     host::{self, Host, SandboxWish},
+    installation::{Installation, SETTINGS},
     settings::Settings,
     teller::{Teller, Weight},
 };
@@ -74,7 +75,8 @@ impl Demo {
 }
 
 async fn assemble(place: &Place, environment: &Environment) -> Result<Host> {
-    let settings = Settings::load(Some(&place.root.join("borg.toml")), None, place.environment(environment)?)?;
+    let installation = Installation::named(&place.root.join(SETTINGS))?;
+    let settings = Settings::load(&installation, None, place.environment(environment)?)?;
     host::assemble(&settings, SandboxWish::StrongestForDemo).await
 }
 

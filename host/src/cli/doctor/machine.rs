@@ -19,6 +19,17 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 const ROOM: u64 = 5 << 30;
 
 pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()> {
+    let (spawner, init) = programs(report).await?;
+    report.add(data_dir(&settings.data_dir()))?;
+    report.add(disk(settings))?;
+    if let Some(init) = init {
+        sandbox(settings, init, &spawner, report).await?;
+    }
+    Ok(())
+}
+
+/// What is there whatever the settings say.
+pub(super) async fn programs(report: &mut Report) -> Result<(Spawner, Option<InitBinary>)> {
     report.add(kernel())?;
     let init = host::init_binary();
     report.add(match &init {
@@ -31,12 +42,7 @@ pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()>
     })?;
     let spawner = Spawner::start()?;
     report.add(git(&spawner, init.as_ref().ok()).await?)?;
-    report.add(data_dir(&settings.data_dir()))?;
-    report.add(disk(settings))?;
-    if let Ok(init) = init {
-        sandbox(settings, init, &spawner, report).await?;
-    }
-    Ok(())
+    Ok((spawner, init.ok()))
 }
 
 fn kernel() -> Finding {

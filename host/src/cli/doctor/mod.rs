@@ -3,9 +3,12 @@
 mod machine;
 mod setup;
 
-use super::{neutral, out};
+use super::{failure, neutral, out};
 use anyhow::Result;
-use borg_host::settings::Settings;
+use borg_host::{
+    installation::{InstallationError, Standing},
+    settings::Settings,
+};
 use clap::Args;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -56,8 +59,23 @@ impl Finding {
 impl Doctor {
     pub async fn perform(self, settings: &Settings) -> Result<ExitCode> {
         let mut report = Report { prints: !self.json, findings: Vec::new() };
+        report.add(installation(settings))?;
         machine::look(settings, &mut report).await?;
         setup::look(settings, &mut report).await?;
+        self.end(&report)
+    }
+
+    /// Looks at the machine alone: nothing of the folder is read.
+    pub async fn without_installation(self, why: InstallationError) -> Result<ExitCode> {
+        let mut report = Report { prints: !self.json, findings: Vec::new() };
+        machine::programs(&mut report).await?;
+        let remedy = why.remedy();
+        report.add(Finding::fault("installation", failure::chain(&why.into()), remedy))?;
+        self.end(&report)
+    }
+
+    /// Sums up.
+    fn end(&self, report: &Report) -> Result<ExitCode> {
         let faults = report.findings.iter().filter(|finding| finding.state == State::Fault).count();
         if self.json {
             out::json(&report.findings)?;
@@ -70,6 +88,19 @@ impl Doctor {
         }
         Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Whose word it is that this folder may be read.
+fn installation(settings: &Settings) -> Finding {
+    let folder = settings.root.display();
+    Finding::good(
+        "installation",
+        match settings.standing {
+            Some(Standing::Registered) => format!("{folder} is registered as yours"),
+            Some(Standing::Named) => format!("{folder}, named with --config"),
+            None => "none".to_owned(),
+        },
+    )
 }
 
 /// Findings as they come: a person need not wait for the last to read the first.

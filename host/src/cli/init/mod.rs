@@ -1,6 +1,8 @@
-//! `borg-host init`: writes what an installation starts from. What is there already stays, so that it can be run again at any time.
+//! `borg-host init`: writes what an installation starts from, and registers its folder for this user. What is there already stays, so that
+//! it can be run again at any time; where it is not yet this user's, it is shown, and taken over only when somebody says so.
 
 mod questions;
+mod trust;
 
 use super::{
     failure::{Code, problem},
@@ -10,7 +12,10 @@ use super::{
 };
 use anyhow::{Context, Result};
 use borg_core::policy::PersonId;
-use borg_host::environment::Environment;
+use borg_host::{
+    environment::Environment,
+    installation::{self, Registry, SETTINGS},
+};
 use clap::{Args, ValueEnum};
 use std::{
     fs, io,
@@ -19,18 +24,23 @@ use std::{
 };
 use toml_edit::{Array, Item, Value};
 
-const SETTINGS: &str = include_str!("borg.toml");
+const BORG_TOML: &str = include_str!("borg.toml");
 const ENV_EXAMPLE: &str = include_str!("env.example");
 
-/// Write borg.toml, policies/ and .env.example, and name the first owner
+/// Write borg.toml, policies/ and .env.example, name the first owner, and register the folder as yours
 ///
-/// On a terminal it asks what it needs; with --yes it takes the defaults. Files that are there already are left alone, so it may be
+/// On a terminal it asks what a new installation needs; with --yes it takes the defaults. Files that are there already are left alone, so it may be
 /// run again: to add an owner or a repository, or to get files that a newer version brings.
+///
+/// Other commands read a folder only once it is registered for you, or when its borg.toml is named with --config. Where settings,
+/// policies, plugins or data lie in a folder that is not, what they set is shown and you are asked; nobody is asked with --yes, and
+/// it is refused then without --trust.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   borg-host init
-  borg-host init --yes --owner console:1000 --repository ~/shop --name acme/shop --check \"make test\"")]
+  borg-host init --yes --owner console:1000 --repository ~/shop --name acme/shop --check \"make test\"
+  borg-host init --yes --trust              registers what was set up before, as it is")]
 pub struct Init {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -38,6 +48,9 @@ pub struct Init {
     /// Ask nothing; take the defaults for what no flag says
     #[arg(long, short)]
     yes: bool,
+    /// Take over what lies in the folder already, without being asked
+    #[arg(long)]
+    trust: bool,
     /// Write files afresh that are there already; what was in them is lost
     #[arg(long)]
     force: bool,
@@ -69,7 +82,8 @@ enum SandboxKind {
 
 /// What to write, once everything is known.
 struct Answers {
-    owner: PersonId,
+    /// None where the policy that is there has its owners.
+    owner: Option<PersonId>,
     repository: Option<Repository>,
     sandbox: Option<SandboxKind>,
     secret: Option<String>,
@@ -83,17 +97,21 @@ struct Repository {
 
 impl Init {
     pub fn perform(self, environment: &Environment) -> Result<ExitCode> {
+        let registry = Registry::of_user(environment)?;
+        trust::take_over(&self, &registry)?;
         let answers = questions::ask(&self, environment)?;
         let failed = || format!("making {}", self.dir.display());
         fs::create_dir_all(self.dir.join("policies/pipelines")).with_context(failed)?;
         let dir = self.dir.canonicalize().with_context(failed)?;
-        self.put(&dir.join("borg.toml"), SETTINGS)?;
+        self.put(&dir.join(SETTINGS), BORG_TOML)?;
         self.put(&dir.join(".env.example"), ENV_EXAMPLE)?;
         let policies = dir.join("policies");
         for (name, text) in SHIPPED {
             self.put(&policies.join(name), text)?;
         }
-        set_owner(&policies, &answers.owner)?;
+        if let Some(owner) = &answers.owner {
+            set_owner(&policies, owner)?;
+        }
         set_executors(&policies, &answers)?;
         if let Some(Repository { url, name, check }) = &answers.repository {
             let (_, current) = Folder::read(&policies)?;
@@ -104,6 +122,9 @@ impl Init {
                 out::line(format!("added    repository {name}"))?;
             }
         }
+        installation::is_kept(&dir)?;
+        registry.add(&dir)?;
+        out::line(neutral::text(&format!("registered {} as yours", dir.display())))?;
         out::line("")?;
         out::line("next: `borg-host doctor` says what is still missing, and the command that mends it")?;
         Ok(ExitCode::SUCCESS)

@@ -6,8 +6,11 @@ use crate::cli::{
     neutral, repo,
 };
 use anyhow::{Context, Result};
-use borg_core::{intent::is_repository_name, policy::parse::secret_source};
-use borg_host::environment::Environment;
+use borg_core::{
+    intent::is_repository_name,
+    policy::{parse::secret_source, source::SourceFile},
+};
+use borg_host::{environment::Environment, policies};
 use std::{
     io::{self, IsTerminal, Write},
     path::Path,
@@ -15,16 +18,20 @@ use std::{
 
 /// Everything `init` needs to know. What cannot be is refused here, before anything is written.
 pub(super) fn ask(init: &Init, environment: &Environment) -> Result<Answers> {
-    let asks = !init.yes && io::stdin().is_terminal();
+    // What stands in policy already is not asked for once more.
+    let policies = init.dir.join("policies");
+    let is_new = init.force || !policies.exists();
+    let asks = is_new && is_asking(init);
     let home = environment.get("HOME").map(|home| Path::new(home.as_str()));
     let me = format!("console:{}", rustix::process::getuid().as_raw());
     if asks {
         eprintln!("Return takes what stands in brackets; Ctrl-C leaves everything as it is.");
     }
     let owner = match (&init.owner, asks) {
-        (Some(owner), _) => person(owner)?,
-        (None, true) => question("Who is the owner? A person is frontend:id", &me, person)?,
-        (None, false) => person(&me)?,
+        (Some(owner), _) => Some(person(owner)?),
+        (None, true) => Some(question("Who is the owner? A person is frontend:id", &me, person)?),
+        (None, false) if !is_new && has_owner(&policies)? => None,
+        (None, false) => Some(person(&me)?),
     };
     let url = match (&init.repository, asks) {
         (Some(url), _) => Some(repo::found(url)?),
@@ -53,6 +60,20 @@ pub(super) fn ask(init: &Init, environment: &Environment) -> Result<Answers> {
         (None, false) => None,
     };
     Ok(Answers { owner, repository, sandbox: init.sandbox, secret })
+}
+
+/// True where there is somebody to ask, and they did not say otherwise.
+pub(super) fn is_asking(init: &Init) -> bool {
+    !init.yes && io::stdin().is_terminal()
+}
+
+/// True where a policy file names an owner; whether policy as a whole is in order is seen later.
+fn has_owner(policies: &Path) -> Result<bool> {
+    let names = |file: &SourceFile| {
+        let document = file.text.parse::<toml_edit::DocumentMut>().ok()?;
+        Some(!document.get("people")?.get("owner")?.as_array()?.is_empty())
+    };
+    Ok(policies::sources(policies)?.iter().any(|file| names(file).unwrap_or_default()))
 }
 
 fn repository(init: &Init, url: String, asks: bool) -> Result<Repository> {
@@ -103,7 +124,7 @@ fn named_after(url: &str) -> String {
 }
 
 /// Asks until the answer is one that can be.
-fn question<T>(question: &str, default: &str, answer: impl Fn(&str) -> Result<T>) -> Result<T> {
+pub(super) fn question<T>(question: &str, default: &str, answer: impl Fn(&str) -> Result<T>) -> Result<T> {
     loop {
         match answer(&line(question, default)?) {
             Ok(answer) => return Ok(answer),
