@@ -77,8 +77,8 @@ impl Hostile {
     fn run_in(&self, folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Told {
         let env = [&[("TELEGRAM_BOT_TOKEN", TOKEN), ("CLAUDE_CODE_OAUTH_TOKEN", TOKEN)], env].concat();
         let mut command = self.own.command(args, &env);
-        command.current_dir(folder).stdin(std::process::Stdio::null());
-        command.output().expect("the program ends").into()
+        command.current_dir(folder);
+        cli::told(command, "")
     }
 
     /// Fails if anybody came, or opened something.
@@ -272,7 +272,8 @@ fn a_folder_that_was_moved_copied_or_made_anew_is_another() {
     let place = Place::empty();
     let run = |folder: &Path, args: &[&str]| -> Told {
         let mut command = place.command(args, &[]);
-        command.current_dir(folder).output().expect("the program ends").into()
+        command.current_dir(folder);
+        cli::told(command, "")
     };
     let at = |name: &str| -> PathBuf { place.path().join(name) };
     fs::create_dir(at("mine")).unwrap();

@@ -185,7 +185,8 @@ async fn a_tree_that_some_small_objects_make_endless_fills_neither_disk_nor_time
     assert!(told.contains("more than a work tree may have"), "{told}");
     let (list, whole) = room.workspace.list_tree(&room.mirror, &base, 100).await.unwrap();
     assert_eq!((list.len(), whole), (100, false));
-    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    let limit = borg_tests::busy::allowing(std::time::Duration::from_secs(20));
+    assert!(started.elapsed() < limit, "{:?}", started.elapsed());
 
     bomb(&room, 1, 100, &"x".repeat(100_000)).await;
     let base = room.base().await;

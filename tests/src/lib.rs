@@ -3,6 +3,7 @@
 //! Nothing here is part of the product. The tests themselves are under `tests/tests/`, the scenarios under `tests/scenarios/`.
 
 pub mod bot_api;
+pub mod busy;
 pub mod crash;
 pub mod guest;
 pub mod harness;

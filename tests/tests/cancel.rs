@@ -4,6 +4,7 @@
 mod chain;
 
 use borg_tests::{
+    busy,
     crash::{
         self, Sandbox, gate,
         moment::{Moment, Sign},
@@ -43,7 +44,7 @@ impl Room {
     fn cancel(&self) {
         let begun = Instant::now();
         self.host.cli(&["task", "cancel", &self.id()]).unwrap().success();
-        traces::until(GONE, "no container runs any more", || {
+        traces::until(busy::allowing(GONE), "no container runs any more", || {
             Ok(traces::containers(&self.host)?.iter().all(|found| found.state != "running"))
         })
         .unwrap();

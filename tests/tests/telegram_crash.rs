@@ -131,22 +131,26 @@ impl Talk {
         self.ask("/approve 3", soon)?;
         self.told("#3 Add a rebate: completed")?;
         self.ask("/tasks", soon)?;
+        // Once this is answered nothing older is on its way, a second time or a first.
+        self.say("/status 2")?;
         self.kill_between("/status 3")
+    }
+
+    /// Says something and waits for the answer; gives both.
+    fn say(&self, what: &str) -> Result<(MessageId, MessageId)> {
+        let asked = self.api.say(self.chat, self.ann, what);
+        let answered = self.api.wait_for(self.chat, |shown| shown.reply_to == Some(asked), LIMIT);
+        Ok((asked, answered.with_context(|| what.to_owned())?.id))
     }
 
     /// Says something and has the host killed between its post, which stands there by then, and the answer to that, which it never gets: it
     /// cannot know that the post was taken, and repeats it.
     fn kill_between(&mut self, what: &str) -> Result<()> {
         if self.random.is_none() {
-            let asked = self.api.say(self.chat, self.ann, what);
-            self.api
-                .wait_for(self.chat, |shown| shown.reply_to == Some(asked), LIMIT)
-                .with_context(|| what.to_owned())?;
-            return Ok(());
+            return self.say(what).map(drop);
         }
         self.api.fail(Rule::on("sendMessage").next(1), Fault::Stall);
-        let asked = self.api.say(self.chat, self.ann, what);
-        let first = self.api.wait_for(self.chat, |shown| shown.reply_to == Some(asked), LIMIT)?.id;
+        let (asked, first) = self.say(what)?;
         self.kills += 1;
         self.host.kill()?;
         self.host.start()?;

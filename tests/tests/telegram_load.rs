@@ -154,7 +154,8 @@ fn a_burst_is_heard_in_order_and_answered_while_an_agent_works() {
         assert!(pauses.pause_until(deadline), "{:?} left", left(&host));
     }
     assert!(peak.saturating_sub(before) < 64, "{before} → {peak} MiB");
-    assert!(quiet < Duration::from_secs(2) && busy < Duration::from_secs(2), "{quiet:?}, {busy:?}");
+    let soon = borg_tests::busy::allowing(Duration::from_secs(2));
+    assert!(quiet < soon && busy < soon, "{quiet:?}, {busy:?}");
     assert!(refused <= commands / 50, "{refused} posts refused for haste");
 
     gate::open(&host, &run).unwrap();

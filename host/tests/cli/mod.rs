@@ -1,12 +1,18 @@
 //! An installation in a temporary folder, and the real program run on it with an environment of its own.
 
+#![allow(dead_code, reason = "each test file uses its part of this module")]
+
+use borg_tests::process::{self, Output};
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
+    time::Duration,
 };
 use tempfile::TempDir;
+
+/// Longest a command may take; what it does here takes a second at most.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a command did.
 pub struct Told {
@@ -28,11 +34,10 @@ impl Told {
     }
 }
 
-impl From<Output> for Told {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
-        Told { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
+/// Runs a command to its end, which must come.
+pub fn told(command: Command, stdin: &str) -> Told {
+    let Output { code, stdout: out, stderr: err } = process::run(command, stdin, LIMIT).expect("the program ends");
+    Told { code, out, err }
 }
 
 /// A folder to run the program in, and a list of installations of its own.
@@ -82,10 +87,7 @@ impl Place {
 
     /// Runs the program with something on its standard input and in its environment.
     pub fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Told {
-        let mut child = self.command(args, env).spawn().expect("the program starts");
-        // It may end without reading.
-        let _ = child.stdin.take().expect("it is piped").write_all(stdin.as_bytes());
-        child.wait_with_output().expect("the program ends").into()
+        told(self.command(args, env), stdin)
     }
 
     /// The program, with pipes for all it says and hears, and nothing of this process's environment.
