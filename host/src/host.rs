@@ -136,7 +136,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let mailbox = Mailbox::new(telegram::NAME, store.clone());
     let is_wanted = policy.chats.get(telegram::NAME).is_none_or(|chat| chat.enabled);
     let token = if is_wanted { telegram_token(settings)? } else { None };
-    let mut chats = Chats::new(plugins.clone(), handle.clone());
+    let mut chats = Chats::new(plugins.clone(), handle.clone()).with_operators_in(admin_chat.clone());
     if token.is_some() {
         chats = chats.by_mail(mailbox.clone());
     }

@@ -32,6 +32,58 @@ pub fn add(policies: &Path, person: &PersonId, role: Role) -> Result<()> {
     Ok(())
 }
 
+/// Notes that two identities are one human, in `[people] same`, beside those that are noted already. Both have a role.
+///
+/// # Errors
+/// As of [`add`]; also when a list of `same` is written in a way that cannot be added to.
+pub fn join(policies: &Path, one: &PersonId, other: &PersonId) -> Result<()> {
+    let _editing = EDITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (folder, policy) = Folder::read(policies)?;
+    if policy.human(one) == policy.human(other) {
+        return Ok(());
+    }
+    let file = folder.find(|document| document.contains_key("people"));
+    folder.edit(file.as_deref().unwrap_or(FILE), |document| put_together(document, one, other))?;
+    Ok(())
+}
+
+fn is_in(group: &Value, person: &PersonId) -> bool {
+    group.as_array().is_some_and(|group| group.iter().any(|known| known.as_str() == Some(&person.0)))
+}
+
+/// Adds one to the other's list, makes of two lists one, or makes a new one.
+fn put_together(document: &mut DocumentMut, one: &PersonId, other: &PersonId) -> Result<()> {
+    let people = document["people"].or_insert(toml_edit::table());
+    let same = people["same"].or_insert(Item::Value(Value::Array(Array::new())));
+    let Some(same) = same.as_array_mut() else { bail!("`same` of [people] is no list") };
+    let places: Vec<usize> = (0..same.len())
+        .filter(|at| same.get(*at).is_some_and(|group| is_in(group, one) || is_in(group, other)))
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    for at in places.iter().skip(1).rev() {
+        let gone = same.remove(*at);
+        names
+            .extend(gone.as_array().iter().flat_map(|group| group.iter()).filter_map(Value::as_str).map(str::to_owned));
+    }
+    let at = match places.first() {
+        Some(at) => *at,
+        None => {
+            same.push(Array::new());
+            same.len() - 1
+        }
+    };
+    let Some(group) = same.get_mut(at).and_then(Value::as_array_mut) else {
+        bail!("`same` of [people] is no list of lists")
+    };
+    names.extend([one, other].map(|person| person.0.clone()));
+    for name in names {
+        if !group.iter().any(|known| known.as_str() == Some(&name)) {
+            group.push(name);
+        }
+    }
+    Ok(())
+}
+
 fn change(document: &mut DocumentMut, person: &PersonId, role: Role) -> Result<()> {
     let people = document["people"].or_insert(toml_edit::table());
     for other in ROLES {
@@ -82,6 +134,45 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = add_all(dir.path(), &[("telegram:1", Role::Owner)]);
         assert_eq!(text, "[people]\nowner = [\"telegram:1\"]\n");
+    }
+
+    #[test]
+    fn identities_are_joined_beside_those_that_are_and_everything_else_stays() {
+        for (before, after) in [
+            ("", "same = [[\"a:1\", \"b:1\"]]\n"),
+            ("same = [] # one human each\n", "same = [[\"a:1\", \"b:1\"]] # one human each\n"),
+            ("same = [[\"a:1\"]]\n", "same = [[\"a:1\", \"b:1\"]]\n"),
+            // The other's list, among others.
+            (
+                "same = [\n  [\"c:1\", \"c:2\"], # Cy\n  [\"b:1\"], # Bo\n]\n",
+                "same = [\n  [\"c:1\", \"c:2\"], # Cy\n  [\"b:1\", \"a:1\"], # Bo\n]\n",
+            ),
+            // Two lists become one.
+            ("same = [[\"a:1\", \"c:1\"], [\"b:1\", \"c:2\"]]\n", "same = [[\"a:1\", \"c:1\", \"b:1\", \"c:2\"]]\n"),
+            ("same = [[\"a:1\", \"b:1\"]]\n", "same = [[\"a:1\", \"b:1\"]]\n"),
+        ] {
+            let people = "# ours\n[people]\nowner = [\"a:1\", \"c:1\", \"c:2\"]\nguest = [\"b:1\"] # may look\n";
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("people.toml");
+            fs::write(&file, format!("{people}{before}")).unwrap();
+            let (one, other) = (PersonId("a:1".into()), PersonId("b:1".into()));
+            for _ in 0..2 {
+                join(dir.path(), &one, &other).unwrap();
+                assert_eq!(fs::read_to_string(&file).unwrap(), format!("{people}{after}"));
+            }
+            let (_, policy) = Folder::read(dir.path()).unwrap();
+            assert_eq!(policy.human(&one), policy.human(&other));
+        }
+    }
+
+    #[test]
+    fn nobody_is_joined_whom_policy_does_not_know() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("people.toml");
+        fs::write(&file, PEOPLE).unwrap();
+        let error = join(dir.path(), &PersonId("telegram:7".into()), &PersonId("console:2".into())).unwrap_err();
+        assert!(format!("{error:#}").contains("has no role"), "{error:#}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), PEOPLE);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     store::{Journal, StoreError},
 };
 use borg_core::{
+    approval::names,
     event::{Body, DenialNote, Event},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
@@ -272,7 +273,12 @@ fn created(task: &NewTask) -> String {
     let stages: Vec<&str> = task.pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
     let pipeline = format!("pipeline {} ({})", task.pipeline.name, stages.join(" → "));
     let again = task.retry_of.map(|old| format!(", again after #{old}")).unwrap_or_default();
-    format!("#{} {} on {}, {pipeline}, asked for by {}{again}", task.id, task.title, task.repository, task.by)
+    let before = match task.asked_before.as_slice() {
+        [] => String::new(),
+        [only] if *only == task.by => String::new(),
+        people => format!(", who goes on from what {} asked for", names(people)),
+    };
+    format!("#{} {} on {}, {pipeline}, asked for by {}{before}{again}", task.id, task.title, task.repository, task.by)
 }
 
 fn denied(denial: &DenialNote) -> String {
@@ -401,6 +407,7 @@ mod tests {
                 policy: policy.digest,
                 retry_of: None,
                 continues: None,
+                asked_before: Vec::new(),
                 branch: "borg/1/add-a-discount".into(),
             };
             let policies = Policies::new(Arc::new(policy));

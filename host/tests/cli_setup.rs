@@ -234,6 +234,21 @@ fn each_fault_the_doctor_finds_ends_in_a_remedy() {
 }
 
 #[test]
+fn the_doctor_proposes_to_join_two_owners_that_may_be_one_human() {
+    let place = Place::empty();
+    place.run(&["init", "--yes", "--owner", "console:4711"]).expect(0, &[]);
+    let people = place.path().join("policies/people.toml");
+    let line = "same = [[\"console:4711\", \"telegram:7\"]]";
+    let proposes = || place.run(&["doctor", "--json"]).out.contains(&line.replace('"', "\\\""));
+    assert!(!proposes(), "there is one owner");
+    let text = place.read("policies/people.toml").replace("\"console:4711\"]", "\"console:4711\", \"telegram:7\"]");
+    fs::write(&people, &text).unwrap();
+    assert!(proposes(), "{text}");
+    fs::write(&people, format!("{}\n{line}\n", text.trim_end())).unwrap();
+    assert!(!proposes(), "it is there now");
+}
+
+#[test]
 fn a_process_that_holds_secrets_shows_none_of_its_environment() {
     let place = Place::ready();
     // It waits for the value, so that there is time to look.

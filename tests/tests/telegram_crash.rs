@@ -128,7 +128,11 @@ impl Talk {
         self.api
             .wait_for(self.chat, |shown| shown.button("Approve").is_some(), LIMIT)
             .context("nobody asks for a look")?;
-        self.ask("/approve 3", soon)?;
+        // What is typed without the change is answered with it, and with the button that lets it through.
+        let asked = self.ask("/approve 3", soon)?;
+        let has_button = |shown: &Shown| shown.id > asked && shown.button("Approve").is_some();
+        let shown = self.api.wait_for(self.chat, has_button, LIMIT).context("the change is not shown")?;
+        self.api.press(self.chat, self.ann, shown.id, "Approve");
         self.told("#3 Add a rebate: completed")?;
         self.ask("/tasks", soon)?;
         // Once this is answered nothing older is on its way, a second time or a first.
@@ -161,7 +165,7 @@ impl Talk {
 
     /// Says something, has the host killed, and waits for the answer. What the host posts first is taken at once, but it learns of that
     /// late, so that many a kill comes in between.
-    fn ask(&mut self, what: impl Into<Say>, within: Duration) -> Result<()> {
+    fn ask(&mut self, what: impl Into<Say>, within: Duration) -> Result<MessageId> {
         let what = what.into();
         let text = format!("{what:?}");
         if self.random.is_some() {
@@ -170,7 +174,7 @@ impl Talk {
         let asked = self.api.say(self.chat, self.ann, what);
         self.kill_within(within)?;
         self.api.wait_for(self.chat, |shown| shown.reply_to == Some(asked), LIMIT).with_context(|| text)?;
-        Ok(())
+        Ok(asked)
     }
 
     fn told(&self, words: &str) -> Result<()> {
@@ -220,10 +224,14 @@ impl Talk {
 }
 
 /// What is said, without what differs from one installation or run to the next: names of commits, folders, and what was spent.
-/// Progress is what its task is called.
+/// Progress is what its task is called. A review says who decided once that is known; a copy that the host knows nothing of does not.
 fn words(text: &str) -> String {
     if let Some(progress) = text.strip_prefix("… ") {
         return format!("… {}", progress.split(':').next().unwrap_or_default());
+    }
+    let heading = text.lines().next().unwrap_or_default();
+    if let Some((task, _)) = heading.split_once(" needs a look").or_else(|| heading.split_once(": approved by ")) {
+        return format!("{task}: a review");
     }
     let lines = text.lines().filter(|line| !line.starts_with("spent"));
     let word = |word: &str| {

@@ -2,9 +2,10 @@
 
 use crate::{
     collect::CommitId,
+    decider::Decider,
     facts::{Finding, TestEvidence},
-    id::Digest,
-    policy::{PersonId, Role},
+    id::{Digest, TaskId},
+    policy::PersonId,
     verdict::{self, Ruling, Verdict},
 };
 use serde::{Deserialize, Serialize};
@@ -40,10 +41,44 @@ pub enum Approver {
 pub enum ApprovalError {
     #[error("that approval names change {named}, but the change waiting is {waiting}")]
     OtherDigest { named: String, waiting: String },
+    #[error("no change waits for a decision")]
+    NotWaiting,
     #[error("the verdict is `block`: only an owner may overrule it")]
     OwnerOnly,
     #[error("only an admin or an owner decides on a change")]
     NotEntitled,
+    /// Who asked for a change leaves it to others, as long as there are any.
+    #[error("you asked for this change, so somebody else decides on it: {}", names(others))]
+    Own { others: Vec<PersonId> },
+}
+
+impl ApprovalError {
+    /// What whoever was refused can do about it.
+    pub fn remedy(&self, task: TaskId) -> String {
+        match self {
+            ApprovalError::OtherDigest { .. } => format!("/diff {task} shows the change that waits"),
+            ApprovalError::NotWaiting => format!("/status {task} tells more"),
+            ApprovalError::OwnerOnly => "ask an owner".into(),
+            ApprovalError::NotEntitled => "ask an admin or an owner".into(),
+            ApprovalError::Own { others } => {
+                let joined = others.first().map_or_else(String::new, |other| {
+                    format!("; if one of them is you, join your names, as in `same = [[\"{other}\", …]]` of [people]")
+                });
+                format!("they have been asked; /reject {task} and /cancel {task} are yours{joined}")
+            }
+        }
+    }
+}
+
+/// People by name, the first few of many; `nobody` where there are none.
+pub fn names(people: &[PersonId]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<&str> = people.iter().take(SHOWN).map(|person| person.0.as_str()).collect();
+    match (shown.as_slice(), people.len().saturating_sub(SHOWN)) {
+        ([], _) => "nobody".into(),
+        (_, 0) => shown.join(", "),
+        (_, more) => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Everything the digest of a change is made of.
@@ -83,18 +118,14 @@ impl ApprovedChange {
         }
     }
 
-    /// A change a person let through, by naming its digest.
-    pub fn by_person(review: &Review, person: &PersonId, role: Role, named: &Digest) -> Result<Self, ApprovalError> {
+    /// A change that somebody who may let it through, by naming its digest.
+    pub fn by_person(decider: Decider<'_>, named: &Digest) -> Result<Self, ApprovalError> {
+        let review = decider.review();
         if review.digest != *named {
             return Err(ApprovalError::OtherDigest { named: named.short(), waiting: review.digest.short() });
         }
-        if review.ruling.verdict == Verdict::Block && role < Role::Owner {
-            return Err(ApprovalError::OwnerOnly);
-        }
-        if role < Role::Admin {
-            return Err(ApprovalError::NotEntitled);
-        }
-        Ok(ApprovedChange { head: review.head.clone(), digest: review.digest, by: Approver::Person(person.clone()) })
+        let by = Approver::Person(decider.person().clone());
+        Ok(ApprovedChange { head: review.head.clone(), digest: review.digest, by })
     }
 
     pub fn head(&self) -> &CommitId {
@@ -131,26 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn an_approval_is_bound_to_the_digest_and_a_block_to_the_owner() {
-        let person = PersonId("console:1".into());
-        let good = Digest::of_bytes(b"change");
-        let other = Digest::of_bytes(b"another");
-        assert!(ApprovedChange::by_person(&review(Verdict::Review), &person, Role::Admin, &good).is_ok());
-        assert!(matches!(
-            ApprovedChange::by_person(&review(Verdict::Review), &person, Role::Owner, &other),
-            Err(ApprovalError::OtherDigest { .. })
-        ));
-        assert_eq!(
-            ApprovedChange::by_person(&review(Verdict::Block), &person, Role::Admin, &good),
-            Err(ApprovalError::OwnerOnly)
-        );
-        assert!(ApprovedChange::by_person(&review(Verdict::Block), &person, Role::Owner, &good).is_ok());
-        for role in [Role::Guest, Role::Member] {
-            assert_eq!(
-                ApprovedChange::by_person(&review(Verdict::Review), &person, role, &good),
-                Err(ApprovalError::NotEntitled)
-            );
-        }
+    fn who_may_instead_is_said_by_name_and_briefly() {
+        let people = |count: u32| (1..=count).map(|n| PersonId(format!("bot:{n}"))).collect::<Vec<_>>();
+        assert_eq!(names(&people(0)), "nobody");
+        assert_eq!(names(&people(2)), "bot:1, bot:2");
+        assert_eq!(names(&people(7)), "bot:1, bot:2, bot:3, bot:4, bot:5 and 2 more");
+        let own = ApprovalError::Own { others: people(1) };
+        assert!(own.to_string().ends_with("somebody else decides on it: bot:1"), "{own}");
+        assert!(own.remedy(TaskId(3)).contains("/reject 3"), "{}", own.remedy(TaskId(3)));
     }
 
     #[test]

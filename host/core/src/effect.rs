@@ -4,9 +4,9 @@ use crate::{
     chat::Notice,
     collect::CommitId,
     executor::EndCause,
-    id::{RunKey, TaskId},
+    id::{Digest, RunKey, TaskId},
     persona::{Report, TaskBrief, Work},
-    policy::Via,
+    policy::{PersonId, Via},
     run::{Limits, WriteGrant},
     task::StageRecord,
 };
@@ -61,29 +61,15 @@ pub enum Order {
         commits: Vec<CommitId>,
     },
     /// Ask a persona for its orders and cut them to what is granted. Hand-offs in `work` are filled in from the artefacts.
-    Brief {
-        persona: String,
-        work: Box<Work>,
-        artefacts: Vec<InFile>,
-        records: Vec<StageRecord>,
-    },
+    Brief { persona: String, work: Box<Work>, artefacts: Vec<InFile>, records: Vec<StageRecord> },
     /// Run an agent.
     Run(Box<RunOrder>),
     /// End a run: close its gateway, kill it, wait until it is dead. The run's own end comes as an event of its own.
-    Stop {
-        run: RunKey,
-        cause: EndCause,
-    },
+    Stop { run: RunKey, cause: EndCause },
     /// Take what a dead run left.
     Collect(Box<CollectOrder>),
     /// Ask a persona whether the result will do.
-    Accept {
-        persona: String,
-        work: Box<Work>,
-        artefacts: Vec<InFile>,
-        report: Box<Report>,
-        produced: Vec<InFile>,
-    },
+    Accept { persona: String, work: Box<Work>, artefacts: Vec<InFile>, report: Box<Report>, produced: Vec<InFile> },
     /// Run the test command on a commit.
     Check(Box<CheckOrder>),
     /// Let the rules look at the change.
@@ -97,12 +83,27 @@ pub enum Order {
         answer: Option<InFile>,
     },
     /// Remove a run's sandbox and directories.
-    Forget {
-        run: RunKey,
-    },
+    Forget { run: RunKey },
     Tell {
         notice: Box<Notice>,
+        #[serde(default)]
+        audience: Audience,
     },
+}
+
+/// Who hears of a notice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "to")]
+pub enum Audience {
+    /// Its chat.
+    #[default]
+    Chat,
+    /// A review, for everybody who may decide on it wherever they can be reached, its own chat, if it has one, and the operators' chat.
+    Deciders { change: Digest, people: Vec<PersonId> },
+    /// A review that waits already, for people who may decide on it since policy was edited.
+    Joined { change: Digest, people: Vec<PersonId> },
+    /// What takes the place of a review wherever it was shown: there is nothing to decide any more.
+    Copies { change: Digest },
 }
 
 /// An agent run, granted.

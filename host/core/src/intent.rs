@@ -42,13 +42,17 @@ pub enum Intent {
     },
     Approve {
         task: TaskId,
-        /// Beginning of the digest of the change that was looked at: another one is not approved. None approves what waits.
+        /// Beginning of the digest of the change that was looked at: another one is not approved. None approves what waits, at the
+        /// machine itself; elsewhere it asks to see that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<String>,
         note: String,
     },
     Reject {
         task: TaskId,
+        /// Beginning of the digest of the change that was looked at: another one is not turned down. None turns down what waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<String>,
         note: String,
     },
     Cancel {
@@ -244,7 +248,11 @@ pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
             let (change, note) = change_and_note(command, note)?;
             Ok(Intent::Approve { task, change, note })
         }
-        "reject" => task_and_note(command, rest, description).map(|(task, note)| Intent::Reject { task, note }),
+        "reject" => {
+            let (task, note) = task_and_note(command, rest, description)?;
+            let (change, note) = change_and_note(command, note)?;
+            Ok(Intent::Reject { task, change, note })
+        }
         "cancel" => one_task(command, rest).map(|task| Intent::Cancel { task }),
         "retry" => one_task(command, rest).map(|task| Intent::Retry { task }),
         "audit" => one_task(command, rest).map(|task| Intent::Look(Look::Audit { task })),
@@ -509,7 +517,11 @@ mod tests {
         let approve = |note: &str| Ok(Intent::Approve { task: TaskId(3), change: change.clone(), note: note.into() });
         assert_eq!(parse("/approve 3 change:0123ABCD"), approve(""));
         assert_eq!(parse("/approve 3 change:0123abcd looks good"), approve("looks good"));
-        for wrong in ["/approve 3 change:", "/approve 3 change:012", "/approve 3 change:0123abcx"] {
+        let rejected = |change, note: &str| Ok(Intent::Reject { task: TaskId(3), change, note: note.into() });
+        assert_eq!(parse("/reject 3 too slow"), rejected(None, "too slow"));
+        assert_eq!(parse("/reject 3 change:0123ABCD too slow"), rejected(change.clone(), "too slow"));
+        for wrong in ["/approve 3 change:", "/approve 3 change:012", "/approve 3 change:0123abcx", "/reject 3 change:x"]
+        {
             assert!(parse(wrong).unwrap_err().hint.contains("change:DIGEST"), "{wrong}");
         }
         for (text, hint) in

@@ -47,7 +47,7 @@ pub fn permit(person: &PersonId, intent: Intent, task: Option<&Task>, policy: &P
             stranger: true,
         });
     };
-    let needed = needed_role(&intent, person, task);
+    let needed = needed_role(&intent, person, task, policy);
     if role < needed {
         let word = role_word(needed);
         return Err(Refused {
@@ -59,7 +59,7 @@ pub fn permit(person: &PersonId, intent: Intent, task: Option<&Task>, policy: &P
     Ok(Permit { person: person.clone(), role, intent })
 }
 
-fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>) -> Role {
+fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>, policy: &Policy) -> Role {
     let role = intent::command(intent.name()).map_or(Role::Owner, |command| command.role);
     let acts = match intent {
         Intent::Cancel { .. } | Intent::Retry { .. } | Intent::Note { .. } | Intent::Answer { .. } => true,
@@ -75,7 +75,7 @@ fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>) -> Role 
         | Intent::Resume
         | Intent::Look(_) => false,
     };
-    let others = task.is_some_and(|task| task.spec.by != *person);
+    let others = task.is_some_and(|task| policy.human(&task.spec.by) != policy.human(person));
     if acts && others { role.max(Role::Admin) } else { role }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     policy::{Expect, Pipeline, Policy, StagePlan, StageWork, Via},
     task::{self, Continued, NewTask, Phase, Task},
 };
+use std::collections::BTreeSet;
 
 /// What is handed on of each text of an earlier task, in bytes.
 const EARLIER_BYTES: usize = 16 << 10;
@@ -72,6 +73,7 @@ pub fn plan(
         repository,
         pipeline,
         by: permit.person().clone(),
+        asked_before: Vec::new(),
         chat,
         budget_asked: request.budget.is_some(),
         budget_name,
@@ -97,6 +99,7 @@ pub fn replan(
         id,
         branch: format!("borg/{id}/{}", slug(&old.spec.title)),
         by: permit.person().clone(),
+        asked_before: old.askers().collect::<BTreeSet<_>>().into_iter().cloned().collect(),
         chat,
         pipeline,
         budget,

@@ -28,6 +28,9 @@ pub struct NewTask {
     /// The pipeline as it was when the task was made.
     pub pipeline: Pipeline,
     pub by: PersonId,
+    /// Whoever asked for the earlier work it repeats or goes on from, and told the agents something there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked_before: Vec<PersonId>,
     /// Chat that hears of it, as `transport:chat`.
     pub chat: Option<String>,
     pub budget_name: String,
@@ -110,6 +113,10 @@ pub struct Task {
     /// At most [`Task::NOTES_KEPT`], and answers.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// Who was asked to let the change through that waits, or waited last: they may by the policy in force. For people to read; whether
+    /// somebody may is asked of [`crate::decider`] when they do.
+    #[serde(default)]
+    pub deciders: Vec<PersonId>,
 }
 
 /// A person's word on a review.
@@ -346,6 +353,23 @@ impl Phase {
         }
     }
 
+    /// The review a person is asked about.
+    pub fn waiting_review(&self) -> Option<&Review> {
+        match self {
+            Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => {
+                Some(review)
+            }
+            Phase::Blocked {
+                on: BlockedOn::Repair | BlockedOn::Delivery { .. } | BlockedOn::Question { .. }, ..
+            }
+            | Phase::Queued { .. }
+            | Phase::Running(_)
+            | Phase::Parked { .. }
+            | Phase::Approved { .. }
+            | Phase::Ended { .. } => None,
+        }
+    }
+
     /// Position in the pipeline; none once ended.
     pub fn position(&self) -> Option<&Position> {
         match self {
@@ -395,7 +419,14 @@ impl Task {
             transients: 0,
             told: 0,
             notes: Vec::new(),
+            deciders: Vec::new(),
         }
+    }
+
+    /// Everybody who asked for what it makes, more than once maybe: for this task, for earlier work, or by telling its agents something.
+    pub fn askers(&self) -> impl Iterator<Item = &PersonId> {
+        let told = self.notes.iter().map(|note| &note.by);
+        [&self.spec.by].into_iter().chain(&self.spec.asked_before).chain(told)
     }
 
     pub fn id(&self) -> TaskId {

@@ -7,14 +7,14 @@ pub use action::{LINE, action};
 pub use host::{DigestLine, Figures, Window, chat_id, digest, groups, personas, ping, pipeline, policy, stats};
 
 use crate::{
-    approval::Review,
+    approval::{Review, names},
     chat::{Button, Notice, NoticeKind, Part},
     collect::LeftReason,
     facts::{CheckOutcome, Finding, Severity},
     id::{RunKey, TaskId},
-    intent,
+    intent::{self, Intent},
     permit::role_word,
-    policy::{Role, StagePlan, StageWork, Via},
+    policy::{PersonId, Role, StagePlan, StageWork, Via},
     task::{BlockedOn, Ending, Phase, StageRecord, Task},
     verdict::Verdict,
 };
@@ -73,15 +73,7 @@ pub fn question(task: &Task) -> Option<Notice> {
 
 /// A change waits for a person.
 pub fn review(task: &Task) -> Option<Notice> {
-    let review = match &task.phase {
-        Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => review,
-        Phase::Blocked { .. }
-        | Phase::Queued { .. }
-        | Phase::Running(_)
-        | Phase::Parked { .. }
-        | Phase::Approved { .. }
-        | Phase::Ended { .. } => return None,
-    };
+    let review = task.phase.waiting_review()?;
     let heading = match review.ruling.verdict {
         Verdict::Block => format!("#{} {} is blocked by its verdict", task.id(), task.spec.title),
         Verdict::Review | Verdict::Pass => format!("#{} {} needs a look", task.id(), task.spec.title),
@@ -90,14 +82,54 @@ pub fn review(task: &Task) -> Option<Notice> {
     items(&mut parts, review.ruling.reasons.iter().cloned());
     left_behind(task, &mut parts);
     denied(task, &mut parts);
-    parts.push(Part::Field { label: "change".into(), value: review.digest.short() });
-    let id = task.id();
+    let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
+    if !task.spec.chat.as_ref().is_some_and(|chat| *chat == task.spec.by.0) {
+        field("asked for by", task.spec.by.0.clone());
+    }
+    if let Some(deciders) = deciders(task) {
+        field("who decides", deciders);
+    }
+    field("change", review.digest.short());
+    let (id, change) = (task.id(), review.digest.short());
     let buttons = vec![
-        Button { label: "Approve".into(), action: format!("/approve {id} change:{}", review.digest.short()) },
-        Button { label: "Reject".into(), action: format!("/reject {id}") },
+        Button { label: "Approve".into(), action: format!("/approve {id} change:{change}") },
+        Button { label: "Reject".into(), action: format!("/reject {id} change:{change}") },
         Button { label: "Diff".into(), action: format!("/diff {id}") },
     ];
-    notice(task, NoticeKind::Review, parts, buttons)
+    let chat = task.spec.chat.as_deref().unwrap_or_default();
+    Some(Notice { buttons, ..Notice::new(chat, NoticeKind::Review, &topic(id), parts) })
+}
+
+/// The same in one chat. Where that is of one person, `reader`, it has no button that is not theirs to press: approving is for `deciders`,
+/// turning down for whoever has the role.
+pub fn review_in(notice: Notice, chat: &str, reader: Option<(&PersonId, Role)>, deciders: &[PersonId]) -> Notice {
+    let is_theirs = |button: &Button| match (reader, intent::parse(&button.action)) {
+        (Some((person, _)), Ok(Intent::Approve { .. })) => deciders.contains(person),
+        (Some((_, role)), Ok(intent)) => intent::command(intent.name()).is_some_and(|command| role >= command.role),
+        (None, _) | (Some(_), Err(_)) => true,
+    };
+    let mut buttons = notice.buttons;
+    buttons.retain(is_theirs);
+    Notice { chat: chat.to_owned(), buttons, ..notice }
+}
+
+/// What stands in the place of a review that is decided.
+pub fn closed(task: &Task, what: &str, by: &PersonId) -> Option<Notice> {
+    let review = task.phase.waiting_review()?;
+    let mut parts = vec![Part::Heading(format!("#{} {}: {what} by {by}", task.id(), task.spec.title))];
+    items(&mut parts, review.ruling.reasons.iter().cloned());
+    parts.push(Part::Field { label: "change".into(), value: review.digest.short() });
+    let chat = task.spec.chat.as_deref().unwrap_or_default();
+    Some(Notice { silent: true, ..Notice::new(chat, NoticeKind::Review, &topic(task.id()), parts) })
+}
+
+/// Who may let the change through that waits, where that is not simply who asked for it.
+fn deciders(task: &Task) -> Option<String> {
+    task.phase.waiting_review()?;
+    (!task.deciders.contains(&task.spec.by)).then(|| match task.deciders.as_slice() {
+        [] => "nobody; an owner gives somebody the role in [people] of policies/people.toml".into(),
+        some => names(some),
+    })
 }
 
 /// The last word on a task.
@@ -142,6 +174,9 @@ pub fn status(task: &Task) -> Vec<Part> {
         Phase::Parked { reason, .. } => field("waits", reason.clone()),
         Phase::Ended { reason, .. } => field("outcome", reason.clone()),
         Phase::Queued { .. } | Phase::Running(_) | Phase::NeedsReview { .. } | Phase::Approved { .. } => {}
+    }
+    if let Some(deciders) = deciders(task) {
+        field("who decides", deciders);
     }
     if let Some(base) = &task.base {
         field("base", format!("{} at {}", base.branch, base.commit.short()));

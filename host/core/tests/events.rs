@@ -135,6 +135,7 @@ fn examples() -> Vec<Body> {
         repository: s("acme/shop"),
         pipeline,
         by: by(),
+        asked_before: vec![PersonId("telegram:7".into())],
         chat: Some(s("console:1")),
         budget_name: s("default"),
         budget_asked: true,

@@ -34,6 +34,7 @@ fn task(via: Via) -> Task {
             stages: vec![stage("impl", persona), stage("deliver", StageWork::Deliver { via })],
         },
         by: PersonId("console:3".into()),
+        asked_before: Vec::new(),
         chat: Some("console:1".into()),
         budget_name: "default".into(),
         budget_asked: false,
@@ -154,18 +155,48 @@ fn a_review_names_reasons_change_and_choices() {
     let mut want = vec!["# #7 Add a discount needs a look".to_owned()];
     want.extend((0..10).map(|n| format!("- look at {n}")));
     want.extend(["- and 2 more", "left behind: ci/ by worker", "denied: tool Bash"].map(str::to_owned));
-    want.push(change.clone());
+    want.extend(["asked for by: console:3".to_owned(), "who decides: console:1, bot:2".to_owned(), change.clone()]);
+    task.deciders = ["console:1", "bot:2"].map(|person| PersonId(person.into())).to_vec();
     let want: Vec<&str> = want.iter().map(String::as_str).collect();
     let notice = words::review(&task);
     let actions: Vec<String> = notice.iter().flat_map(|n| n.buttons.iter().map(|b| b.action.clone())).collect();
     let approve = format!("/approve 7 change:{}", Digest::of_bytes(b"d").short());
-    assert_eq!(actions, [&approve, "/reject 7", "/diff 7"]);
+    let reject = format!("/reject 7 change:{}", Digest::of_bytes(b"d").short());
+    assert_eq!(actions, [&approve, &reject, "/diff 7"]);
     hold(notice, NoticeKind::Review, &want);
+    assert!(lines(&words::status(&task)).contains(&"who decides: console:1, bot:2".to_owned()));
+    // Who asked and may decide need not be told who may.
+    task.deciders.push(task.spec.by.clone());
+    let told = words::review(&task).unwrap();
+    assert!(!lines(&told.parts).iter().any(|line| line.starts_with("who decides")), "{told:?}");
+    task.deciders.clear();
+    let told = words::review(&task).unwrap();
+    assert!(lines(&told.parts).iter().any(|line| line.starts_with("who decides: nobody")), "{told:?}");
 
     let on = BlockedOn::Verdict { review: review(Verdict::Block, 1) };
     task.phase = Phase::Blocked { at: Position::default(), on, reason: String::new(), remedy: String::new() };
     let first = words::review(&task).map(|notice| lines(&notice.parts)[0].clone());
     assert_eq!(first.as_deref(), Some("# #7 Add a discount is blocked by its verdict"));
+}
+
+#[test]
+fn a_private_chat_has_the_buttons_of_its_person_and_a_decided_review_has_none() {
+    let mut task = task(Via::Branch);
+    task.phase = Phase::NeedsReview { at: Position::default(), review: review(Verdict::Review, 1) };
+    let [asker, decider] = ["bot:1", "bot:2"].map(|person| PersonId(person.into()));
+    let buttons = |reader: Option<(&PersonId, Role)>| -> Vec<String> {
+        let shown = words::review_in(words::review(&task).unwrap(), "bot:9", reader, std::slice::from_ref(&decider));
+        assert_eq!(shown.chat, "bot:9");
+        shown.buttons.into_iter().map(|button| button.label).collect()
+    };
+    assert_eq!(buttons(None), ["Approve", "Reject", "Diff"], "a group is many people's");
+    assert_eq!(buttons(Some((&decider, Role::Owner))), ["Approve", "Reject", "Diff"]);
+    assert_eq!(buttons(Some((&asker, Role::Owner))), ["Reject", "Diff"], "their own stays theirs to turn down");
+    assert_eq!(buttons(Some((&asker, Role::Member))), ["Diff"]);
+    let closed = words::closed(&task, "approved", &decider).unwrap();
+    assert!(closed.buttons.is_empty() && closed.silent);
+    let change = format!("change: {}", Digest::of_bytes(b"d").short());
+    assert_eq!(lines(&closed.parts), ["# #7 Add a discount: approved by bot:2", "- look at 0", &change]);
 }
 
 #[test]

@@ -159,6 +159,8 @@ impl Conversation {
                         let mend = Part::Field { label: "what to do".into(), value };
                         (NoticeKind::Warning, vec![Part::Text(error.to_string()), mend], None)
                     }),
+                    // Nobody approves what they have not seen: here it is, with the button that does.
+                    Intent::Approve { task, .. } => return Some(self.to_decide(*task, &person, &chat).await),
                     _ => (NoticeKind::Answer, Vec::new(), None),
                 }
             }
@@ -258,6 +260,23 @@ impl Conversation {
                 (NoticeKind::Answer, words::help(command.as_deref(), role.unwrap_or(Role::Guest)), None)
             }
         })
+    }
+
+    /// The change that waits in a task, as a review shows it, for one who may decide on it.
+    async fn to_decide(&self, id: TaskId, person: &PersonId, chat: &str) -> Notice {
+        let failed = |text: String| notice(chat, NoticeKind::Warning, vec![Part::Text(text)]);
+        let task = match self.desk.task(id).await {
+            Ok(task) => task,
+            Err(error) => return failed(error.to_string()),
+        };
+        let Some((task, review)) = task.and_then(|task| words::review(&task).map(|review| (task, review))) else {
+            return notice(chat, NoticeKind::Hint, vec![Part::Text(format!("#{id} waits for no decision any more"))]);
+        };
+        let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));
+        let reader = role.map(|role| (person, role));
+        let mut shown = words::review_in(review, chat, reader, &task.deciders);
+        shown.parts.push(self.diff_part(&task).await);
+        shown
     }
 
     async fn diff_part(&self, task: &Task) -> Part {

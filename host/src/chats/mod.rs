@@ -5,6 +5,7 @@
 
 pub mod console;
 mod conversation;
+pub mod copies;
 mod live;
 mod operators;
 mod reach;
@@ -12,7 +13,7 @@ pub mod telegram;
 
 pub use conversation::Conversation;
 pub use live::Live;
-pub use operators::Operators;
+pub use operators::{Operators, here, person_of};
 pub use reach::Reach;
 
 use crate::engine::{Handle, Mailbox};
@@ -45,6 +46,8 @@ pub struct Chats {
     listeners: Arc<Mutex<HashMap<String, Listener>>>,
     /// Transports that may be away: what is told there waits in the journal.
     mailboxes: Vec<Mailbox>,
+    /// Chat of those who run this host, `transport:chat`.
+    admin: Option<String>,
 }
 
 #[derive(Clone)]
@@ -56,12 +59,18 @@ struct Listener {
 
 impl Chats {
     pub fn new(plugins: Plugins, handle: Handle) -> Self {
-        Chats { plugins, handle, listeners: Arc::default(), mailboxes: Vec::new() }
+        Chats { plugins, handle, listeners: Arc::default(), mailboxes: Vec::new(), admin: None }
     }
 
     /// Tells the chats of a transport by mail from now on.
     pub fn by_mail(mut self, mailbox: Mailbox) -> Self {
         self.mailboxes.push(mailbox);
+        self
+    }
+
+    /// Shows reviews in the chat of those who run this host, too.
+    pub fn with_operators_in(mut self, admin: Option<String>) -> Self {
+        self.admin = admin;
         self
     }
 

@@ -6,7 +6,7 @@ use super::{Chats, console};
 use crate::engine::Handle;
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part},
-    policy::Role,
+    policy::{PersonId, Role},
 };
 use std::collections::BTreeSet;
 
@@ -56,10 +56,23 @@ impl Operators {
         }
         let Ok(policy) = self.handle.policy().await else { return BTreeSet::new() };
         let owners = policy.people.iter().filter(|(_, role)| **role == Role::Owner);
-        let here = format!("console:{}", rustix::process::getuid().as_raw());
-        // A person's private chat is called as the person is, but a terminal is one chat whoever sits there.
-        owners.map(|(owner, _)| if owner.0 == here { console::TERMINAL.to_owned() } else { owner.0.clone() }).collect()
+        owners.map(|(owner, _)| chat_of(owner)).collect()
     }
+}
+
+/// Chat of one person: a private chat is called as the person is, but a terminal is one chat whoever sits there.
+pub(super) fn chat_of(person: &PersonId) -> String {
+    if *person == here() { console::TERMINAL.to_owned() } else { person.0.clone() }
+}
+
+/// The person whose chat this is, if it is a person's at all: policy knows those.
+pub fn person_of(chat: &str) -> PersonId {
+    if chat == console::TERMINAL { here() } else { PersonId(chat.to_owned()) }
+}
+
+/// Whoever sits at the terminal this host was started in.
+pub fn here() -> PersonId {
+    PersonId(format!("console:{}", rustix::process::getuid().as_raw()))
 }
 
 #[cfg(test)]

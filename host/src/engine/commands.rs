@@ -3,13 +3,15 @@
 use super::{Engine, Reply, event};
 use crate::clock::now_ms;
 use borg_core::{
+    approval::{ApprovalError, ApprovedChange},
     chat::Registration,
+    decider::Decider,
     event::{Body, Event, Kept},
-    id::TaskId,
+    id::{Digest, TaskId},
     intent::{Intent, NOTE_LIMIT, SHORTEST_CHANGE},
     permit::{Permit, permit},
     plan,
-    policy::{PersonId, Role},
+    policy::PersonId,
     task::{BlockedOn, Doing, NewTask, Phase, Running, Task},
 };
 
@@ -57,8 +59,8 @@ impl Engine {
             Intent::Retry { task } => self.retry(*task, &permit, chat, ended),
             Intent::Note { task, text } => self.note(*task, text, &permit),
             Intent::Answer { task, text } => self.answer(*task, text, &permit),
-            Intent::Approve { task, change, note } => self.approve(*task, change.as_deref(), note, &permit),
-            Intent::Reject { task, note } => self.reject(*task, note, &permit),
+            Intent::Approve { task, change, note } => self.approve(*task, change.as_deref(), note, &permit, ended),
+            Intent::Reject { task, change, note } => self.reject(*task, change.as_deref(), note, &permit, ended),
             Intent::Cancel { task } => self.cancel(*task, &permit),
             Intent::Register { repository } => self.register(repository.as_ref(), chat, &permit),
             Intent::Unregister => self.unregister(chat, &permit),
@@ -218,48 +220,51 @@ impl Engine {
         (vec![event(None, Body::ChatForgotten { chat, by: Some(permit.person().clone()) })], done(told))
     }
 
-    fn approve(&mut self, id: TaskId, change: Option<&str>, note: &str, permit: &Permit) -> (Vec<Event>, Reply) {
-        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), unknown(id)) };
-        let review = match &task.phase {
-            Phase::NeedsReview { review, .. } => review,
-            Phase::Blocked { on: BlockedOn::Verdict { review }, .. } if permit.role() >= Role::Owner => review,
-            Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } => {
-                return (
-                    Vec::new(),
-                    refused(format!("the verdict on #{id} is block: only an owner may overrule it"), "ask an owner"),
-                );
-            }
-            Phase::Blocked { .. }
-            | Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => return (Vec::new(), not_waiting(task)),
+    /// Lets a change through. Away from this machine nobody approves but what they have seen: without its digest they are shown it.
+    fn approve(
+        &mut self,
+        id: TaskId,
+        change: Option<&str>,
+        note: &str,
+        permit: &Permit,
+        ended: Option<&Task>,
+    ) -> (Vec<Event>, Reply) {
+        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), decided_or_unknown(id, ended)) };
+        let decider = match Decider::of(task, permit.person(), self.policies.current()) {
+            Ok(decider) => decider,
+            Err(ApprovalError::NotWaiting) => return (Vec::new(), not_waiting(task)),
+            Err(error) => return (Vec::new(), refused(format!("#{id}: {error}"), error.remedy(id))),
         };
-        // A button stays where it was shown, whatever has become of the change since.
-        let is_other = |change: &&str| !review.digest.to_string().starts_with(&change.to_ascii_lowercase());
-        if let Some(change) = change.filter(is_other) {
-            let problem =
-                format!("change {change} of #{id} waits for no decision any more: it is {} now", review.digest.short());
-            return (Vec::new(), refused(problem, format!("/diff {id} shows it; /approve {id} approves that one")));
+        let digest = decider.review().digest;
+        if let Some(other) = change.and_then(|change| is_other(id, change, &digest, "approve")) {
+            return (Vec::new(), other);
         }
-        let body = Body::Approved { by: permit.person().clone(), digest: review.digest, note: note.to_owned() };
-        (vec![event(Some(id), body)], done(format!("#{id} approved: change {}", review.digest.short())))
+        if change.is_none() && !permit.person().is_at_this_machine() {
+            return (Vec::new(), Reply::Granted);
+        }
+        match ApprovedChange::by_person(decider, &digest) {
+            Ok(_) => {
+                let body = Body::Approved { by: permit.person().clone(), digest, note: note.to_owned() };
+                (vec![event(Some(id), body)], done(format!("#{id} approved: change {}", digest.short())))
+            }
+            Err(error) => (Vec::new(), refused(format!("#{id}: {error}"), error.remedy(id))),
+        }
     }
 
-    fn reject(&mut self, id: TaskId, note: &str, permit: &Permit) -> (Vec<Event>, Reply) {
-        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), unknown(id)) };
-        let digest = match &task.phase {
-            Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => {
-                review.digest
-            }
-            Phase::Blocked { .. }
-            | Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => return (Vec::new(), not_waiting(task)),
-        };
+    fn reject(
+        &mut self,
+        id: TaskId,
+        change: Option<&str>,
+        note: &str,
+        permit: &Permit,
+        ended: Option<&Task>,
+    ) -> (Vec<Event>, Reply) {
+        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), decided_or_unknown(id, ended)) };
+        let Some(review) = task.phase.waiting_review() else { return (Vec::new(), not_waiting(task)) };
+        let digest = review.digest;
+        if let Some(other) = change.and_then(|change| is_other(id, change, &digest, "reject")) {
+            return (Vec::new(), other);
+        }
         let body = Body::Rejected { by: permit.person().clone(), digest, note: note.to_owned() };
         (vec![event(Some(id), body)], done(format!("#{id} rejected; nothing leaves the host")))
     }
@@ -288,7 +293,7 @@ fn malformed(intent: &Intent) -> Option<Reply> {
             }
             text
         }
-        Intent::Approve { change, note, .. } => {
+        Intent::Approve { change, note, .. } | Intent::Reject { change, note, .. } => {
             let is_digest = |change: &String| {
                 change.len() >= SHORTEST_CHANGE && change.bytes().all(|byte| byte.is_ascii_hexdigit())
             };
@@ -300,7 +305,6 @@ fn malformed(intent: &Intent) -> Option<Reply> {
             }
             note
         }
-        Intent::Reject { note, .. } => note,
         Intent::Task(_)
         | Intent::Ask { .. }
         | Intent::Cancel { .. }
@@ -344,7 +348,29 @@ fn no_chat() -> Reply {
     refused("there is no chat here to register", "say it in the chat that is meant")
 }
 
+/// A button stays where it was shown, whatever has become of the change since.
+fn is_other(id: TaskId, change: &str, waiting: &Digest, verb: &str) -> Option<Reply> {
+    let is_same = waiting.to_string().starts_with(&change.to_ascii_lowercase());
+    let problem = format!("change {change} of #{id} waits for no decision any more: it is {} now", waiting.short());
+    (!is_same).then(|| refused(problem, format!("/diff {id} shows it; /{verb} {id} is about that one")))
+}
+
+/// Who decided, for whoever comes too late.
+fn decided(task: &Task) -> Option<Reply> {
+    let decision = task.decision.as_ref()?;
+    let what = if decision.approved { "approved" } else { "rejected" };
+    let problem = format!("#{} was {what} by {}: change {}", task.id(), decision.by, decision.digest.short());
+    Some(refused(problem, format!("/status {} tells more", task.id())))
+}
+
+fn decided_or_unknown(id: TaskId, ended: Option<&Task>) -> Reply {
+    ended.and_then(decided).unwrap_or_else(|| unknown(id))
+}
+
 fn not_waiting(task: &Task) -> Reply {
+    if let Some(told) = decided(task) {
+        return told;
+    }
     refused(
         format!("#{} waits for no decision: it is {}", task.id(), task.status()),
         format!("/status {} tells more", task.id()),
@@ -355,7 +381,7 @@ fn not_waiting(task: &Task) -> Reply {
 mod tests {
     use super::*;
     use crate::fixture::Fixture;
-    use borg_core::task::Status;
+    use borg_core::{policy::Role, task::Status};
 
     const ME: &str = "console:1";
 
@@ -376,6 +402,8 @@ mod tests {
             let (reason, remedy) = replied(&fixture, approve(wrong)).await;
             assert!(reason.contains("names no change") && remedy.contains("8 digits"), "{wrong}: {reason}");
             assert!(!reason.contains('\u{1b}'), "{reason}");
+            let reject = Intent::Reject { task, change: Some(wrong.into()), note: String::new() };
+            assert!(replied(&fixture, reject).await.0.contains("names no change"), "{wrong}");
         }
         assert!(replied(&fixture, approve("0123ABCD")).await.0.contains("waits for no decision"));
         for (long, limit) in [("x".repeat(NOTE_LIMIT + 1), "longer than 8192 bytes"), (" ".into(), "is empty")] {
@@ -389,7 +417,9 @@ mod tests {
             }
         }
         let note = "x".repeat(NOTE_LIMIT + 1);
-        for intent in [Intent::Approve { task, change: None, note: note.clone() }, Intent::Reject { task, note }] {
+        for intent in
+            [Intent::Approve { task, change: None, note: note.clone() }, Intent::Reject { task, change: None, note }]
+        {
             assert!(replied(&fixture, intent).await.0.contains("longer than"));
         }
         fixture.stop().await;

@@ -108,6 +108,37 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Owes the posts of a copy of a review; durable when this returns. The last text has its buttons, and stands for it: where a copy is there
+    /// already that text takes its place, and the rest is not said again.
+    pub async fn post_copy(
+        &self,
+        key: &str,
+        notice: &Notice,
+        mut posts: Vec<Post>,
+        topic: &str,
+    ) -> Result<(), StoreError> {
+        posts.retain(|post| matches!(post, Post::Send(_) | Post::Edit { .. } | Post::Document { .. }));
+        let texts = posts.iter().rposition(|post| matches!(post, Post::Send(_) | Post::Edit { .. }));
+        let mut outgoing = self.outgoing(key, notice, posts);
+        if let Some(last) = texts {
+            outgoing[last].topic = Some(topic.to_owned());
+            let chat = self.local(&notice.chat);
+            if self.copies(topic).await?.contains(&chat) {
+                outgoing = vec![outgoing.swap_remove(last)];
+            }
+        }
+        let transport = self.transport;
+        self.run(move |journal| journal.enqueue(transport, &outgoing)).await?;
+        self.sends.notify_one();
+        Ok(())
+    }
+
+    /// Chats, as the transport names them, in which something about a topic stands or is to stand.
+    pub async fn copies(&self, topic: &str) -> Result<Vec<String>, StoreError> {
+        let (transport, topic) = (self.transport, topic.to_owned());
+        self.run(move |journal| journal.chats_of_topic(transport, &topic)).await
+    }
+
     /// The posts of a notice as they are owed; what is of the moment (a toast, that somebody is typing) is not.
     pub fn outgoing(&self, key: &str, notice: &Notice, mut posts: Vec<Post>) -> Vec<Outgoing> {
         posts.retain(|post| !matches!(post, Post::Answer { .. } | Post::Typing { .. }));

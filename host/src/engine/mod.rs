@@ -236,6 +236,11 @@ impl Engine {
             Body::ChatRegistered { .. } | Body::ChatForgotten { .. } => {
                 turn.batch.chats = Some(self.state.chats.clone());
             }
+            // Who may decide on what waits is kept with it.
+            Body::PolicyLoaded { .. } => {
+                let waits = |task: &&Task| task.phase.waiting_review().is_some();
+                turn.touched.extend(self.state.tasks.values().filter(waits).map(Task::id));
+            }
             _ => {}
         }
         turn.batch.events.push(event);

@@ -3,7 +3,7 @@
 use super::*;
 use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},
-    effect::Order,
+    effect::{Audience, Order},
     event::{Body, Kept},
 };
 
@@ -125,7 +125,11 @@ fn a_text_that_does_not_fit_its_digest_is_found() {
 }
 
 fn owed(key: &str) -> Effect {
-    Effect { key: EffectKey(key.into()), task: TaskId(1), order: Order::Tell { notice: Box::new(notice()) } }
+    Effect {
+        key: EffectKey(key.into()),
+        task: TaskId(1),
+        order: Order::Tell { notice: Box::new(notice()), audience: Audience::Chat },
+    }
 }
 
 #[test]

@@ -6,10 +6,12 @@ use borg_core::{
     check::Judgement,
     event::{Body, Event},
     facts::CheckOutcome,
+    policy::{OwnChanges, PersonId, Policy, Role},
     step::{self, Policies, State},
     task::{Phase, Status, Task},
     words,
 };
+use std::sync::Arc;
 
 /// A task as it was after each of its events.
 #[derive(Clone, Debug)]
@@ -42,11 +44,26 @@ impl Replay {
             _ => None,
         };
         // Effects are the engine's; here they have been performed long ago.
-        let (state, _) = step::step(std::mem::take(&mut self.state), event, &self.policies);
+        let policies = match &event.body {
+            Body::Approved { by, .. } => &entitling(by, &self.policies),
+            _ => &self.policies,
+        };
+        let (state, _) = step::step(std::mem::take(&mut self.state), event, policies);
         self.state = state;
         let stop = self.state.tasks.get(&id).filter(|task| Some(task.status()) != before);
         Meaning { check, stop: stop.and_then(|task| standstill(task, event.at_ms)) }
     }
+}
+
+/// Policies by which somebody may decide: the engine notes approvals that count and no others, and which policy was in force then is not
+/// known here.
+fn entitling(by: &PersonId, policies: &Policies) -> Policies {
+    let mut policy = Policy::clone(policies.current());
+    policy.people.insert(by.clone(), Role::Owner);
+    policy.own_changes = OwnChanges::Allow;
+    let mut policies = policies.clone();
+    policies.load(Arc::new(policy));
+    policies
 }
 
 /// What a test run meant, to stand after its figures.
@@ -91,4 +108,38 @@ fn headline(reason: &str) -> &str {
 fn sentence(reason: &str) -> String {
     let headline = headline(reason);
     if headline.ends_with(['?', '!']) { headline.to_owned() } else { format!("{headline}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::{
+        approval::Review,
+        collect::CommitId,
+        id::{Digest, TaskId},
+        policy::parse,
+        task::Position,
+        verdict::{Ruling, Verdict},
+    };
+
+    #[test]
+    fn an_approval_that_the_journal_has_counted_whatever_policy_says_today() {
+        let golden = include_str!("../../core/tests/golden/events-v4.jsonl");
+        let events = golden.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok());
+        let created = events.into_iter().find(|event| matches!(event.body, Body::TaskCreated { .. })).unwrap();
+        let (policies, id) = (Policies::new(Arc::new(parse::parse(&[]).unwrap())), created.task.unwrap());
+        let mut replay = Replay::new(policies);
+        replay.follow(&created);
+        let task = replay.state.tasks.get_mut(&id).unwrap();
+        let ruling = Ruling { verdict: Verdict::Block, reasons: vec!["look".into()] };
+        let (digest, head) = (Digest([7; 32]), CommitId("a".repeat(40)));
+        let review = Review { ruling, findings: Vec::new(), head, digest };
+        task.phase = Phase::NeedsReview { at: Position { stage: 1, ..Position::default() }, review };
+        // Nobody is known to this policy, and it was their own change.
+        let approved = Body::Approved { by: task.spec.by.clone(), digest, note: String::new() };
+        replay.follow(&Event { at_ms: 0, task: Some(TaskId(12)), settles: None, body: approved });
+        let task = &replay.state.tasks[&id];
+        assert!(task.decision.as_ref().is_some_and(|decision| decision.approved), "{:?}", task.phase);
+        assert!(matches!(task.phase, Phase::Approved { .. } | Phase::Running(_)), "{:?}", task.phase);
+    }
 }

@@ -43,9 +43,15 @@ impl Room {
         Self::with(Options::default(), repo, |setup, _| setup)
     }
 
-    /// With Ann as the owner, and `more` on top.
+    /// With Ann as the owner, on Telegram and at the machine, and `more` on top.
     #[track_caller]
     pub fn with(options: Options, repo: Repo, more: impl FnOnce(Setup, &BotApi) -> Setup) -> Option<Self> {
+        Self::with_ann(options, repo, |setup, api, _| more(setup, api))
+    }
+
+    /// The same where `more` is about her, too.
+    #[track_caller]
+    pub fn with_ann(options: Options, repo: Repo, more: impl FnOnce(Setup, &BotApi, UserId) -> Setup) -> Option<Self> {
         let api = BotApi::with(options).unwrap();
         let ann = api.person("Ann");
         let setup = crash::setup(Sandbox::strongest())?
@@ -53,8 +59,9 @@ impl Room {
             .env("TELEGRAM_API_URL", &api.url())
             .repository(REPOSITORY, &repo, Some(CHECK))
             .unwrap();
-        let people = format!("[people]\nowner = [\"console:{}\", \"telegram:{}\"]", nix::unistd::getuid(), ann.0);
-        let setup = more(setup.policy(&people).unwrap(), &api);
+        let names = format!("\"console:{}\", \"telegram:{}\"", nix::unistd::getuid(), ann.0);
+        let people = format!("[people]\nowner = [{names}]\nsame = [[{names}]]");
+        let setup = more(setup.policy(&people).unwrap(), &api, ann);
         let host = crash::start(setup).unwrap();
         let chat = api.private(ann);
         Some(Room { api, host, repo, ann, chat })

@@ -37,6 +37,8 @@ pub struct Policy {
     pub strangers: Strangers,
     pub repos: BTreeMap<String, RepoPolicy>,
     pub verdict: Thresholds,
+    /// `[verdict] own`.
+    pub own_changes: OwnChanges,
     pub pipelines: BTreeMap<String, Pipeline>,
     pub checks: CheckPolicy,
     pub host: HostPolicy,
@@ -157,6 +159,14 @@ pub enum Provider {
 #[serde(transparent)]
 pub struct PersonId(pub String);
 
+impl PersonId {
+    /// True for somebody who sits at this machine, at the console or the command line: they see a change as it is when they decide, and
+    /// not as it was in a message of some time ago.
+    pub fn is_at_this_machine(&self) -> bool {
+        self.0.split_once(':').is_some_and(|(transport, _)| transport == "console")
+    }
+}
+
 impl fmt::Display for PersonId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -171,6 +181,15 @@ pub enum Strangers {
     Silence,
     /// That their request is passed on; owners are told who asks, at most once a day of each.
     Hold,
+}
+
+/// `own` of `[verdict]`: whether who asked for a change may let it through where policy knows another human who may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnChanges {
+    /// No: the other decides. They may always turn it down.
+    #[default]
+    Deny,
+    Allow,
 }
 
 /// What a person may do; each role may do all that a lesser one may.

@@ -3,7 +3,7 @@
 mod sections;
 
 use super::{
-    CheckPolicy, HostPolicy, Policy, SandboxChoice, SecretSource, Strangers, example,
+    CheckPolicy, HostPolicy, OwnChanges, Policy, SandboxChoice, SecretSource, Strangers, example,
     section::Section,
     source::{Diagnostic, SourceFile, nearest},
 };
@@ -124,6 +124,7 @@ fn empty(digest: Digest) -> Policy {
         strangers: Strangers::default(),
         repos: BTreeMap::new(),
         verdict: Thresholds::default(),
+        own_changes: OwnChanges::default(),
         pipelines: BTreeMap::new(),
         checks: CheckPolicy { image: "borg-base:latest".into(), limits: CHECK_LIMITS, host_paths: Vec::new() },
         host: HostPolicy {

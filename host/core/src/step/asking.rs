@@ -13,8 +13,12 @@ const QUESTIONS: u32 = 3;
 const SHORT: usize = 200;
 
 impl Turn<'_> {
-    /// Keeps what a person said, for every attempt from now on. An answer always counts: questions are few.
+    /// Keeps what a person said, for every attempt from now on. An answer always counts: questions are few. Of a change that waits for its
+    /// decision no agent hears any more, and nobody comes to have a hand in it.
     pub(super) fn noted(&mut self, by: &PersonId, question: Option<Kept>, text: &Kept) {
+        if self.task.phase.waiting_review().is_some() {
+            return;
+        }
         if question.is_some() || self.task.notes.len() < Task::NOTES_KEPT {
             self.task.notes.push(Note { by: by.clone(), question, text: text.clone() });
         }

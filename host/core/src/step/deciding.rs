@@ -4,10 +4,11 @@ use super::Turn;
 use crate::{
     approval::{ApprovedChange, DigestParts, Review, change_digest},
     collect::CommitId,
+    decider::{Decider, deciders},
     event::Kept,
     facts::Finding,
     id::Digest,
-    policy::{PersonId, Role, Via},
+    policy::{PersonId, Via},
     task::{BlockedOn, Decision, Doing, Ending, Phase, Position, Running},
     verdict::{self, RuleFailure, Verdict},
 };
@@ -51,37 +52,19 @@ impl Turn<'_> {
     }
 
     pub(super) fn approved(&mut self, by: &PersonId, digest: &Digest, note: &str) {
-        let Some((at, review)) = self.waiting() else { return };
-        let role = self.current.role(by).unwrap_or(Role::Guest);
-        if let Ok(change) = ApprovedChange::by_person(&review, by, role, digest) {
+        let Some(at) = self.task.phase.position().cloned() else { return };
+        let decider = Decider::of(self.task, by, self.current);
+        if let Ok(change) = decider.and_then(|decider| ApprovedChange::by_person(decider, digest)) {
             self.decided(by, digest, note, true);
             self.deliver(following(&at), change, true);
         }
     }
 
     pub(super) fn rejected(&mut self, by: &PersonId, digest: &Digest, note: &str) {
-        let Some((_, review)) = self.waiting() else { return };
-        if review.digest == *digest {
+        if self.task.phase.waiting_review().is_some_and(|review| review.digest == *digest) {
             self.decided(by, digest, note, false);
             let note = if note.is_empty() { String::new() } else { format!(": {note}") };
             self.end(Ending::Rejected, &format!("rejected by {by}{note}"));
-        }
-    }
-
-    /// The review a person is asked about.
-    fn waiting(&self) -> Option<(Position, Review)> {
-        match &self.task.phase {
-            Phase::NeedsReview { at, review } | Phase::Blocked { at, on: BlockedOn::Verdict { review }, .. } => {
-                Some((at.clone(), review.clone()))
-            }
-            Phase::Blocked {
-                on: BlockedOn::Repair | BlockedOn::Delivery { .. } | BlockedOn::Question { .. }, ..
-            }
-            | Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => None,
         }
     }
 
@@ -93,6 +76,19 @@ impl Turn<'_> {
             digest: *digest,
             note: note.to_owned(),
         });
+        self.tell_closed(if approved { "approved" } else { "rejected" }, by);
+    }
+
+    /// Policy was edited while a change waits: others may decide on it now, and are asked.
+    pub(super) fn ask_deciders(&mut self) {
+        let Some(review) = self.task.phase.waiting_review() else { return };
+        let change = review.digest;
+        let now = deciders(self.task, review, self.current);
+        let joined: Vec<PersonId> = now.iter().filter(|person| !self.task.deciders.contains(person)).cloned().collect();
+        self.task.deciders = now;
+        if !joined.is_empty() {
+            self.tell_joined(change, joined);
+        }
     }
 
     pub(super) fn delivered(

@@ -2,7 +2,12 @@
 
 use super::Turn;
 use crate::{
-    effect::Order,
+    chat::Notice,
+    decider::deciders,
+    effect::{Audience, Order},
+    event::Body,
+    id::Digest,
+    policy::PersonId,
     task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running},
     words,
 };
@@ -27,6 +32,11 @@ impl Turn<'_> {
 
     /// Ends the task for a person. What is at work in a sandbox is stopped first, and its work so far kept.
     pub(super) fn cancel(&mut self) {
+        if let Body::CancelRequested { by } = &self.event.body
+            && self.task.phase.waiting_review().is_some()
+        {
+            self.tell_closed("cancelled", by);
+        }
         match self.task.phase.clone() {
             Phase::Queued { at } | Phase::Parked { at, .. } | Phase::Blocked { at, .. } => {
                 match at.resume {
@@ -117,14 +127,36 @@ impl Turn<'_> {
     }
 
     pub(super) fn tell_review(&mut self) {
+        let Some(review) = self.task.phase.waiting_review() else { return };
+        let change = review.digest;
+        let people = deciders(self.task, review, self.current);
+        self.task.deciders.clone_from(&people);
         let notice = words::review(self.task);
-        self.tell(notice);
+        self.tell_to(notice, Audience::Deciders { change, people });
     }
 
-    fn tell(&mut self, notice: Option<crate::chat::Notice>) {
+    /// The same for people who may decide on it only now.
+    pub(super) fn tell_joined(&mut self, change: Digest, people: Vec<PersonId>) {
+        let notice = words::review(self.task).map(|notice| Notice { chat: String::new(), ..notice });
+        self.tell_to(notice, Audience::Joined { change, people });
+    }
+
+    /// The change that waits was decided on: nobody need look at it any more.
+    pub(super) fn tell_closed(&mut self, what: &str, by: &PersonId) {
+        let Some(change) = self.task.phase.waiting_review().map(|review| review.digest) else { return };
+        let notice = words::closed(self.task, what, by);
+        self.tell_to(notice, Audience::Copies { change });
+    }
+
+    fn tell(&mut self, notice: Option<Notice>) {
+        self.tell_to(notice, Audience::Chat);
+    }
+
+    fn tell_to(&mut self, notice: Option<Notice>, audience: Audience) {
         if let Some(notice) = notice {
             self.task.told += 1;
-            self.also(format!("t{}-tell-{}", self.task.id(), self.task.told), Order::Tell { notice: Box::new(notice) });
+            let order = Order::Tell { notice: Box::new(notice), audience };
+            self.also(format!("t{}-tell-{}", self.task.id(), self.task.told), order);
         }
     }
 }

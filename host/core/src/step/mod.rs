@@ -165,6 +165,12 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         let policy = policies.of(task).clone();
         Turn { task, event, policy: &policy, current: policies.current(), effects: &mut effects }.apply();
     }
+    if matches!(event.body, Body::PolicyLoaded { .. }) {
+        for task in state.tasks.values_mut() {
+            let policy = policies.of(task).clone();
+            Turn { task, event, policy: &policy, current: policies.current(), effects: &mut effects }.ask_deciders();
+        }
+    }
     schedule(&mut state, event, policies, &mut effects);
     tell_waiting(&mut state, event, policies, &mut effects);
     (state, effects)

@@ -24,7 +24,7 @@ mod standing;
 mod strangers;
 mod updates;
 
-use super::{Conversation, Live, Reach};
+use super::{Conversation, Live, Reach, here};
 use crate::{
     clock::now_ms,
     engine::mailbox::{Mailbox, StoreError},
@@ -107,7 +107,7 @@ impl Telegram {
             let url = || api.parse().with_context(|| format!("TELEGRAM_API_URL is `{api}`, which is no address"));
             (bot, polling) = (bot.set_api_url(url()?), polling.set_api_url(url()?));
         }
-        let pairing = Arc::new(Pairing::new(policies.to_owned(), data));
+        let pairing = Arc::new(Pairing::new(policies.to_owned(), data, here()));
         Ok(Telegram { bot, polling, mailbox, conversation, pairing, reach: Reach::default() })
     }
 

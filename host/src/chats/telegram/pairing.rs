@@ -3,7 +3,7 @@
 //! Nobody on Telegram is known before, and anybody may write to a bot; the terminal is what only the operator sees. A code outlives the host
 //! until it is used or void; whoever used it and asks again, having heard no answer, is answered as before.
 
-use crate::people;
+use crate::{people, policies::Folder};
 use anyhow::{Context, Result};
 use borg_core::{
     id::Digest,
@@ -42,6 +42,8 @@ pub enum Heard {
 pub struct Pairing {
     policies: PathBuf,
     file: PathBuf,
+    /// Whoever reads this host's terminal.
+    here: PersonId,
     code: Mutex<Option<Code>>,
 }
 
@@ -56,8 +58,8 @@ enum Code {
 }
 
 impl Pairing {
-    /// `policies` is the folder of policy files, `data` the data directory.
-    pub fn new(policies: PathBuf, data: &Path) -> Self {
+    /// `policies` is the folder of policy files, `data` the data directory; the code is shown at the terminal of `here`.
+    pub fn new(policies: PathBuf, data: &Path, here: PersonId) -> Self {
         let file = data.join(FILE);
         let code = match fs::read(&file) {
             Ok(kept) => serde_json::from_slice(&kept)
@@ -67,7 +69,7 @@ impl Pairing {
                 .ok(),
             Err(_) => None,
         };
-        Pairing { policies, file, code: Mutex::new(code) }
+        Pairing { policies, file, here, code: Mutex::new(code) }
     }
 
     /// The code, for the operator's eyes: the one that was open before, or another.
@@ -107,7 +109,9 @@ impl Pairing {
             None => Ok(Heard::NoCode),
             Some(Code::Used { digest }) => Ok(if *digest == told { Heard::Used } else { Heard::NoCode }),
             Some(Code::Open { code, .. }) if Digest::of_bytes(code.as_bytes()) == told => {
-                people::add(&self.policies, &PersonId(person.to_owned()), Role::Owner)?;
+                let person = PersonId(person.to_owned());
+                people::add(&self.policies, &person, Role::Owner)?;
+                self.join(&person);
                 self.keep(&mut kept, Some(Code::Used { digest: told }));
                 Ok(Heard::Paired)
             }
@@ -123,6 +127,22 @@ impl Pairing {
                 self.keep(&mut kept, Some(code));
                 Ok(Heard::Wrong)
             }
+        }
+    }
+
+    /// The code stood on the terminal of whoever runs this host: that is who sent it, so both are one human. Where policy does not know
+    /// them at the console, there is nobody to join.
+    fn join(&self, person: &PersonId) {
+        let here = self.here.clone();
+        let joined = Folder::read(&self.policies).and_then(|(_, policy)| match policy.role(&here) {
+            Some(_) => people::join(&self.policies, &here, person),
+            None => Ok(()),
+        });
+        if let Err(error) = joined {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "{person} is an owner, but not noted as the same human as {here}; `borg-host doctor` has the line to add"
+            );
         }
     }
 
@@ -152,6 +172,10 @@ impl Pairing {
 mod tests {
     use super::*;
 
+    fn here() -> PersonId {
+        PersonId("console:1000".into())
+    }
+
     const PEOPLE: &str = "# who may do what\n[people]\nowner = [\"console:1000\"] # us\nmember = []\n";
 
     #[test]
@@ -160,7 +184,7 @@ mod tests {
         let people = dir.path().join("people.toml");
         fs::write(&people, PEOPLE).unwrap();
         fs::write(dir.path().join("host.toml"), "[verdict]\n").unwrap();
-        let pairing = Pairing::new(dir.path().to_owned(), dir.path());
+        let pairing = Pairing::new(dir.path().to_owned(), dir.path(), here());
         assert_eq!(pairing.hear("telegram:1", "/start ABCDEFGH").unwrap(), Heard::NoCode, "nobody is waited for");
         let code = pairing.begin().unwrap();
         assert_eq!(code.len(), LENGTH);
@@ -175,13 +199,41 @@ mod tests {
         }
         assert_eq!(pairing.hear("telegram:8", "/pair AAAAAAA1").unwrap(), Heard::NoCode);
         let text = fs::read_to_string(&people).unwrap();
-        assert_eq!(text, PEOPLE.replace("[\"console:1000\"]", "[\"console:1000\", \"telegram:7\"]"));
+        let owners = PEOPLE.replace("[\"console:1000\"]", "[\"console:1000\", \"telegram:7\"]");
+        assert_eq!(text, format!("{owners}same = [[\"console:1000\", \"telegram:7\"]]\n"));
+    }
+
+    #[test]
+    fn who_pairs_is_the_human_at_the_terminal_and_only_they() {
+        for (people, want) in [
+            // Known by another role, or joined with somebody already.
+            ("[people]\nadmin = [\"console:1000\"]\n", Some("same = [[\"console:1000\", \"telegram:7\"]]")),
+            (
+                "[people]\nowner = [\"console:1000\", \"web:1\"]\nsame = [[\"web:1\", \"console:1000\"]]\n",
+                Some("same = [[\"web:1\", \"console:1000\", \"telegram:7\"]]"),
+            ),
+            // A service's terminal is nobody's.
+            ("[people]\nowner = [\"console:1001\"]\n", None),
+            ("[people]\n", None),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("people.toml");
+            fs::write(&file, people).unwrap();
+            let pairing = Pairing::new(dir.path().to_owned(), dir.path(), here());
+            let code = pairing.begin().unwrap();
+            assert_eq!(pairing.hear("telegram:7", &format!("/start {code}")).unwrap(), Heard::Paired);
+            let text = fs::read_to_string(&file).unwrap();
+            match want {
+                Some(line) => assert!(text.contains(line), "{text}"),
+                None => assert!(text.contains("telegram:7") && !text.contains("same"), "{text}"),
+            }
+        }
     }
 
     #[test]
     fn a_code_that_is_guessed_at_is_void() {
         let dir = tempfile::tempdir().unwrap();
-        let pairing = Pairing::new(dir.path().to_owned(), dir.path());
+        let pairing = Pairing::new(dir.path().to_owned(), dir.path(), here());
         let code = pairing.begin().unwrap();
         for _ in 0..TRIES {
             assert_eq!(pairing.hear("telegram:1", "/pair WRONG").unwrap(), Heard::Wrong);
@@ -193,7 +245,7 @@ mod tests {
     fn a_code_outlives_the_host_until_it_is_used() {
         use std::os::unix::fs::PermissionsExt;
         let (policies, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let start = || Pairing::new(policies.path().to_owned(), data.path());
+        let start = || Pairing::new(policies.path().to_owned(), data.path(), here());
         let code = start().begin().unwrap();
         let mode = fs::metadata(data.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -7,7 +7,7 @@ use crate::cli::{
     secret, source,
 };
 use anyhow::Result;
-use borg_core::policy::{PersonId, Policy, Role, SandboxChoice};
+use borg_core::policy::{OwnChanges, PersonId, Policy, Role, SandboxChoice};
 use borg_host::{
     agents, chats::telegram, clock::now_ms, compiler, host, policies::PolicyError, sandbox::image, settings::Settings,
     spawn::Spawner, store::Journal,
@@ -115,6 +115,13 @@ fn people(policy: &Policy, report: &mut Report) -> Result<()> {
         ),
         owners => Finding::good("people", format!("owned by {}", owners.join(", "))),
     })?;
+    if let Some(line) = maybe_one_human(policy) {
+        report.add(Finding::warning(
+            "people",
+            "the owner at the console and the one on Telegram are two humans to policy: neither approves what they asked for",
+            format!("if both are you, add `{line}` to [people] in policies/people.toml"),
+        ))?;
+    }
     if policy.role(&me).is_none() {
         let remedy = format!("add \"{me}\" to policies/people.toml");
         report.add(Finding::warning(
@@ -124,6 +131,20 @@ fn people(policy: &Policy, report: &mut Report) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// The line that joins the one owner at the console with the one on Telegram, where nothing says that they are one human.
+fn maybe_one_human(policy: &Policy) -> Option<String> {
+    let only = |transport: &str| {
+        let is_there = |(person, role): &(&PersonId, &Role)| {
+            **role == Role::Owner && person.0.split_once(':').is_some_and(|(of, _)| of == transport)
+        };
+        let mut owners = policy.people.iter().filter(is_there).map(|(person, _)| person);
+        owners.next().filter(|_| owners.next().is_none())
+    };
+    let (console, telegram) = (only("console")?, only("telegram")?);
+    let is_open = policy.human(console) != policy.human(telegram) && policy.own_changes == OwnChanges::Deny;
+    is_open.then(|| format!("same = [[\"{console}\", \"{telegram}\"]]"))
 }
 
 /// Loads every plugin as a host would, in a cache of its own: a running host's is not ours to prune.
@@ -269,5 +290,30 @@ async fn repositories(settings: &Settings, policy: &Policy, report: &mut Report)
             report.add(Finding::warning("repositories", "none is the default", remedy))
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::policy::{parse, source::SourceFile};
+
+    #[test]
+    fn two_owners_that_may_be_one_human_are_asked_about() {
+        let line = Some("same = [[\"console:1\", \"telegram:1\"]]");
+        for (people, verdict, want) in [
+            ("owner = [\"console:1\", \"telegram:1\"]", "", line),
+            ("owner = [\"console:1\", \"telegram:1\"]\nadmin = [\"telegram:2\"]", "", line),
+            ("owner = [\"console:1\", \"telegram:1\"]", "own = \"allow\"", None),
+            ("owner = [\"console:1\", \"telegram:1\"]\nsame = [[\"telegram:1\", \"console:1\"]]", "", None),
+            ("owner = [\"console:1\", \"telegram:1\", \"telegram:2\"]", "", None),
+            ("owner = [\"console:1\", \"console:2\", \"telegram:1\"]", "", None),
+            ("owner = [\"console:1\"]\nadmin = [\"telegram:1\"]", "", None),
+            ("owner = [\"console:1\"]", "", None),
+        ] {
+            let text = format!("[people]\n{people}\n[verdict]\n{verdict}\n");
+            let policy = parse::parse(&[SourceFile { name: "policies/a.toml".into(), text }]).unwrap();
+            assert_eq!(maybe_one_human(&policy).as_deref(), want, "{people}");
+        }
     }
 }

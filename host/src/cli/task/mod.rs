@@ -31,7 +31,8 @@ pub enum Task {
     /// Let a change through that waits for a decision
     ///
     /// The approval names the change as it is now, with its findings and evidence; exactly that is delivered. `task show` and
-    /// `task diff` show what is approved. Only an owner may overrule the verdict `block`.
+    /// `task diff` show what is approved. Only an owner may overrule the verdict `block`. Where policy knows another human who may, nobody
+    /// approves what they asked for themselves; `[verdict] own = "allow"` lifts that.
     Approve(Approval),
     /// Turn a change down; nothing leaves the host
     Reject(Decision),
@@ -107,7 +108,7 @@ impl Task {
             Task::Approve(Approval { change, decision: Decision { task, note } }) => {
                 Intent::Approve { task, change: change.map(|change| change.to_ascii_lowercase()), note }
             }
-            Task::Reject(Decision { task, note }) => Intent::Reject { task, note },
+            Task::Reject(Decision { task, note }) => Intent::Reject { task, change: None, note },
             Task::Continue(words) => words.checked().map(|(task, text)| Intent::Continue { task, text })?,
             Task::Note(words) => words.checked().map(|(task, text)| Intent::Note { task, text })?,
             Task::Answer(words) => words.checked().map(|(task, text)| Intent::Answer { task, text })?,

@@ -35,7 +35,7 @@ pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use borg_core::{chat::NoticeKind, executor::EndCause, policy::Via};
+    use borg_core::{chat::NoticeKind, effect::Audience, executor::EndCause, policy::Via};
 
     #[test]
     fn every_answer_names_the_fault_or_settles_what_the_next_start_repeats() {
@@ -69,7 +69,7 @@ mod tests {
         };
         assert_eq!(kind(&prepare), Some("prepare"));
         assert_eq!(kind(&deliver), Some("deliver"));
-        assert_eq!(kind(&Order::Tell { notice: Box::new(notice) }), Some("tell"));
+        assert_eq!(kind(&Order::Tell { notice: Box::new(notice), audience: Audience::Chat }), Some("tell"));
         assert_eq!(kind(&Order::Stop { run, cause: EndCause::Cancelled }), Some("stop"));
         assert_eq!(kind(&Order::Forget { run }), Some("forget"));
     }

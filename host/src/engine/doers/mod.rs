@@ -134,7 +134,7 @@ impl Doers {
                 self.forget(run).await;
                 Body::Forgotten { run }
             }
-            Order::Tell { notice } => self.tell(&key.0, notice, task.as_ref()).await,
+            Order::Tell { notice, audience } => self.tell(&key.0, notice, audience, task.as_ref(), handle).await,
         }
     }
 

@@ -135,6 +135,19 @@ impl Journal {
             .map_err(StoreError::Read)
     }
 
+    /// Chats in which a message about a topic stands, or waits to be sent.
+    pub fn chats_of_topic(&self, transport: &str, topic: &str) -> Result<Vec<String>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached(
+                "SELECT chat FROM topics WHERE transport = ?1 AND topic = ?2
+                 UNION SELECT chat FROM posts WHERE transport = ?1 AND topic = ?2 AND settled_ms IS NULL",
+            )
+            .map_err(StoreError::Read)?;
+        let rows = query.query_map([transport, topic], |row| row.get(0)).map_err(StoreError::Read)?;
+        rows.map(|row| row.map_err(StoreError::Read)).collect()
+    }
+
     /// The task that a message of ours speaks of; messages are known for 7 days.
     pub fn about(&self, transport: &str, chat: &str, receipt: &str) -> Result<Option<TaskId>, StoreError> {
         let found = self

@@ -5,9 +5,9 @@ use crate::{
     budget::{Budget, Price},
     intent,
     policy::{
-        ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, PersonId, PersonaPolicy, PluginGrant,
-        Policy, Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, pipeline, section::dollars,
-        source::SourceFile,
+        ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, OwnChanges, PersonId, PersonaPolicy,
+        PluginGrant, Policy, Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, pipeline,
+        section::dollars, source::SourceFile,
     },
     run::{Limits, TOOLS},
     verdict::Thresholds,
@@ -241,6 +241,8 @@ impl<'a> Builder<'a> {
                 "a change is reviewed from a lower risk on than it is blocked",
             );
         }
+        let choices = [("deny", OwnChanges::Deny), ("allow", OwnChanges::Allow)];
+        self.policy.own_changes = section.choice("own", &choices, OwnChanges::default());
         section.finish();
         self.policy.verdict = Thresholds { review, block };
     }

@@ -101,6 +101,7 @@ fn sense_is_checked_too() {
     for (name, from, to, message) in [
         ("host.toml", "block = 80", "block = 8", "`block` is below `review`"),
         ("host.toml", "sandbox = \"docker\"", "sandbox = \"none\"", "must be one of docker, local"),
+        ("host.toml", "block = 80", "block = 80\nown = \"sometimes\"", "must be one of deny, allow"),
         ("host.toml", "parallel = 2", "parallel = 0", "from 1 to 1000"),
         ("host.toml", "parallel = 2", "parallel = \"two\"", "whole number"),
         ("executors.toml", "models = [\"claude-*\"]", "models = []", "an empty list allows none"),

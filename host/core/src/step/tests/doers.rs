@@ -230,7 +230,7 @@ pub fn body(order: &Order, answer: &Answer) -> Body {
         },
         (Order::Forget { run }, _) => Body::Forgotten { run: *run },
         (Order::Tell { .. }, Answer::Failed) => Body::TellFailed { reason: "nobody there".into() },
-        (Order::Tell { notice }, _) => Body::Told { notice: notice.clone() },
+        (Order::Tell { notice, .. }, _) => Body::Told { notice: notice.clone() },
     }
 }
 

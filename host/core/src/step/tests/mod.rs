@@ -6,6 +6,7 @@
 mod asking;
 mod doers;
 mod faults;
+mod four_eyes;
 mod going_on;
 mod promises;
 mod rows;

@@ -8,9 +8,10 @@ use crate::{
     effect::{Effect, EffectKey, Order},
     event::{Body, Event, Kept},
     id::{Digest, RunKey, TaskId},
-    policy::{PersonId, Policy, Role, StageWork, Via, parse, source::SourceFile},
+    policy::{OwnChanges, PersonId, Policy, Role, StageWork, Via, parse, source::SourceFile},
     step::{Policies, State, next_deadline, step},
     task::{BlockedOn, Doing, NewTask, Phase, Running, Status, Task},
+    verdict::Verdict,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -154,6 +155,8 @@ pub struct World {
     forgotten: BTreeSet<RunKey>,
     /// Tasks that somebody cancelled while they could be.
     cancelled: BTreeSet<TaskId>,
+    /// What was in force when a change was approved last.
+    approved_under: BTreeMap<TaskId, Arc<Policy>>,
 }
 
 impl World {
@@ -174,6 +177,7 @@ impl World {
             runs: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             cancelled: BTreeSet::new(),
+            approved_under: BTreeMap::new(),
         }
     }
 
@@ -191,6 +195,7 @@ impl World {
             repository: repository.into(),
             pipeline: policy.pipelines[pipeline].clone(),
             by: person(Role::Member),
+            asked_before: Vec::new(),
             chat: Some("console:1".into()),
             budget_asked: false,
             budget_name: "default".into(),
@@ -287,6 +292,12 @@ impl World {
             self.owed.remove(key);
         }
         self.state = state;
+        if let (Body::Approved { .. }, Some(task)) = (&event.body, event.task) {
+            let is_new = |state: &State| state.tasks.get(&task).is_some_and(|task| task.decision.is_some());
+            if is_new(&self.state) && !is_new(&before) {
+                self.approved_under.insert(task, self.policies.current().clone());
+            }
+        }
         for effect in &effects {
             self.owe(effect);
         }
@@ -312,7 +323,7 @@ impl World {
                 assert!(self.runs.contains(run), "{run} never was");
                 self.forgotten.insert(*run)
             }
-            Order::Tell { notice } => {
+            Order::Tell { notice, .. } => {
                 self.told.push((**notice).clone());
                 true
             }
@@ -346,8 +357,34 @@ impl World {
             Approver::Person(by) => {
                 let decision = task.decision.as_ref().expect("recorded");
                 assert_eq!((&decision.by, decision.digest, decision.approved), (by, review.digest, true));
-                assert!(self.policies.current().role(by) >= Some(Role::Admin));
+                self.hold_four_eyes(task, by);
             }
+        }
+    }
+
+    /// Who let the change through had the role for it when they did, and it was not their own where policy knew another who could.
+    fn hold_four_eyes(&self, task: &Task, by: &PersonId) {
+        let policy = &self.approved_under[&task.id()];
+        let review = task.review.as_ref().expect("judged");
+        let role = if review.ruling.verdict == Verdict::Block { Role::Owner } else { Role::Admin };
+        assert!(policy.role(by) >= Some(role), "{by} let {:?} through", review.ruling);
+        if policy.own_changes == OwnChanges::Allow {
+            return;
+        }
+        let me = policy.human(by);
+        let others: Vec<&PersonId> = policy
+            .people
+            .iter()
+            .filter(|(other, has)| **has >= role && policy.human(other) != me)
+            .map(|(other, _)| policy.human(other))
+            .collect();
+        if policy.human(&task.spec.by) == me {
+            assert_eq!(others, Vec::<&PersonId>::new(), "{by} let their own change through");
+        }
+        let asked: Vec<&PersonId> = task.askers().map(|person| policy.human(person)).collect();
+        if asked.contains(&me) {
+            let fresh = others.iter().find(|other| !asked.contains(other));
+            assert_eq!(fresh, None, "{by} had a hand in it");
         }
     }
 
