@@ -276,13 +276,14 @@ impl Host {
     /// resolves.
     pub fn attend(&self) -> impl Future<Output = ()> + use<> {
         let (alarms, digest) = (self.alarms.clone(), self.digest.clone());
+        let operators = self.conversation.operators.clone();
         async move {
             let digest = async {
                 if let Some(digest) = digest {
                     digest.run().await;
                 }
             };
-            tokio::join!(alarms.run(), digest);
+            tokio::join!(alarms.run(), digest, operators.attend_to_misconduct());
         }
     }
 

@@ -313,8 +313,8 @@ impl Settings {
         self.path("BORG_POLICIES")
     }
 
-    /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which win. Those
-    /// that are not there may come while the host runs.
+    /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which stand in for
+    /// those where policy pins them. Those that are not there may come while the host runs.
     pub fn plugin_folders(&self) -> Vec<PathBuf> {
         let shipped = match self.value("BORG_PLUGINS") {
             Some(_) => None,

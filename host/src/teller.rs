@@ -119,6 +119,9 @@ impl Teller {
                 (Step, format!("{by} made {person} {}", permit::role_word(*role)))
             }
             Body::UpdatePassedOver { update, what } => (Detail, format!("{update} is passed over: {what}")),
+            Body::PluginMisbehaved { plugin, digest, what } => {
+                (Step, format!("the component {plugin} ({}) misbehaves: {what}", digest.short()))
+            }
             Body::PersonDenied { by, what, reason } => (Step, format!("{by} was refused {what}: {reason}")),
             Body::TaskCreated { task } => (Step, created(task)),
             Body::Prepared { branch, commit, check, warnings } => {

@@ -13,6 +13,8 @@ mod hostile;
 mod operators;
 #[path = "telegram/people.rs"]
 mod people;
+#[path = "telegram/presses.rs"]
+mod presses;
 #[path = "telegram/review.rs"]
 mod review;
 #[path = "telegram/room.rs"]

@@ -53,6 +53,21 @@ pub struct Update {
     pub kind: UpdateKind,
     pub reply_to: Option<String>,
     pub raw: String,
+    /// What the transport itself saw of the words; none where nobody told, and then nothing in it is a command.
+    #[serde(default)]
+    pub marks: Option<Marks>,
+}
+
+/// Whose words an update brings, and where they name us: seen by the transport, which no component can change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Marks {
+    /// Somebody else said it first.
+    pub forwarded: bool,
+    /// A bot wrote it, in the name of who sent it.
+    pub via_bot: bool,
+    /// Where `text` mentions us: from and to, in bytes, in order and apart from each other.
+    pub mentions: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -321,6 +321,13 @@ pub enum Body {
         /// Its kind, as the transport names it.
         what: String,
     },
+    /// A component answered with what it has no right to; that was left out. Noted once for each component and kind.
+    PluginMisbehaved {
+        plugin: String,
+        /// SHA-256 of the component.
+        digest: Digest,
+        what: String,
+    },
     /// What is owed waits for something outside: it goes on by itself once that has changed.
     Delayed {
         reason: String,

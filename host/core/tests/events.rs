@@ -69,11 +69,12 @@ fn place(body: &Body) -> usize {
         Body::ChatForgotten { .. } => 38,
         Body::ChatMoved { .. } => 39,
         Body::UpdatePassedOver { .. } => 40,
-        Body::PersonAllowed { .. } => LAST,
+        Body::PersonAllowed { .. } => 41,
+        Body::PluginMisbehaved { .. } => LAST,
     }
 }
 
-const LAST: usize = 41;
+const LAST: usize = 42;
 
 fn examples() -> Vec<Body> {
     let s = str::to_owned;
@@ -274,6 +275,7 @@ fn examples() -> Vec<Body> {
         Body::ChatMoved { from: s("telegram:-100"), to: s("telegram:-1001") },
         Body::UpdatePassedOver { update: s("telegram:77"), what: s("poll") },
         Body::PersonAllowed { by: by(), person: PersonId(s("telegram:1002")), role: Role::Member },
+        Body::PluginMisbehaved { plugin: s("telegram"), digest, what: s("words that nobody said") },
     ]
 }
 

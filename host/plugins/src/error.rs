@@ -65,6 +65,11 @@ pub enum Problem {
         "policy is strict and does not pin `{name}`: add `sha256 = \"{found}\"` to `[plugin.{name}]`, or set `strict = false` in `[plugin-defaults]`"
     )]
     Unpinned { name: String, found: Digest },
+    #[error(
+        "stands in for the {kind} `{name}` of {other}, which policy does not allow without a pin: after looking at it add `sha256 = \"{found}\"` to `[plugin.{name}]`, or remove it; until then the other one is used",
+        other = other.display()
+    )]
+    StandIn { name: String, kind: Kind, found: Digest, other: PathBuf },
     #[error("{0}")]
     Compile(#[source] CompileError),
     #[error(

@@ -22,7 +22,8 @@ use std::{
 
 /// Where plugins come from and how they run; fixed while the host runs.
 pub struct Options {
-    /// Folders of plugin folders, which need not exist yet. A plugin of a later folder stands in for one of the same name and kind in an earlier.
+    /// Folders of plugin folders, which need not exist yet. A plugin of a later folder stands in for one of the same name and kind in an
+    /// earlier, where policy pins it.
     pub folders: Vec<PathBuf>,
     /// Folder for components and machine code; made with mode 0700, refused when others can reach into it.
     pub cache: PathBuf,
@@ -51,12 +52,15 @@ impl Permits {
         (log, clock)
     }
 
-    fn check_pin(&self, name: &str, found: Digest) -> Result<(), Problem> {
-        let name = name.to_owned();
-        match self.policy.pins.get(&name) {
-            Some(pinned) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),
-            None if self.policy.strict => Err(Problem::Unpinned { name, found }),
-            Some(_) | None => Ok(()),
+    /// What stands in for another of its name is somebody's who may write to a folder; that the operator wants it says a pin only.
+    fn check_pin(&self, plugin: &Found) -> Result<(), Problem> {
+        let (name, found, kind) = (plugin.manifest.name.clone(), plugin.digest, plugin.manifest.kind);
+        match (self.policy.pins.get(&name), &plugin.overrides) {
+            (Some(pinned), _) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),
+            (Some(_), _) => Ok(()),
+            (None, Some(other)) => Err(Problem::StandIn { name, kind, found, other: other.clone() }),
+            (None, None) if self.policy.strict => Err(Problem::Unpinned { name, found }),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -133,16 +137,20 @@ impl Plugins {
         let (found, mut errors) = self.discover().await;
 
         let mut new = Registry::default();
-        for found in found {
-            let name = found.manifest.name.clone();
-            let path = found.path.clone();
-            let loaded = match permits.check_pin(&name, found.digest) {
-                Ok(()) => self.load_one(found, &old, permits).await,
-                Err(problem) => Err(load::at(&path, problem)),
-            };
-            match loaded {
-                Ok(plugin) => drop(new.current.insert(name, plugin)),
-                Err(error) => errors.push(error),
+        for candidates in found {
+            // The one that stands in for all others comes first. One that policy does not pin is refused, and takes nobody's place.
+            for found in candidates {
+                let path = found.path.clone();
+                if let Err(problem) = permits.check_pin(&found) {
+                    errors.push(load::at(&path, problem));
+                    continue;
+                }
+                let name = found.manifest.name.clone();
+                match self.load_one(found, &old, permits).await {
+                    Ok(plugin) => drop(new.current.insert(name, plugin)),
+                    Err(error) => errors.push(error),
+                }
+                break;
             }
         }
         for digest in &permits.keep {
@@ -177,13 +185,13 @@ impl Plugins {
         errors
     }
 
-    /// The manifests that count, each with what it overrides.
-    async fn discover(&self) -> (Vec<Found>, Vec<LoadError>) {
+    /// The manifests that may count, by name: each with what it overrides, the latest first.
+    async fn discover(&self) -> (Vec<Vec<Found>>, Vec<LoadError>) {
         let shared = Arc::clone(&self.shared);
         let found = tokio::task::spawn_blocking(move || {
             shared.folders.iter().map(|folder| load::discover(folder, &shared.cache)).collect::<Vec<_>>()
         });
-        let mut winners: BTreeMap<String, (usize, Found)> = BTreeMap::new();
+        let mut candidates: BTreeMap<String, Vec<(usize, Found)>> = BTreeMap::new();
         let mut errors = vec![];
         for (folder, found) in found.await.expect("reading the folders does not panic").into_iter().enumerate() {
             for found in found {
@@ -195,19 +203,21 @@ impl Plugins {
                     }
                 };
                 let name = found.manifest.name.clone();
-                match winners.get(&name) {
-                    Some((earlier, other)) if *earlier == folder || other.manifest.kind != found.manifest.kind => {
+                let earlier = candidates.entry(name.clone()).or_default();
+                match earlier.first() {
+                    Some((before, other)) if *before == folder || other.manifest.kind != found.manifest.kind => {
                         errors.push(load::at(&found.path, Problem::NameTaken { name, by: other.path.clone() }));
                     }
                     Some((_, other)) => {
                         found.overrides = Some(other.path.clone());
-                        winners.insert(name, (folder, found));
+                        earlier.insert(0, (folder, found));
                     }
-                    None => drop(winners.insert(name, (folder, found))),
+                    None => earlier.push((folder, found)),
                 }
             }
         }
-        (winners.into_values().map(|(_, found)| found).collect(), errors)
+        let found = candidates.into_values().map(|named| named.into_iter().map(|(_, found)| found).collect());
+        (found.collect(), errors)
     }
 
     /// Loads a plugin, or takes it over when nothing about it has changed.

@@ -261,6 +261,7 @@ async fn chats_hear_show_and_know_the_time_they_are_granted() {
         kind: UpdateKind::Message,
         reply_to: None,
         raw: "{}".into(),
+        marks: None,
     };
     let said = chat.hear(&json!({"tone": "dry"}), &update).await.unwrap();
     assert_eq!((said[0].sender.as_str(), said[0].addressed), ("s", Addressed::Overheard));

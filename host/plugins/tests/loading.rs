@@ -186,11 +186,71 @@ async fn broken_folders_hinder_no_other() {
     assert!(plugins.list()[0].path.starts_with(home.path("later")), "{:?}", plugins.list());
 }
 
+/// The digest of what lies in a plugin's folder, pinned from now on.
+fn pin(home: &mut Home, name: &str, folder: &Path) -> Digest {
+    let digest = digest_of(&folder.join(format!("{name}.wasm")));
+    home.permits.policy.pins.insert(name.to_owned(), digest);
+    digest
+}
+
 #[tokio::test]
-async fn names_are_taken_once_and_a_later_folder_wins() {
+async fn what_stands_in_for_another_is_refused_without_a_pin_whatever_its_kind() {
+    for (kind, guest) in [
+        (Kind::Persona, "hostile"),
+        (Kind::Rule, "liar"),
+        (Kind::Executor, "liar"),
+        (Kind::Chat, "teller"),
+    ] {
+        let more = if kind == Kind::Chat { "[asks]\nclock = true" } else { "" };
+        let mut home = Home::new();
+        home.permits.policy.clock = true;
+        home.folders.push("mine");
+        home.lay("plugins", guest, kind, guest, more);
+        let plugins = home.open_whole().await;
+        let shipped = plugins.list()[0].path.clone();
+        // It comes while the host runs.
+        let mine = home.lay("mine", guest, kind, guest, &format!("{more}\n# mine"));
+        let (problem, text) = only(plugins.reload(&home.permits).await);
+        assert!(matches!(problem, Problem::StandIn { .. }), "{text}");
+        let digest = digest_of(&mine.join(format!("{guest}.wasm")));
+        let line = format!("add `sha256 = \"{digest}\"` to `[plugin.{guest}]`");
+        assert!(text.contains(&line) && text.contains("mine"), "{text}");
+        assert_eq!(plugins.list()[0].path, shipped, "{kind}: what is shipped goes on");
+        // The same at a start.
+        let (again, errors) = home.open().await;
+        assert!(matches!(only(errors).0, Problem::StandIn { .. }));
+        assert_eq!(again.list()[0].path, shipped);
+        // A pin is leave, for that component and no other.
+        pin(&mut home, guest, &mine);
+        assert!(plugins.reload(&home.permits).await.is_empty());
+        assert_eq!(plugins.list()[0].path, mine.join("plugin.toml"));
+        home.permits.policy.pins.insert(guest.to_owned(), Digest::of_bytes(b"another"));
+        let errors = plugins.reload(&home.permits).await;
+        assert!(errors.iter().all(|error| matches!(error.problem, Problem::PinMismatch { .. })), "{errors:?}");
+        assert!(plugins.list().is_empty(), "{kind}: neither is the pinned one");
+    }
+}
+
+#[tokio::test]
+async fn a_pin_of_the_shipped_one_holds_against_a_stand_in() {
+    let mut home = Home::new();
+    home.permits.policy.clock = true;
+    home.folders.push("mine");
+    let shipped = home.lay("plugins", "teller", Kind::Chat, "teller", "[asks]\nclock = true");
+    pin(&mut home, "teller", &shipped);
+    let mine = home.lay("mine", "teller", Kind::Chat, "teller", "[asks]\nclock = true");
+    fs::copy(support::guest("liar"), mine.join("teller.wasm")).unwrap();
+    let (plugins, errors) = home.open().await;
+    assert!(matches!(only(errors).0, Problem::PinMismatch { .. }));
+    assert_eq!(plugins.list()[0].path, shipped.join("plugin.toml"));
+}
+
+#[tokio::test]
+async fn names_are_taken_once_and_a_later_folder_wins_where_it_is_pinned() {
     let mut home = Home::hostile();
     home.folders.push("mine");
-    home.lay("mine", "hostile", Kind::Persona, "hostile", "[asks]\nlog = true\n# mine");
+    let mine = home.lay("mine", "hostile", Kind::Persona, "hostile", "[asks]\nlog = true\n# mine");
+    pin(&mut home, "hostile", &mine);
     let plugins = home.open_whole().await;
     let summary = &plugins.list()[0];
     assert_eq!(summary.path, home.path("mine/hostile/plugin.toml"));

@@ -4,8 +4,8 @@
 mod screen;
 
 use super::{Conversation, Live, WIDTH};
-use crate::log;
-use borg_core::chat::{Notice, Update, UpdateKind};
+use crate::{engine::desk::Asked, log};
+use borg_core::chat::{Marks, Notice, Update, UpdateKind};
 use rustyline::{DefaultEditor, error::ReadlineError};
 use screen::{Cursor, LIVE, Printer, Screen};
 use std::{
@@ -63,6 +63,9 @@ async fn listen(
     let mut notices = conversation.chats.listen(TERMINAL, width);
     let mut live = Live::new(conversation.desk.clone(), TERMINAL, pace);
     let mut ordinal = 0_u64;
+    let sender = uid.to_string();
+    // What was open when the host was stopped is open still.
+    let mut asked = ask(&conversation, &sender, screen).await?;
     loop {
         tokio::select! {
             // What must be told comes before what passes.
@@ -72,11 +75,20 @@ async fn listen(
                 None => return Ok(()),
                 Some(Typed::Line(line)) if line.trim().is_empty() => {}
                 Some(Typed::Line(line)) => {
+                    if let Some(asked) = asked.take()
+                        && let Some(posts) = conversation.answered_at(asked, &line, width()).await
+                    {
+                        for post in posts {
+                            screen.show(&post).await?;
+                        }
+                        continue;
+                    }
                     ordinal += 1;
-                    let update = update(ordinal, uid, line);
+                    let update = update(ordinal, &sender, &line);
                     for post in conversation.answer("console", &update, width()).await {
                         screen.show(&post).await?;
                     }
+                    asked = ask(&conversation, &sender, screen).await?;
                 }
                 Some(Typed::TooLong) => screen.print(format!("a line may have {LINE_BYTES} bytes; this one was not taken")).await?,
             },
@@ -94,12 +106,21 @@ async fn listen(
     }
 }
 
-fn update(ordinal: u64, uid: u32, text: String) -> Update {
+/// Asks whoever sits here what the host wants confirmed, in its own words and by no component.
+async fn ask(conversation: &Conversation, sender: &str, screen: &Screen) -> io::Result<Option<Asked>> {
+    let Some((asked, question)) = conversation.asks_at("console", CHAT, sender).await else { return Ok(None) };
+    screen.print(question).await?;
+    Ok(Some(asked))
+}
+
+fn update(ordinal: u64, sender: &str, text: &str) -> Update {
+    // Terminals slip control characters into what is pasted: nobody typed those.
+    let text = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
     Update {
         id: ordinal.to_string(),
         receipt: String::new(),
         chat: CHAT.into(),
-        sender: uid.to_string(),
+        sender: sender.to_owned(),
         sender_name: String::new(),
         sender_is_bot: false,
         own_name: String::new(),
@@ -107,6 +128,7 @@ fn update(ordinal: u64, uid: u32, text: String) -> Update {
         kind: UpdateKind::Message,
         reply_to: None,
         raw: String::new(),
+        marks: Some(Marks::default()),
     }
 }
 

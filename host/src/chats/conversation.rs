@@ -1,6 +1,8 @@
 //! One exchange with a person: what they said, what it means, what they are told.
 
+mod asking_back;
 mod looks;
+mod presses;
 mod status;
 
 use super::{ChatError, Chats, Operators};
@@ -12,14 +14,15 @@ use crate::{
     people,
 };
 use borg_core::{
-    chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, TextPost, Update},
+    chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, TextPost, Update, UpdateKind},
     id::TaskId,
     intent::{self, Intent, Look, Misunderstood},
-    permit::role_word,
+    permit::{permit, role_word},
     policy::{PersonId, Role},
     task::Task,
     words,
 };
+use presses::Press;
 use std::{path::PathBuf, time::Duration};
 
 /// Longest wait for a policy that was edited; files are looked at every other second.
@@ -74,8 +77,12 @@ impl Conversation {
         exchanged: &mut Vec<(Notice, Vec<Post>)>,
     ) -> Result<(), ChatError> {
         for (n, said) in self.chats.hear(transport, update).await?.into_iter().enumerate() {
-            let said = as_sent(update, said);
             let key = key.map(|key| format!("{key}.{n}"));
+            let is_press = update.kind == UpdateKind::Button && said.problem.is_none();
+            if is_press && let Press::Answered(notice, posts) = self.press(transport, update, &said, key.as_deref()).await? {
+                exchanged.push((notice, posts));
+                continue;
+            }
             if let Some(mut notice) = self.reply(transport, &said, key.as_deref()).await {
                 notice.reply_to = Some(update.receipt.clone()).filter(|receipt| !receipt.is_empty());
                 let posts = self.chats.show(&notice, width).await?;
@@ -125,7 +132,14 @@ impl Conversation {
                 return self.may_hear(transport, &person).await.then_some(hint);
             }
         };
-        let (handle, by, about) = (&self.desk.handle, person.clone(), intent.clone());
+        let handle = &self.desk.handle;
+        if let Intent::Allow { person: whom, role } = &intent
+            && let Ok(policy) = handle.policy().await
+            && permit(&person, intent.clone(), None, &policy).is_ok()
+        {
+            return self.ask_back(&chat, &person, (whom, *role), key).await;
+        }
+        let (by, about) = (person.clone(), intent.clone());
         let intended = match key {
             Some(key) => handle.intend_once(key, by, about, Some(chat.clone())).await,
             None => handle.intend(by, about, Some(chat.clone())).await,
@@ -153,7 +167,8 @@ impl Conversation {
             Reply::Granted => {
                 topic = intent.task().map(words::topic);
                 match &intent {
-                    Intent::Allow { person, role } => (NoticeKind::Answer, self.allow(person, *role).await, None),
+                    // The policy has changed since it was looked at: asked again, it is asked back.
+                    Intent::Allow { .. } => (NoticeKind::Hint, vec![Part::Text("say that again, please".into())], None),
                     Intent::Look(look) => self.look(&person, &chat, look).await.unwrap_or_else(|error| {
                         let value = "`borg-host doctor` looks at the journal".to_owned();
                         let mend = Part::Field { label: "what to do".into(), value };
@@ -291,11 +306,6 @@ impl Conversation {
     }
 }
 
-/// What was said, by whom and where the transport has it from: a component reads words, and lends nobody's name to them.
-fn as_sent(update: &Update, said: Said) -> Said {
-    Said { sender: update.sender.clone(), chat: update.chat.clone(), ..said }
-}
-
 /// A chat as the whole host names it.
 fn chat_of(transport: &str, chat: &str) -> String {
     format!("{transport}:{chat}")
@@ -327,37 +337,4 @@ fn list(rows: &[TaskRow]) -> Vec<Part> {
             value: format!("{} ({})", row.title, row.repository),
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use borg_core::chat::UpdateKind;
-
-    #[test]
-    fn a_component_does_not_decide_who_spoke_and_where() {
-        let update = Update {
-            id: "1".into(),
-            receipt: "5".into(),
-            chat: "-7".into(),
-            sender: "7".into(),
-            sender_name: String::new(),
-            sender_is_bot: false,
-            own_name: String::new(),
-            text: "/pause".into(),
-            kind: UpdateKind::Message,
-            reply_to: None,
-            raw: String::new(),
-        };
-        let said = Said {
-            sender: "1".into(),
-            chat: "-1".into(),
-            text: "/pause".into(),
-            addressed: Addressed::Command,
-            reply_to: Some("4".into()),
-            problem: None,
-        };
-        let heard = as_sent(&update, said.clone());
-        assert_eq!(heard, Said { sender: "7".into(), chat: "-7".into(), ..said });
-    }
 }

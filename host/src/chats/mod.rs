@@ -2,17 +2,24 @@
 //!
 //! An update becomes what was said (`hear`), that an intent, the intent a reply, the reply posts (`show`). Notices about tasks come the
 //! other way, from the engine. Nobody present is no error: the journal keeps what happened.
+//!
+//! A component lends nobody its words: what counts as said is held against the update (`said`), what is shown against the notice
+//! (`shown`), and what either leaves out is told (`misconduct`).
 
 pub mod console;
 mod conversation;
 pub mod copies;
 mod live;
+mod misconduct;
 mod operators;
 mod reach;
+mod said;
+mod shown;
 pub mod telegram;
 
 pub use conversation::Conversation;
 pub use live::Live;
+pub use misconduct::{Caught, Misconduct};
 pub use operators::{Operators, here, person_of};
 pub use reach::Reach;
 
@@ -48,6 +55,8 @@ pub struct Chats {
     mailboxes: Vec<Mailbox>,
     /// Chat of those who run this host, `transport:chat`.
     admin: Option<String>,
+    /// What components were caught at.
+    pub misconduct: Misconduct,
 }
 
 #[derive(Clone)]
@@ -59,7 +68,14 @@ struct Listener {
 
 impl Chats {
     pub fn new(plugins: Plugins, handle: Handle) -> Self {
-        Chats { plugins, handle, listeners: Arc::default(), mailboxes: Vec::new(), admin: None }
+        Chats {
+            plugins,
+            handle,
+            listeners: Arc::default(),
+            mailboxes: Vec::new(),
+            admin: None,
+            misconduct: Misconduct::default(),
+        }
     }
 
     /// Tells the chats of a transport by mail from now on.
@@ -124,19 +140,31 @@ impl Chats {
         Ok(())
     }
 
-    /// What an update of a transport says.
+    /// What an update of a transport says: words that its component heard in it, and that count as said.
     pub async fn hear(&self, transport: &str, update: &Update) -> Result<Vec<Said>, ChatError> {
         let chat = self.plugins.chat(transport, None)?;
-        Ok(chat.hear(&self.settings(transport).await?, update).await?)
+        let settings = self.settings(transport).await?;
+        let claims = chat.hear(&settings, update).await?;
+        let called = settings.get("name").and_then(Value::as_str).unwrap_or_default();
+        let heard = said::heard(update, called, claims);
+        if let Some(what) = heard.forged {
+            self.misconduct.note(transport, chat.plugin().digest(), what);
+        }
+        Ok(heard.said)
     }
 
-    /// Posts for a notice, by the plugin of its transport.
+    /// Posts for a notice, by the plugin of its transport, with nothing in them that the notice does not bear out.
     pub async fn show(&self, notice: &Notice, width: u32) -> Result<Vec<Post>, ChatError> {
         let mut notice = notice.clone();
         notice.width = width;
         let transport = notice.chat.split_once(':').map_or("console", |(transport, _)| transport);
         let chat = self.plugins.chat(transport, None)?;
-        Ok(chat.show(&self.settings(transport).await?, &notice).await?)
+        let posts = chat.show(&self.settings(transport).await?, &notice).await?;
+        let (posts, fault) = shown::held(&notice, posts);
+        if let Some(what) = fault {
+            self.misconduct.note(transport, chat.plugin().digest(), what);
+        }
+        Ok(posts)
     }
 
     /// Settings of a frontend in the policy in force. A host that is stopping has none any more: its last words are said by the defaults.
@@ -149,5 +177,7 @@ impl Chats {
     }
 }
 
+#[cfg(test)]
+mod impostor;
 #[cfg(test)]
 mod tests;

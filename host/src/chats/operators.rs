@@ -2,10 +2,11 @@
 //!
 //! Owners are those of the policy in force. Whoever sits at the terminal hears what is said while they sit there; what goes by mail waits.
 
-use super::{Chats, console};
-use crate::engine::Handle;
+use super::{Caught, Chats, console};
+use crate::{clock::now_ms, engine::Handle};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part},
+    event::{Body, Event},
     policy::{PersonId, Role},
 };
 use std::collections::BTreeSet;
@@ -28,6 +29,27 @@ impl Operators {
     /// terminal and has seen it.
     pub async fn tell(&self, key: &str, topic: &str, parts: Vec<Part>, buttons: Vec<Button>) -> bool {
         self.send(key, NoticeKind::Warning, topic, parts, buttons).await
+    }
+
+    /// Tells what components were caught at, and has the journal note it. Never resolves while there is an engine.
+    pub async fn attend_to_misconduct(self) {
+        loop {
+            let Caught { plugin, digest, what } = self.chats.misconduct.next().await;
+            let body = Body::PluginMisbehaved { plugin: plugin.clone(), digest, what: what.to_owned() };
+            if self.handle.post(Event { at_ms: now_ms(), task: None, settles: None, body }).await.is_err() {
+                return;
+            }
+            let parts = vec![
+                Part::Text(format!("the component `{plugin}` did what it has no right to, and that was left out:")),
+                Part::Item(what.to_owned()),
+                Part::Field { label: "component".into(), value: format!("sha256 {digest}") },
+                Part::Field {
+                    label: "what to do".into(),
+                    value: "put the shipped one back, or one you trust; `borg-host doctor` lists the plugins".into(),
+                },
+            ];
+            self.tell(&format!("misconduct:{digest}:{what}"), "plugins", parts, Vec::new()).await;
+        }
     }
 
     /// The same with what is no reason to worry.

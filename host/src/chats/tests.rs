@@ -3,7 +3,7 @@
 use super::*;
 use crate::{engine::desk::StoreError, fixture::Fixture};
 use borg_core::{
-    chat::{Addressed, NoticeKind, Part, Update, UpdateKind},
+    chat::{Addressed, Marks, NoticeKind, Part, Update, UpdateKind},
     id::TaskId,
     policy::{ChatPolicy, PersonId, Policy, Role},
     task::Status,
@@ -23,6 +23,7 @@ fn update(sender: &str, text: &str) -> Update {
         kind: UpdateKind::Message,
         reply_to: None,
         raw: String::new(),
+        marks: Some(Marks::default()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Handle, doers::chain};
 use crate::{
-    clock::utc,
+    clock::{now_ms, utc},
     store::Store,
     teller::{Teller, Weight},
     workspace::Workspace,
@@ -10,13 +10,14 @@ use crate::{
 use borg_core::{
     chat::Registration,
     id::{self, TaskId},
+    policy::{PersonId, Role},
     task::Task,
     words::{DigestLine, Figures, Window},
 };
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::watch;
 
-pub use crate::store::{LedgerRow, Recorded, StoreError, Subscription, TaskRow};
+pub use crate::store::{LedgerRow, Recorded, StoreError, Subscription, TaskRow, mail::Asked};
 
 /// Hours of each window of [`Desk::figures`].
 pub const WINDOWS: [u64; 3] = [24, 7 * 24, 30 * 24];
@@ -92,6 +93,35 @@ impl Desk {
     pub async fn task_of(&self, transport: &str, chat: &str, receipt: &str) -> Result<Option<TaskId>, StoreError> {
         let (transport, chat, receipt) = (transport.to_owned(), chat.to_owned(), receipt.to_owned());
         self.store.run(move |journal| journal.about(&transport, &chat, &receipt)).await
+    }
+
+    /// Notes that somebody is to be made known once `asker` has confirmed it; the same for the same key.
+    pub async fn ask_back(
+        &self,
+        key: &str,
+        asker: &PersonId,
+        chat: &str,
+        whom: (&PersonId, Role),
+    ) -> Result<Asked, StoreError> {
+        let (key, asker, chat, (person, role)) =
+            (key.to_owned(), asker.clone(), chat.to_owned(), (whom.0.clone(), whom.1));
+        self.store.run(move |journal| journal.ask_back(&key, &asker, &chat, (&person, role), now_ms())).await
+    }
+
+    /// What was asked back, while it can be confirmed.
+    pub async fn asked_back(&self, id: i64) -> Result<Option<Asked>, StoreError> {
+        self.store.run(move |journal| journal.asked_back(id, now_ms())).await
+    }
+
+    /// What somebody was last asked back in a chat, while it can be confirmed.
+    pub async fn asked_back_in(&self, chat: &str, asker: &PersonId) -> Result<Option<Asked>, StoreError> {
+        let (chat, asker) = (chat.to_owned(), asker.clone());
+        self.store.run(move |journal| journal.asked_back_in(&chat, &asker, now_ms())).await
+    }
+
+    /// What was asked back is confirmed, or given up.
+    pub async fn forget_asked(&self, id: i64) -> Result<(), StoreError> {
+        self.store.run(move |journal| journal.forget_asked(id)).await
     }
 
     pub async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {

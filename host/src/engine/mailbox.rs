@@ -8,7 +8,7 @@
 
 pub use crate::store::{
     StoreError,
-    mail::{Head, Incoming, Outgoing, Unsent, Waiting},
+    mail::{Asked, Head, Incoming, Offer, Outgoing, Unsent, Waiting},
 };
 
 use super::doers::chain;
@@ -22,10 +22,15 @@ use borg_core::{
     words,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, timeout_at},
+};
 
 /// Pause between two tries while the journal cannot be written.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Longest wait for the receipt of a post whose button was pressed already.
+const RECEIPT: Duration = Duration::from_secs(10);
 
 /// What has become of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +49,14 @@ pub struct Mailbox {
     pub heard: Arc<Notify>,
     /// Told when there is something to send.
     pub sends: Arc<Notify>,
+    /// Counts posts that have got their receipt, or will get none.
+    settled: watch::Sender<u64>,
     store: Store,
 }
 
 impl Mailbox {
     pub fn new(transport: &'static str, store: Store) -> Self {
-        Mailbox { transport, heard: Arc::default(), sends: Arc::default(), store }
+        Mailbox { transport, heard: Arc::default(), sends: Arc::default(), settled: watch::Sender::default(), store }
     }
 
     /// Where the transport was last asked to go on.
@@ -180,10 +187,40 @@ impl Mailbox {
         found.await
     }
 
-    /// Notes the receipt of a post. What took the post's place while it was under way stays, to be an edit of it.
+    /// Notes the receipt of a post, and which buttons it has there. What took the post's place while it was under way stays, to be an edit
+    /// of it.
     pub async fn sent(&self, row: &Unsent, receipt: String) -> Result<(), StoreError> {
-        let (id, revision) = (row.id, row.revision);
-        self.run(move |journal| journal.sent(id, revision, &receipt)).await.map(drop)
+        let (id, revision, offered) = (row.id, row.revision, buttons(&row.post));
+        self.run(move |journal| journal.sent(id, revision, &receipt, &offered)).await?;
+        self.settled.send_modify(|posts| *posts += 1);
+        Ok(())
+    }
+
+    /// True where a button with this action stands under a post of ours. One whose receipt is still on its way is waited for, a while.
+    pub async fn is_offered(&self, chat: &str, receipt: &str, action: &str) -> Result<bool, StoreError> {
+        let until = Instant::now() + RECEIPT;
+        // Subscribed before looking, so that no receipt is missed.
+        let mut settled = self.settled.subscribe();
+        let mut is_late = false;
+        loop {
+            settled.mark_unchanged();
+            let (transport, chat, receipt) = (self.transport, chat.to_owned(), receipt.to_owned());
+            let wanted = action.to_owned();
+            let looked = self.run(move |journal| {
+                if journal.is_offered(transport, &chat, &receipt, &wanted)? {
+                    return Ok(Some(true));
+                }
+                let coming = journal.unsettled(transport, &chat)?;
+                let may_come = coming.iter().flat_map(|post| buttons(post)).any(|button| button.action == wanted);
+                Ok((!may_come).then_some(false))
+            });
+            match looked.await? {
+                Some(known) => return Ok(known),
+                None if is_late => return Ok(false),
+                // Looked at once more when the time is over.
+                None => is_late = !matches!(timeout_at(until, settled.changed()).await, Ok(Ok(()))),
+            }
+        }
     }
 
     /// Sends this instead, unless newer content has taken its place already. A topic that is to be said anew stands nowhere any more.
@@ -197,7 +234,9 @@ impl Mailbox {
             }
             journal.rewrite(id, revision, &post)
         });
-        changed.await.map(drop)
+        changed.await?;
+        self.settled.send_modify(|posts| *posts += 1);
+        Ok(())
     }
 
     /// Tries a post later, not before a time in milliseconds since 1970: it is not its fault.
@@ -215,7 +254,9 @@ impl Mailbox {
     /// Gives a post up, for good.
     pub async fn drop_post(&self, row: &Unsent, reason: String) -> Result<(), StoreError> {
         let id = row.id;
-        self.run(move |journal| journal.drop_post(id, &reason)).await
+        self.run(move |journal| journal.drop_post(id, &reason)).await?;
+        self.settled.send_modify(|posts| *posts += 1);
+        Ok(())
     }
 
     /// Takes the request of somebody policy does not name; true where owners are to be asked. The same for the same key.
@@ -282,6 +323,14 @@ fn move_chat(journal: &mut Journal, transport: &str, from: &str, to: &str) -> Re
     Ok(())
 }
 
+/// Buttons of a post as it goes out.
+fn buttons(post: &str) -> Vec<Offer> {
+    match serde_json::from_str(post) {
+        Ok(Post::Send(post) | Post::Edit { post, .. }) => post.buttons,
+        Ok(Post::Document { .. } | Post::Answer { .. } | Post::Typing { .. }) | Err(_) => Vec::new(),
+    }
+}
+
 fn text(post: &Post) -> String {
     serde_json::to_string(post).expect("a post is text and numbers")
 }
@@ -303,6 +352,36 @@ mod tests {
 
     fn notice(chat: &str) -> Notice {
         Notice::new(&format!("bot:{chat}"), NoticeKind::Final, "t", Vec::new())
+    }
+
+    #[tokio::test]
+    async fn a_press_waits_for_the_receipt_of_its_post_and_for_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let mailbox = Mailbox::new("bot", Store::open(dir.path()).unwrap().0);
+        let Post::Send(plain) = post("5/7", "well?".into()) else { panic!() };
+        let buttons = vec![Offer { label: "Diff".into(), action: "/diff 3".into() }];
+        mailbox.post("a", &notice("5/7"), vec![Post::Send(TextPost { buttons, ..plain })]).await.unwrap();
+        let head = mailbox.heads().await.unwrap().remove(0);
+        let row = mailbox.unsent(head.id).await.unwrap().unwrap();
+        let started = Instant::now();
+        assert!(!mailbox.is_offered("5", "100", "/approve 3").await.unwrap(), "no post on its way has that button");
+        assert!(!mailbox.is_offered("6", "100", "/diff 3").await.unwrap(), "nor has one in another chat");
+        // In this order: the press is looked for before the receipt is there.
+        let (pressed, sent) =
+            tokio::join!(mailbox.is_offered("5", "100", "/diff 3"), mailbox.sent(&row, "100".into()));
+        sent.unwrap();
+        assert!(pressed.unwrap(), "it is woken");
+        assert!(started.elapsed() < RECEIPT, "and nobody waits for what does not come");
+        assert!(mailbox.is_offered("5", "100", "/diff 3").await.unwrap());
+        assert!(!mailbox.is_offered("5", "101", "/diff 3").await.unwrap(), "another post has none");
+        // One that never comes is not waited for without end.
+        tokio::time::pause();
+        let Post::Send(plain) = post("5", "again".into()) else { panic!() };
+        let buttons = vec![Offer { label: "Stop".into(), action: "/cancel 3".into() }];
+        mailbox.post("b", &notice("5"), vec![Post::Send(TextPost { buttons, ..plain })]).await.unwrap();
+        let waited = Instant::now();
+        assert!(!mailbox.is_offered("5", "102", "/cancel 3").await.unwrap());
+        assert!(waited.elapsed() >= RECEIPT);
     }
 
     #[tokio::test(start_paused = true)]

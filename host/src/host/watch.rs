@@ -14,7 +14,7 @@ use borg_core::{
     policy::{HostPolicy, PluginPolicy, Policy},
     task::Task,
 };
-use borg_plugins::{Permits, Plugins};
+use borg_plugins::{LoadError, Permits, Plugins, Problem};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// How often policy files are looked at for changes.
@@ -97,12 +97,23 @@ impl Watch {
         }
     }
 
+    /// A component that came to take another's place is somebody's doing: the operators hear of it, once each.
+    async fn tell_of_stand_in(&self, error: &LoadError) {
+        let Problem::StandIn { name, found, .. } = &error.problem else { return };
+        let parts = vec![
+            Part::Text(format!("a component that stands in for `{name}` was refused:")),
+            Part::Code { language: String::new(), text: error.to_string() },
+        ];
+        self.operators.tell(&format!("stand-in:{name}:{found}"), "plugins", parts, Vec::new()).await;
+    }
+
     async fn reload(&self) {
         match self.store.run(|journal| journal.live_tasks()).await {
             Ok(live) => {
                 let permits = Permits { policy: self.permitted.clone(), keep: executors_of(&live) };
                 for error in self.plugins.reload(&permits).await {
                     tracing::warn!(%error, "a plugin could not be loaded");
+                    self.tell_of_stand_in(&error).await;
                 }
             }
             // Without knowing what runs, a component that a run needs could be dropped.

@@ -7,10 +7,14 @@
 //!
 //! Bodies are JSON that nobody here reads: what a transport brings, how fast it may send and what a receipt is are its own.
 
+mod asked;
 mod held;
+mod offers;
 mod posts;
 mod updates;
 
+pub use asked::Asked;
+pub use offers::Offer;
 #[cfg(test)]
 pub(super) use posts::HEADS;
 
@@ -97,7 +101,7 @@ impl Journal {
                 put(db, sql, params![transport, from, to])?;
             }
             put(db, "DELETE FROM topics WHERE transport = ?1 AND chat = ?2", params![transport, from])?;
-            Ok(())
+            offers::take_along(db, transport, from, to)
         })
     }
 

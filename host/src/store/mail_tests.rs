@@ -103,9 +103,9 @@ fn a_post_goes_out_once() {
     trial.journal.enqueue(BOT, &posts).unwrap();
     trial.journal.enqueue(BOT, &posts).unwrap();
     let first = trial.unsent().remove(0);
-    assert!(trial.journal.sent(first.id, first.revision, "100").unwrap());
+    assert!(trial.journal.sent(first.id, first.revision, "100", &[]).unwrap());
     let mut trial = trial.kill();
-    assert!(trial.journal.sent(first.id, first.revision, "100").unwrap());
+    assert!(trial.journal.sent(first.id, first.revision, "100", &[]).unwrap());
     trial.journal.enqueue(BOT, &posts).unwrap();
     assert_eq!(trial.queue(), [queued("b", "two", 0)]);
     assert_eq!(trial.journal.unsent(BOT, first.id, 10).unwrap().len(), 1);
@@ -141,7 +141,7 @@ fn edits_collapse_in_the_place_of_the_first() {
     trial.journal.enqueue(BOT, &posts).unwrap();
     assert_eq!(trial.queue(), expected);
     let first = trial.unsent().remove(0);
-    assert!(trial.journal.sent(first.id, first.revision, "100").unwrap());
+    assert!(trial.journal.sent(first.id, first.revision, "100", &[]).unwrap());
     assert_eq!(trial.journal.topic_receipt(BOT, "1", "t1").unwrap().as_deref(), Some("100"));
     assert_eq!(trial.journal.topic_receipt(BOT, "2", "t1").unwrap(), None);
     // What comes after it went out is a post of its own, behind the others.
@@ -155,16 +155,16 @@ fn what_was_replaced_while_it_was_sent_becomes_an_edit() {
     trial.journal.enqueue(BOT, &[post("a", Some("t1"), "10 %")]).unwrap();
     let sending = trial.unsent().remove(0);
     trial.journal.enqueue(BOT, &[post("b", Some("t1"), "20 %")]).unwrap();
-    assert!(!trial.journal.sent(sending.id, sending.revision, "100").unwrap());
+    assert!(!trial.journal.sent(sending.id, sending.revision, "100", &[]).unwrap());
     // Killed before it could be turned into an edit: the receipt tells that it must be one.
     let mut trial = trial.kill();
-    assert!(!trial.journal.sent(sending.id, sending.revision, "100").unwrap());
+    assert!(!trial.journal.sent(sending.id, sending.revision, "100", &[]).unwrap());
     assert_eq!(trial.journal.topic_receipt(BOT, "1", "t1").unwrap().as_deref(), Some("100"));
     assert_eq!(trial.queue(), [queued("b", "20 %", 1)]);
     assert!(!trial.journal.rewrite(sending.id, 0, "edit 100: 10 %").unwrap(), "an older content");
     assert!(trial.journal.rewrite(sending.id, 1, "edit 100: 20 %").unwrap());
     assert_eq!(trial.queue(), [queued("b", "edit 100: 20 %", 1)]);
-    assert!(trial.journal.sent(sending.id, 1, "100").unwrap());
+    assert!(trial.journal.sent(sending.id, 1, "100", &[]).unwrap());
     assert!(trial.queue().is_empty());
 }
 
@@ -204,7 +204,7 @@ fn what_was_said_is_gone_once_it_is_dealt_with() {
     let posts = [post("a", None, "a secret answer"), post("b", None, "a secret refusal")];
     trial.journal.answered(wish.id, &posts).unwrap();
     let [first, second] = &trial.unsent()[..] else { panic!() };
-    trial.journal.sent(first.id, 0, "100").unwrap();
+    trial.journal.sent(first.id, 0, "100", &[]).unwrap();
     trial.journal.drop_post(second.id, "blocked").unwrap();
     assert_eq!(trial.count("SELECT COUNT(*) FROM updates WHERE body LIKE '%secret%'"), 0);
     assert_eq!(trial.count("SELECT COUNT(*) FROM posts WHERE body LIKE '%secret%'"), 0);
@@ -220,9 +220,9 @@ fn a_group_that_gets_another_name_takes_everything_along() {
     trial.journal.enqueue(BOT, &posts).unwrap();
     trial.journal.enqueue(BOT, &there).unwrap();
     let ids: Vec<i64> = trial.unsent().iter().map(|post| post.id).collect();
-    trial.journal.sent(ids[0], 0, "100").unwrap();
-    trial.journal.sent(ids[1], 0, "101").unwrap();
-    trial.journal.sent(ids[2], 0, "900").unwrap();
+    trial.journal.sent(ids[0], 0, "100", &[]).unwrap();
+    trial.journal.sent(ids[1], 0, "101", &[]).unwrap();
+    trial.journal.sent(ids[2], 0, "900", &[]).unwrap();
     trial.journal.enqueue(BOT, &[post("e", Some("t3"), "before"), post("f", None, "words")]).unwrap();
     for _ in 0..2 {
         trial.journal.rename_chat(BOT, "1", "-100").unwrap();
@@ -250,8 +250,8 @@ fn old_mail_is_forgotten_and_what_waits_is_not() {
     trial.journal.answered(ids[1], &[post("c", None, "waits")]).unwrap();
     let posts: Vec<i64> = trial.unsent().iter().map(|post| post.id).collect();
     trial.journal.enqueue(BOT, &[post("a2", Some("t1"), "older edit")]).unwrap();
-    trial.journal.sent(posts[0], 1, "100").unwrap();
-    trial.journal.sent(posts[1], 0, "101").unwrap();
+    trial.journal.sent(posts[0], 1, "100", &[]).unwrap();
+    trial.journal.sent(posts[1], 0, "101", &[]).unwrap();
     trial.journal.commit(&Batch { replies: vec![("k".into(), "{}".into())], ..Batch::default() }).unwrap();
     trial.change(&format!("UPDATE updates SET answered_ms = answered_ms - {REMEMBERED_MS} - 1 WHERE id = {}", ids[0]));
     trial.change(&format!("UPDATE posts SET settled_ms = settled_ms - {REMEMBERED_MS} - 1 WHERE id = {}", posts[0]));
@@ -330,7 +330,7 @@ fn every_chat_has_its_next_post_and_edits_come_after() {
     };
     assert_eq!(heads(&trial), [("1".into(), false)]);
     let first = trial.unsent().remove(0);
-    trial.journal.sent(first.id, 0, "100").unwrap();
+    trial.journal.sent(first.id, 0, "100", &[]).unwrap();
     trial.journal.enqueue(BOT, &[to("1", "newer", Some("t1"))]).unwrap();
     let many: Vec<Outgoing> = (0..3).map(|n| to("1", &format!("a{n}"), None)).collect();
     trial.journal.enqueue(BOT, &many).unwrap();

@@ -95,6 +95,26 @@ CREATE INDEX posts_unsent_chat ON posts (transport, chat, id) WHERE settled_ms I
 ",
     "
 -- Events of version 4 begin here: an older program cannot read them.
+CREATE TABLE offers (
+    transport TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    action TEXT NOT NULL,
+    label TEXT NOT NULL,
+    about INTEGER,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (transport, chat, receipt, action, label)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offers_by_age ON offers (until_ms);
+CREATE TABLE asked_back (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    asker TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    person TEXT NOT NULL,
+    role TEXT NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
 ",
 ];
 

@@ -65,7 +65,11 @@ fn an_owner_makes_somebody_known_and_the_journal_says_so() {
     room.sees("there is no role `king`");
     room.is_silent(chat);
     room.says(&format!("/allow telegram:{} guest", bob.0));
-    room.sees(&format!("telegram:{} is guest now", bob.0));
+    let label = format!("telegram:{} becomes guest", bob.0);
+    let asked = room.api.wait_for(room.chat, |shown| shown.button(&label).is_some(), LIMIT).unwrap();
+    let press = room.api.press(room.chat, room.ann, asked.id, &label);
+    let toast = room.api.wait_toast(&press, LIMIT).unwrap();
+    assert!(toast.text.contains(&format!("telegram:{} is guest now", bob.0)), "{toast:?}");
     let known = || {
         room.api.say(chat, bob, "/tasks");
         room.api.wait_text(chat, "no tasks yet", std::time::Duration::from_secs(1)).is_ok()
@@ -107,7 +111,11 @@ fn a_held_request_is_passed_on_once_and_an_owner_lets_its_person_in() {
     assert_eq!((room.posts(chat).len(), asked.buttons.concat().len()), (1, 2), "{}", room.api.transcript(chat));
     let told = room.posts(room.chat).iter().filter(|shown| shown.text.contains("asks to be let in")).count();
     assert_eq!(told, 1, "{}", room.api.transcript(room.chat));
-    let press = room.api.press(room.chat, room.ann, asked.id, "Let in as member");
+    room.api.press(room.chat, room.ann, asked.id, "Let in as member");
+    // Pressed it is asked back as if it were typed.
+    let label = format!("telegram:{} becomes member", eve.0);
+    let confirm = room.api.wait_for(room.chat, |shown| shown.button(&label).is_some(), LIMIT).unwrap();
+    let press = room.api.press(room.chat, room.ann, confirm.id, &label);
     let toast = room.api.wait_toast(&press, LIMIT).unwrap();
     assert!(toast.text.contains("is member now"), "{toast:?}");
     // The edited policy is in force within seconds.

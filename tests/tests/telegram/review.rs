@@ -28,10 +28,12 @@ fn a_review_shows_its_change_and_a_press_lets_it_through_once() {
     let approve = shown.button("Approve").unwrap().data.clone().unwrap();
     assert!(approve.starts_with("/approve 1 change:"), "{approve}");
     assert!(shown.button("Reject").is_some());
-    // A button of another change than the one that waits lets nothing through.
+    // A button of another change than the one that waits is none, and typed it lets nothing through.
     let press = room.api.forge_press(room.chat, room.ann, shown.id, "/approve 1 change:0123456789ab");
     let told = room.api.wait_toast(&press, LIMIT).unwrap();
-    assert!(told.text.contains("waits for no decision any more"), "{told:?}");
+    assert!(told.text.contains("type it:\n/approve 1 change:0123456789ab"), "{told:?}");
+    room.says("/approve 1 change:0123456789ab");
+    room.sees("waits for no decision any more");
     assert_eq!(room.host.status(1).unwrap(), "needs-review");
     let file = room.api.wait_for(room.chat, |shown| shown.document.is_some(), LIMIT).unwrap().document.unwrap();
     assert_eq!(file.name.as_deref(), Some("task-1.diff"));

@@ -159,6 +159,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::DeadlinePassed
         | Body::PersonAllowed { .. }
         | Body::UpdatePassedOver { .. }
+        | Body::PluginMisbehaved { .. }
         | Body::Delayed { .. } => {}
     }
     if let Some(task) = event.task.and_then(|id| state.tasks.get_mut(&id)) {
@@ -366,6 +367,7 @@ impl Turn<'_> {
             | Body::ChatMoved { .. }
             | Body::PersonAllowed { .. }
             | Body::UpdatePassedOver { .. }
+            | Body::PluginMisbehaved { .. }
             | Body::Told { .. } => {}
         }
     }

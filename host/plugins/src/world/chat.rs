@@ -132,9 +132,18 @@ impl From<&core::Update> for wit::Update {
             },
             reply_to: update.reply_to.clone(),
             raw: update.raw.clone(),
-            extra: vec![],
+            extra: marks(update),
         }
     }
+}
+
+/// Whose words they are: `forwarded` and `via-bot`, each `true` where it is so, `unmarked` where nobody told.
+fn marks(update: &core::Update) -> Vec<(String, String)> {
+    let marks = match &update.marks {
+        Some(marks) => vec![("forwarded", marks.forwarded), ("via-bot", marks.via_bot)],
+        None => vec![("unmarked", true)],
+    };
+    marks.into_iter().filter(|(_, is_so)| *is_so).map(|(name, _)| (name.to_owned(), "true".to_owned())).collect()
 }
 
 impl From<wit::Said> for core::Said {

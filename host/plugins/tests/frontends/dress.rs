@@ -43,6 +43,7 @@ pub fn update(frontend: &str, happening: Happening) -> Update {
         kind: happening.kind,
         reply_to: happening.about.map(str::to_owned),
         raw,
+        marks: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Albums: several files sent at once come as several updates that belong together, and are heard as one message.
 
 use crate::engine::mailbox::Waiting;
-use borg_core::chat::Update;
+use borg_core::chat::{Marks, Update};
 use serde::Deserialize;
 use std::collections::VecDeque;
 
@@ -48,8 +48,10 @@ impl Albums {
             self.heard.push_front(album);
         }
         let items: Vec<Waiting> = std::iter::once(first).chain(items).collect();
+        let updates: Vec<Option<Update>> = items.iter().map(read).collect();
+        let others: Vec<Marks> = updates.iter().flatten().filter_map(|update| update.marks.clone()).collect();
         let texts: Vec<String> =
-            items.iter().map(|item| read(item).map_or_else(String::new, |item| item.text)).collect();
+            updates.into_iter().map(|update| update.map_or_else(String::new, |update| update.text)).collect();
         let speaking = texts.iter().position(|text| !text.trim().is_empty());
         // What comes late and says nothing was answered with the rest.
         let answered = speaking.or((!was_heard).then_some(0));
@@ -62,6 +64,11 @@ impl Albums {
             if let Some(mut update) = read(&item) {
                 let said: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
                 update.text = said.join("\n");
+                // Words of another that came with it make all of it another's.
+                if let Some(marks) = &mut update.marks {
+                    marks.forwarded |= others.iter().any(|other| other.forwarded);
+                    marks.via_bot |= others.iter().any(|other| other.via_bot);
+                }
                 item.update = serde_json::to_string(&update).expect("an update is text");
             }
             turn.answered = Some(item);
@@ -97,6 +104,7 @@ mod tests {
             reply_to: None,
             own_name: String::new(),
             raw,
+            marks: Some(Marks::default()),
         };
         let update = serde_json::to_string(&update).unwrap();
         Waiting { id, key: id.to_string(), chat: "1".into(), update }
@@ -126,6 +134,16 @@ mod tests {
         assert_eq!(next(), Some((Vec::new(), Some((3, "then".into())))));
         assert_eq!(next(), Some((vec![6], Some((5, String::new())))));
         assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn one_item_that_is_another_s_makes_all_of_it_another_s() {
+        let mut forwarded = waiting(2, Some("a"), "more");
+        let marks = Some(Marks { forwarded: true, ..Marks::default() });
+        forwarded.update = serde_json::to_string(&Update { marks, ..read(&forwarded).unwrap() }).unwrap();
+        let mut queue = VecDeque::from([waiting(1, Some("a"), "/pause"), forwarded]);
+        let turn = Albums::default().next(&mut queue).unwrap();
+        assert!(read(&turn.answered.unwrap()).unwrap().marks.unwrap().forwarded);
     }
 
     #[test]

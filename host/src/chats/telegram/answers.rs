@@ -8,13 +8,14 @@ use super::{
     albums::Albums,
     courier,
     pairing::{Heard, Pairing},
+    updates,
 };
 use crate::{
     chats::Conversation,
     engine::mailbox::{Mailbox, Outgoing, StoreError, Waiting},
 };
 use borg_core::{
-    chat::{Notice, NoticeKind, Part, Post, TextPost, Update},
+    chat::{Notice, NoticeKind, Part, Post, TextPost, Update, UpdateKind},
     policy::{PersonId, Role},
 };
 use std::{
@@ -130,6 +131,9 @@ impl Shared {
             Ok(mut update) => {
                 // The chat may have moved since.
                 update.chat.clone_from(&waiting.chat);
+                if update.marks.is_none() {
+                    update.marks = updates::marks_of(&update);
+                }
                 let key = format!("{}-{}", self.mailbox.transport, waiting.key);
                 for (n, (notice, mut posts)) in self.exchange(&update, &key).await.into_iter().enumerate() {
                     let mut unheard = Vec::new();
@@ -159,8 +163,10 @@ impl Shared {
     }
 
     async fn exchange(&self, update: &Update, key: &str) -> Vec<(Notice, Vec<Post>)> {
-        // In a private chat the chat is the person.
-        if update.chat == update.sender && !update.sender_is_bot {
+        // In a private chat the chat is the person, unless the words are another's.
+        let is_own = update.marks.as_ref().is_some_and(|marks| !marks.forwarded && !marks.via_bot);
+        let is_written = is_own && matches!(update.kind, UpdateKind::Message | UpdateKind::Document);
+        if update.chat == update.sender && !update.sender_is_bot && is_written {
             let person = format!("{}:{}", self.mailbox.transport, update.sender);
             let text = match self.pairing.hear(&person, &update.text) {
                 Ok(Heard::NoCode) => None,

@@ -1,9 +1,11 @@
 //! What Telegram sends, in the words every frontend shares. What was said by it, and whether to us, is the component's to tell.
 
 use super::courier::{press, receipt};
-use borg_core::chat::{Update, UpdateKind};
+use borg_core::chat::{Marks, Update, UpdateKind};
 use serde_json::Value;
-use teloxide_core::types::{self, AllowedUpdate, MaybeInaccessibleMessage, Message, MessageId};
+use teloxide_core::types::{
+    self, AllowedUpdate, MaybeInaccessibleMessage, Message, MessageEntity, MessageEntityKind, MessageId,
+};
 
 /// Kinds asked for; everything else would only be thrown away.
 pub const WANTED: [AllowedUpdate; 4] =
@@ -48,6 +50,7 @@ pub fn read(update: &types::Update, own_name: &str) -> Option<Update> {
         reply_to: None,
         own_name: own_name.to_owned(),
         raw,
+        marks: Some(Marks::default()),
     };
     match &update.kind {
         types::UpdateKind::Message(message) => {
@@ -90,12 +93,59 @@ fn said(read: &mut Update, message: &Message) {
         by(read, from);
     }
     read.text = message.text().or_else(|| message.caption()).unwrap_or_default().to_owned();
+    read.marks = Some(marks(read, message));
     let root = message.thread_id.map(|thread| thread.0);
     read.reply_to = message
         .reply_to_message()
         // Every message of a forum topic "answers" the one that opened it.
         .filter(|answered| !(message.is_topic_message && Some(answered.id) == root))
         .map(|answered| receipt(answered.id));
+}
+
+/// The marks of an update that was kept by a program which did not know of them.
+pub fn marks_of(update: &Update) -> Option<Marks> {
+    let kept: types::Update = serde_json::from_str(&update.raw).ok()?;
+    read(&kept, &update.own_name).filter(|read| read.text == update.text)?.marks
+}
+
+fn marks(read: &Update, message: &Message) -> Marks {
+    // Each names somebody else whose words these may be.
+    let is_by_bot = message.via_bot.is_some() || message.sender_business_bot.is_some();
+    let entities = message.entities().or_else(|| message.caption_entities()).unwrap_or_default();
+    Marks {
+        forwarded: message.forward_origin().is_some() || message.is_automatic_forward(),
+        via_bot: is_by_bot,
+        mentions: mentions(&read.text, entities, &read.own_name),
+    }
+}
+
+/// Where a text mentions us, in bytes; entities that fit no text mention nobody.
+fn mentions(text: &str, entities: &[MessageEntity], own_name: &str) -> Vec<(usize, usize)> {
+    let mut starts: Vec<usize> = Vec::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        starts.extend(std::iter::repeat_n(at, c.len_utf16()));
+    }
+    starts.push(text.len());
+    let is_start = |unit: usize| unit == 0 || starts.get(unit - 1) != starts.get(unit);
+    let byte = |unit: usize| starts.get(unit).copied().filter(|_| is_start(unit));
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for entity in entities {
+        let end = entity.offset.checked_add(entity.length).and_then(byte);
+        let (Some(from), Some(to)) = (byte(entity.offset), end) else { continue };
+        let is_ours = match &entity.kind {
+            MessageEntityKind::Mention => {
+                text[from..to].strip_prefix('@').is_some_and(|name| name.eq_ignore_ascii_case(own_name))
+            }
+            MessageEntityKind::TextMention { user } => {
+                user.username.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(own_name))
+            }
+            _ => false,
+        };
+        if is_ours && !own_name.is_empty() && from < to && found.last().is_none_or(|last| last.1 <= from) {
+            found.push((from, to));
+        }
+    }
+    found
 }
 
 fn by(read: &mut Update, person: &types::User) {
@@ -133,6 +183,38 @@ mod tests {
         let unknown = update("something_new", json!({ "text": "secret" }));
         assert_eq!(read(&unknown, "bot"), None);
         assert_eq!(kind(&unknown), "of a kind this version does not know");
+    }
+
+    /// The marks of what somebody wrote, with more fields.
+    fn marked(text: &str, more: Value) -> Marks {
+        let from = json!({ "id": 6, "is_bot": false, "first_name": "Ann" });
+        let chat = json!({ "id": 6, "type": "private", "first_name": "Ann" });
+        let mut message = json!({ "message_id": 1, "date": 1, "chat": chat, "from": from, "text": text });
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let read = read(&update("message", message), "borg_bot").unwrap();
+        assert_eq!(marks_of(&Update { marks: None, ..read.clone() }), read.marks, "as an older program kept it");
+        read.marks.unwrap()
+    }
+
+    #[test]
+    fn whose_words_they_are_is_seen_here() {
+        let bot = json!({ "id": 8, "is_bot": true, "first_name": "Gif", "username": "gif" });
+        let origin = json!({ "type": "hidden_user", "sender_user_name": "Eve", "date": 1 });
+        assert_eq!(marked("/pause", json!({})), Marks::default());
+        assert!(marked("/pause", json!({ "forward_origin": origin })).forwarded);
+        assert!(marked("/pause", json!({ "via_bot": bot })).via_bot);
+        assert!(marked("/pause", json!({ "sender_business_bot": bot })).via_bot);
+    }
+
+    #[test]
+    fn mentions_are_where_the_transport_has_them() {
+        let mention = |offset: i64, length: i64| json!({ "type": "mention", "offset": offset, "length": length });
+        let text = "😀 @Borg_bot @other_bot";
+        let entities = json!([mention(3, 9), mention(13, 10), mention(1, 5), mention(3, 9), mention(20, 99)]);
+        assert_eq!(marked(text, json!({ "entities": entities })).mentions, [(5, 14)]);
+        let us = json!({ "id": 7, "is_bot": true, "first_name": "Borg", "username": "borg_bot" });
+        let named = json!([{ "type": "text_mention", "offset": 0, "length": 4, "user": us }]);
+        assert_eq!(marked("Borg /pause", json!({ "entities": named })).mentions, [(0, 4)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Posts: each is queued once, in order, and stays until it is sent or given up. Newer content about a topic takes the place of what has
 //! not gone out yet.
 
-use super::{Head, Outgoing, Unsent, put};
+use super::{Head, Offer, Outgoing, Unsent, offers, put};
 use crate::{
     clock::now_ms,
     store::{Journal, REMEMBERED_MS, StoreError},
@@ -64,17 +64,19 @@ impl Journal {
         rows.map(|row| row.map_err(StoreError::Read)).collect()
     }
 
-    /// Records that `revision` of a post went out, and what the transport calls it; that is the topic's receipt, too.
+    /// Records that `revision` of a post went out, what the transport calls it, and the buttons it has there, in place of any it had; the
+    /// receipt is the topic's, too.
     ///
     /// False when newer content took its place meanwhile: the post stays unsent, to be sent as an edit of what went out. Doing it again
     /// changes nothing.
-    pub fn sent(&mut self, id: i64, revision: u32, receipt: &str) -> Result<bool, StoreError> {
+    pub fn sent(&mut self, id: i64, revision: u32, receipt: &str, offered: &[Offer]) -> Result<bool, StoreError> {
         self.atomically(|db| {
             let newest: Option<u32> = db
                 .prepare_cached("UPDATE posts SET receipt = ?2 WHERE id = ?1 AND settled_ms IS NULL RETURNING revision")
                 .and_then(|mut find| find.query_row(params![id, receipt], |row| row.get(0)).optional())
                 .map_err(StoreError::Write)?;
             let Some(newest) = newest else { return Ok(true) };
+            offers::offer(db, id, receipt, offered)?;
             put(
                 db,
                 "INSERT OR REPLACE INTO topics(transport, chat, topic, receipt)
@@ -175,6 +177,7 @@ pub(super) fn enqueue(db: &Connection, transport: &str, posts: &[Outgoing]) -> R
         "DELETE FROM posts WHERE id IN (SELECT id FROM posts WHERE settled_ms < ?1 LIMIT ?2)",
         params![now_ms().saturating_sub(REMEMBERED_MS), FORGOTTEN],
     )?;
+    offers::forget(db)?;
     for post in posts {
         if is_known(db, transport, &post.key)? {
             continue;
