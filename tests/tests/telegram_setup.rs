@@ -66,6 +66,10 @@ fn the_bots_token_is_nowhere_else() {
     api.say(chat, ann, format!("/start {code}").as_str());
     api.wait_text(chat, "owner", LIMIT * 3).unwrap_or_else(|error| panic!("{error:#}\n{}", host.log()));
     assert!(host.log().contains("Telegram cannot be asked"), "{}", host.log());
+    // Her terminal showed it: she is the one who owns this host there.
+    let people = fs::read_to_string(host.dir().join("policies/policy.toml")).unwrap();
+    let one = format!("same = [[\"console:{}\", \"telegram:{}\"]]", nix::unistd::getuid(), ann.0);
+    assert!(people.contains(&one), "{people}");
     let mut hunt = Hunt::new(TOKEN);
     hunt.processes();
     host.stop().unwrap();

@@ -51,7 +51,11 @@ pub enum InstallationError {
 }
 
 fn lying(lies: &[&str]) -> String {
-    if lies.is_empty() { String::new() } else { format!(" ({} lie there)", lies.join(", ")) }
+    match lies {
+        [] => String::new(),
+        [one] => format!(" ({one} lies there)"),
+        several => format!(" ({} lie there)", several.join(", ")),
+    }
 }
 
 impl InstallationError {

@@ -56,7 +56,7 @@ pub const COMMANDS: [Command; 27] = [
         name: "approve",
         aliases: &[],
         usage: "/approve N [change:DIGEST] [NOTE]",
-        summary: "let a change through that somebody else asked for",
+        summary: "let a change through",
         role: Role::Admin,
     },
     Command {

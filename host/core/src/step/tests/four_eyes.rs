@@ -11,6 +11,8 @@ use crate::{
     effect::{Audience, Order},
     event::{Body, Event, Kept},
     id::{Digest, TaskId},
+    intent::Intent,
+    permit::permit,
     policy::{PersonId, Policy, Role},
     step::step,
     task::{Status, Task},
@@ -197,6 +199,16 @@ fn it_holds_as_policy_is_when_it_is_decided() {
     edit(&mut world, 3);
     assert_eq!(asked(&world), ["console:1"]);
     assert_eq!(approve(&mut world, task, "bot:1"), Status::Approved);
+}
+
+#[test]
+fn ones_own_task_is_ones_own_under_any_name() {
+    let people =
+        "owner = [\"console:1\"]\nmember = [\"console:3\", \"bot:1\", \"bot:2\"]\nsame = [[\"console:3\", \"bot:1\"]]";
+    let policy = policy(&format!("[people]\n{people}\n"));
+    let (world, task) = waiting(0, "console:3", Opinion::Doubtful);
+    let cancels = |name: &str| permit(&person(name), Intent::Cancel { task }, Some(world.task(task)), &policy).is_ok();
+    assert_eq!(["console:3", "bot:1", "bot:2", "console:1"].map(cancels), [true, true, false, true]);
 }
 
 /// One thing that happens; numbers choose among what there is.
