@@ -1,6 +1,7 @@
 //! Puts the program together, once: who gets what, and in which order things start and stop.
 
 mod alarms;
+mod caps;
 mod digest;
 mod watch;
 
@@ -35,6 +36,7 @@ use borg_core::{
 };
 use borg_gateway::{Config, Gateway, Limits};
 use borg_plugins::{LoadError, Options, Permits, Plugins};
+use caps::DailyCaps;
 use digest::DailyDigest;
 use std::{path::Path, sync::Arc, time::Duration};
 use watch::Watch;
@@ -65,6 +67,7 @@ pub struct Host {
     /// The bot, where there is a token; whoever runs a host for people takes and runs it.
     pub telegram: Option<Telegram>,
     alarms: Alarms,
+    caps: DailyCaps,
     digest: Option<DailyDigest>,
     watch: Watch,
     handle: Handle,
@@ -190,6 +193,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         data_dir: about.data_dir.clone(),
         telegram: telegram.as_ref().map(|telegram| telegram.reach.clone()).unwrap_or_default(),
     };
+    let caps = DailyCaps { desk: desk.clone(), operators: operators.clone() };
     let digest = digest_minute.map(|minute| DailyDigest { minute, desk, operators });
     let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
     Ok(Host {
@@ -203,6 +207,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         conversation,
         telegram,
         alarms,
+        caps,
         digest,
         watch,
         handle,
@@ -275,15 +280,15 @@ impl Host {
     /// What is told to the operators without being asked for: for a host that people run, not for one that does a single task. Never
     /// resolves.
     pub fn attend(&self) -> impl Future<Output = ()> + use<> {
-        let (alarms, digest) = (self.alarms.clone(), self.digest.clone());
         let operators = self.conversation.operators.clone();
+        let (alarms, caps, digest) = (self.alarms.clone(), self.caps.clone(), self.digest.clone());
         async move {
             let digest = async {
                 if let Some(digest) = digest {
                     digest.run().await;
                 }
             };
-            tokio::join!(alarms.run(), digest, operators.attend_to_misconduct());
+            tokio::join!(alarms.run(), caps.run(), digest, operators.attend_to_misconduct());
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     store::{LedgerRow, Store},
 };
 use borg_core::{
-    budget::{Spent, Usage},
+    budget::{MicroUsd, Spent, Usage},
     event::{Body, Event},
 };
 use borg_gateway::{BoxFuture, Ledger, LedgerError, Row, Verdict};
@@ -40,7 +40,7 @@ impl Ledger for JournalLedger {
                 run: row.run.to_string(),
                 row: serde_json::json!({
                     "host": row.host, "method": row.method, "path": row.path, "model": row.model, "status": row.status,
-                    "verdict": verdict, "usage": row.usage, "cost-micros": row.cost.0, "estimated": row.estimated,
+                    "verdict": verdict, "usage": row.usage, "cost-micros": row.cost.0, "notional": row.notional, "estimated": row.estimated,
                     "bytes-in": row.bytes_in, "bytes-out": row.bytes_out, "duration-ms": row.duration_ms,
                     "subscription": row.subscription,
                     // Whoever spoke through init's bridge is init's claim; init itself is the kernel's word.
@@ -63,7 +63,8 @@ impl Ledger for JournalLedger {
             if usage == Usage::default() && row.cost.0 == 0 {
                 return Ok(());
             }
-            let spent = Spent { turns: 1, usage, cost: row.cost, wall_ms: 0 };
+            let notional = if row.notional { row.cost } else { MicroUsd(0) };
+            let spent = Spent { turns: 1, usage, cost: row.cost, notional, wall_ms: 0 };
             let body = Body::Metered { run: row.run, spent, estimated: row.estimated };
             let event = Event { at_ms: now_ms(), task: Some(row.run.task), settles: None, body };
             self.handle.post(event).await.map_err(|error| failed(&error))
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
     use crate::fixture::Fixture;
     use borg_core::{
-        budget::{Cap, MicroUsd},
+        budget::Cap,
         id::{RunKey, RunKind},
         task::Status,
     };
@@ -93,6 +94,7 @@ mod tests {
             verdict,
             usage,
             cost,
+            notional: false,
             estimated: false,
             bytes_in: 10,
             bytes_out: 20,

@@ -14,6 +14,7 @@ use borg_core::{
     id::RunKey,
     permit,
     persona::Acceptance,
+    policy::{HostPolicy, Policy},
     step::Policies,
     task::{NewTask, Task},
     words::{self, LINE},
@@ -155,8 +156,8 @@ impl Teller {
             Body::Denied { run, denial, .. } => (Step, format!("{}: denied: {}", self.at(run), denied(denial))),
             Body::Metered { run, spent, estimated } => {
                 let estimated = if *estimated { " (estimated)" } else { "" };
-                let tokens = spent.usage.total();
-                (Detail, format!("{}: a request of {tokens} tokens, {}{estimated}", self.at(run), spent.cost))
+                let (tokens, cost) = (words::tokens(&spent.usage), words::money(spent.cost, spent.notional));
+                (Detail, format!("{}: a request of {tokens}, {cost}{estimated}", self.at(run)))
             }
             Body::RunEnded { start_error: Some(failure), run, .. } => {
                 (Step, format!("{}: could not start: {}. {}", self.at(run), failure.reason, failure.remedy))
@@ -265,11 +266,17 @@ impl Teller {
 fn policies_of(task: &Task, journal: &Journal) -> Result<Option<Policies>, StoreError> {
     let first = journal.events(0, Some(task.id()), 1)?;
     let Some(Body::TaskCreated { task: made }) = first.first().map(|entry| &entry.event.body) else { return Ok(None) };
-    let known = |digest| Ok(journal.policy(digest)?.as_deref().and_then(policies::parse).map(Arc::new));
+    let known =
+        |digest| Ok(journal.policy(digest)?.as_deref().and_then(policies::parse).map(without_caps).map(Arc::new));
     let (Some(now), Some(before)) = (known(&task.spec.policy)?, known(&made.policy)?) else { return Ok(None) };
     let mut policies = Policies::new(now);
     policies.remember(before);
     Ok(Some(policies))
+}
+
+/// What a day cost, and what its caps held back, is not among the events of one task.
+fn without_caps(policy: Policy) -> Policy {
+    Policy { host: HostPolicy { daily: None, ..policy.host }, people_daily: None, ..policy }
 }
 
 fn created(task: &NewTask) -> String {
@@ -330,14 +337,16 @@ fn after(note: &str) -> String {
 mod tests {
     use super::*;
     use borg_core::{
+        budget::MicroUsd,
         check::{Report, Runner},
         collect::CommitId,
         effect::{EffectKey, Order},
         event::Kept,
         evidence::CheckRun,
-        id::{RunKind, TaskId},
+        id::{Digest, RunKind, TaskId},
         policy::{PersonId, parse, source::SourceFile},
         step::{self, State},
+        task::Status,
     };
     use std::{collections::BTreeSet, path::Path};
 
@@ -495,6 +504,27 @@ mod tests {
              blocked: the tests could not be run: the test command was not found (127): is the runner in the image? \
              What to do: mend the test command or its image, then `borg-host task retry 1`"
         );
+    }
+
+    /// What held it back is no event of its own.
+    #[test]
+    fn a_task_that_a_daily_cap_held_back_is_told_to_its_end() {
+        let mut made = Made::new();
+        let plain = (**made.policies.current()).clone();
+        let host = HostPolicy { daily: Some(MicroUsd(1)), ..plain.host.clone() };
+        let capped = Policy { host, digest: Digest::of_bytes(b"capped"), ..plain.clone() };
+        made.policies.load(Arc::new(capped));
+        made.engine.day.pay(TaskId(9), None, MicroUsd(2), 0);
+        made.check(RunKind::Baseline, 0, report(&["a"], &[], true));
+        assert_eq!(made.engine.tasks[&TaskId(1)].status(), Status::Parked);
+        made.policies.load(Arc::new(plain));
+        let event = Event { task: None, ..event(Body::PolicyLoaded { digest: Digest::of_bytes(b"plain") }) };
+        let (state, effects) = step::step(std::mem::take(&mut made.engine), &event, &made.policies);
+        made.engine = state;
+        made.owed = effects.into_iter().map(|effect| effect.key).next();
+        assert_eq!(made.owed, Some(EffectKey("t1-s0-a3-brief".into())), "not the one it would have owed");
+        let told = made.answer(Body::BriefRefused { reason: "no title".into() });
+        assert_eq!(told, "the persona refuses the task: no title\nfailed: the persona refused: no title");
     }
 
     #[test]

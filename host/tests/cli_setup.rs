@@ -249,6 +249,49 @@ fn the_doctor_proposes_to_join_two_owners_that_may_be_one_human() {
 }
 
 #[test]
+fn the_doctor_names_what_an_installation_of_before_lacks_with_the_lines() {
+    let place = Place::empty();
+    place.run(&["init", "--yes"]).expect(0, &[]);
+    let policies = || {
+        let told = place.run(&["doctor", "--json"]).expect(1, &[]);
+        let findings: Vec<serde_json::Value> = serde_json::from_str(&told.out).unwrap();
+        let warned = findings.into_iter().filter(|one| one["what"] == "policy" && one["state"] == "warning");
+        warned
+            .map(|one| format!("{}\n→ {}", one["detail"].as_str().unwrap(), one["remedy"].as_str().unwrap()))
+            .collect()
+    };
+    let fresh: Vec<String> = policies();
+    assert!(fresh.is_empty(), "{fresh:?}");
+    // As it was shipped once: smaller budgets, a rule fewer, one price for a family.
+    let host = place.read("policies/host.toml");
+    let old = host
+        .replace("\"$0.75\"", "\"$0.05\"")
+        .replace("tokens = 2000000\ncost = \"$4.00\"", "tokens = 500000\ncost = \"$0.20\"");
+    let old = old.replace("[rule.scope]\n", "");
+    fs::write(place.path().join("policies/host.toml"), old).unwrap();
+    let executors = place.read("policies/executors.toml");
+    let row = executors.find("[egress.anthropic.price.\"claude-haiku-*\"]").unwrap();
+    let end = row + executors[row..].find("\n\n").unwrap();
+    let without = format!("{}{}", &executors[..row], &executors[end..]);
+    fs::write(place.path().join("policies/executors.toml"), without).unwrap();
+    let told: Vec<String> = policies();
+    let told = told.join("\n");
+    for words in [
+        "[rule.scope]\n→ add these lines to policies/host.toml",
+        "[egress.anthropic.price.\"claude-haiku-*\"]\ninput = ",
+        "→ add these lines to policies/executors.toml",
+        "[budget.quick], [budget.default]\n[budget.quick]\nturns = 20",
+        "cost = \"$0.75\"",
+        "cost = \"$4.00\"",
+    ] {
+        assert!(told.contains(words), "{words}\nin\n{told}");
+    }
+    assert!(!told.contains("[budget.deep]"), "that one is as it is shipped: {told}");
+    // It only tells.
+    assert!(place.read("policies/host.toml").contains("$0.05"));
+}
+
+#[test]
 fn a_process_that_holds_secrets_shows_none_of_its_environment() {
     let place = Place::ready();
     // It waits for the value, so that there is time to look.

@@ -16,6 +16,13 @@ impl fmt::Display for MicroUsd {
     }
 }
 
+impl MicroUsd {
+    /// True for no money at all.
+    pub fn is_none(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 impl ops::Add for MicroUsd {
     type Output = Self;
     fn add(self, other: Self) -> Self {
@@ -39,6 +46,12 @@ impl Usage {
         [self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens]
             .iter()
             .fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// The tokens that budgets count: all but those the provider read from its cache. Each turn reads the whole conversation from there
+    /// again, at a tenth of the price, so that they say little of how much was done.
+    pub fn counted(&self) -> u64 {
+        self.total().saturating_sub(self.cache_read_tokens)
     }
 }
 
@@ -65,6 +78,9 @@ pub struct Price {
 }
 
 impl Price {
+    /// Nothing costs anything: what a request is held against where a subscription pays for it.
+    pub const FREE: Price = Price { input: 0, output: 0, cache_read: 0, cache_write: 0 };
+
     /// Cost of this usage, rounded up to a whole micro-dollar.
     pub fn cost(&self, usage: &Usage) -> MicroUsd {
         let sum: u128 = [
@@ -86,7 +102,9 @@ impl Price {
 pub struct Budget {
     /// Requests to the model.
     pub turns: u32,
+    /// As [`Usage::counted`] counts them.
     pub tokens: u64,
+    /// Money, as [`Spent::paid`] counts it.
     pub cost: MicroUsd,
     /// Time its agents may run, in milliseconds, summed over runs.
     pub wall_ms: u64,
@@ -98,8 +116,19 @@ pub struct Budget {
 pub struct Spent {
     pub turns: u32,
     pub usage: Usage,
+    /// At list price.
     pub cost: MicroUsd,
+    /// The part of that which a subscription pays for: told, and held against no budget and no cap.
+    #[serde(default, skip_serializing_if = "MicroUsd::is_none")]
+    pub notional: MicroUsd,
     pub wall_ms: u64,
+}
+
+impl Spent {
+    /// The money that budgets and caps count.
+    pub fn paid(&self) -> MicroUsd {
+        MicroUsd(self.cost.0.saturating_sub(self.notional.0))
+    }
 }
 
 impl ops::Add for Spent {
@@ -109,6 +138,7 @@ impl ops::Add for Spent {
             turns: self.turns.saturating_add(other.turns),
             usage: self.usage + other.usage,
             cost: self.cost + other.cost,
+            notional: self.notional + other.notional,
             wall_ms: self.wall_ms.saturating_add(other.wall_ms),
         }
     }
@@ -140,9 +170,9 @@ impl Budget {
     pub fn reached(&self, spent: &Spent) -> Option<Cap> {
         if spent.turns >= self.turns {
             Some(Cap::Turns)
-        } else if spent.usage.total() >= self.tokens {
+        } else if spent.usage.counted() >= self.tokens {
             Some(Cap::Tokens)
-        } else if spent.cost >= self.cost {
+        } else if spent.paid() >= self.cost {
             Some(Cap::Cost)
         } else if spent.wall_ms >= self.wall_ms {
             Some(Cap::Wall)
@@ -155,8 +185,8 @@ impl Budget {
     pub fn left(&self, spent: &Spent) -> Budget {
         Budget {
             turns: self.turns.saturating_sub(spent.turns),
-            tokens: self.tokens.saturating_sub(spent.usage.total()),
-            cost: MicroUsd(self.cost.0.saturating_sub(spent.cost.0)),
+            tokens: self.tokens.saturating_sub(spent.usage.counted()),
+            cost: MicroUsd(self.cost.0.saturating_sub(spent.paid().0)),
             wall_ms: self.wall_ms.saturating_sub(spent.wall_ms),
         }
     }
@@ -187,9 +217,26 @@ mod tests {
         let budget = Budget { turns: 2, tokens: 10, cost: MicroUsd(5), wall_ms: 100 };
         assert_eq!(budget.reached(&Spent::default()), None);
         assert_eq!(budget.reached(&Spent { turns: 2, ..Spent::default() }), Some(Cap::Turns));
-        let usage = Usage { cache_read_tokens: 10, ..Usage::default() };
+        let usage = Usage { input_tokens: 5, output_tokens: 3, cache_write_tokens: 2, ..Usage::default() };
         assert_eq!(budget.reached(&Spent { usage, ..Spent::default() }), Some(Cap::Tokens));
         assert_eq!(budget.reached(&Spent { cost: MicroUsd(5), ..Spent::default() }), Some(Cap::Cost));
         assert_eq!(budget.reached(&Spent { wall_ms: 100, ..Spent::default() }), Some(Cap::Wall));
+    }
+
+    #[test]
+    fn what_the_provider_had_in_its_cache_counts_for_nothing_and_nor_does_what_a_subscription_pays() {
+        let budget = Budget { turns: 2, tokens: 10, cost: MicroUsd(5), wall_ms: 100 };
+        let usage = Usage { input_tokens: 9, cache_read_tokens: 1_000_000, ..Usage::default() };
+        let spent = Spent { turns: 1, usage, cost: MicroUsd(50), notional: MicroUsd(46), wall_ms: 0 };
+        assert_eq!((usage.counted(), usage.total(), spent.paid()), (9, 1_000_009, MicroUsd(4)));
+        assert_eq!(budget.reached(&spent), None);
+        assert_eq!(budget.left(&spent), Budget { turns: 1, tokens: 1, cost: MicroUsd(1), wall_ms: 100 });
+        // Turns, tokens and time stop all the same.
+        let twice = spent + spent;
+        assert_eq!((twice.notional, budget.reached(&twice)), (MicroUsd(92), Some(Cap::Turns)));
+        let wide = Budget { turns: 9, ..budget };
+        assert_eq!(wide.reached(&twice), Some(Cap::Tokens));
+        let paid = Spent { notional: MicroUsd(45), ..spent };
+        assert_eq!(budget.reached(&paid), Some(Cap::Cost));
     }
 }

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod chat;
 pub mod check;
 pub mod collect;
+pub mod daily;
 pub mod decider;
 pub mod effect;
 pub mod event;

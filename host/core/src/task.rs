@@ -192,6 +192,9 @@ pub struct Position {
     /// Questions that were asked instead of work.
     #[serde(default)]
     pub asked: u32,
+    /// Work of a run that a daily cap cut short: the next run begins with it, and its own is told from where the stage began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<StageRecord>>,
 }
 
 /// What is to be done again with work that is collected already.
@@ -220,6 +223,9 @@ pub enum Phase {
         at: Position,
         until_ms: u64,
         reason: String,
+        /// True where a daily cap holds it back: it goes on sooner if that is raised.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        daily: bool,
     },
     /// Goes on when a person has acted.
     Blocked {
@@ -263,8 +269,28 @@ pub enum BlockedOn {
 pub struct Running {
     pub at: Position,
     pub doing: Doing,
-    /// Set when the run is to be ended before its time; what follows its end is this ending.
-    pub stopping: Option<Ending>,
+    /// Set when the run is to be ended before its time.
+    pub stopping: Option<Stopping>,
+}
+
+/// What follows the end of a run that was ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stopping {
+    /// Its work is kept, and the task goes on from there when a daily cap lets it.
+    ForTheDay,
+    #[serde(untagged)]
+    Ends(Ending),
+}
+
+impl Stopping {
+    /// How the task is to end, if it is.
+    pub fn ending(self) -> Option<Ending> {
+        match self {
+            Stopping::ForTheDay => None,
+            Stopping::Ends(ending) => Some(ending),
+        }
+    }
 }
 
 /// What is owed right now.
@@ -325,6 +351,8 @@ impl AgentRun {
 pub enum AfterCollect {
     /// The agent finished: ask the persona.
     Accept,
+    /// A daily cap cut it short: keep the work so far, and go on from there when it lets it.
+    Wait,
     /// It was cut short: keep the work so far, then end.
     End { ending: Ending, reason: String },
 }

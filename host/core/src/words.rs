@@ -4,12 +4,14 @@ mod action;
 mod host;
 
 pub use action::{LINE, action};
-pub use host::{DigestLine, Figures, Window, chat_id, digest, groups, personas, ping, pipeline, policy, stats};
+pub use host::{DigestLine, Figures, Window, chat_id, digest, groups, personas, ping, pipeline, policy, stats, today};
 
 use crate::{
     approval::{Review, names},
+    budget::{MicroUsd, Spent, Usage},
     chat::{Button, Notice, NoticeKind, Part},
     collect::LeftReason,
+    daily::Purse,
     facts::{CheckOutcome, Finding, Severity},
     id::{RunKey, TaskId},
     intent::{self, Intent},
@@ -36,7 +38,7 @@ pub fn working(task: &Task, run: &RunKey, turns: u32, action: &str) -> Option<No
         text.push_str(&format!(", turn {turns}"));
     }
     if task.spent.cost.0 > 0 {
-        text.push_str(&format!(", {}", task.spent.cost));
+        text.push_str(&format!(", {}", money(task.spent.cost, task.spent.notional)));
     }
     let parts = vec![Part::Text(format!("{text}: {action}"))];
     notice(task, NoticeKind::Progress, parts, Vec::new())
@@ -45,6 +47,16 @@ pub fn working(task: &Task, run: &RunKey, turns: u32, action: &str) -> Option<No
 pub fn parked(task: &Task, reason: &str, wait_ms: u64) -> Option<Notice> {
     let text = format!("#{} waits {}: {reason}. It goes on by itself.", task.id(), duration(wait_ms));
     notice(task, NoticeKind::Progress, vec![Part::Text(text)], Vec::new())
+}
+
+/// Most of what the person who asked may spend in a day is spent.
+pub fn purse(task: &Task, purse: &Purse) -> Option<Notice> {
+    let text = format!(
+        "{purse} of what you may spend in a day of UTC are spent; from 90 % on one task of yours runs at a time, and at the cap they wait \
+         for the next day (`daily` in [people])"
+    );
+    let notice = notice(task, NoticeKind::Warning, vec![Part::Text(text)], Vec::new())?;
+    Some(Notice { topic: "daily".into(), ..notice })
 }
 
 pub fn blocked(task: &Task) -> Option<Notice> {
@@ -356,9 +368,28 @@ pub fn reason_left(reason: &LeftReason) -> &'static str {
 }
 
 fn spent(task: &Task) -> Part {
-    let tokens = task.spent.usage.total();
-    let (cost, turns, wall) = (task.spent.cost, task.spent.turns, duration(task.spent.wall_ms));
-    Part::Field { label: "spent".into(), value: format!("{cost}, {tokens} tokens, {turns} turns, {wall}") }
+    let Spent { turns, usage, cost, notional, wall_ms } = task.spent;
+    let (money, tokens, wall) = (money(cost, notional), tokens(&usage), duration(wall_ms));
+    Part::Field { label: "spent".into(), value: format!("{money}, {tokens}, {turns} turns, {wall}") }
+}
+
+/// A cost at list price, and what of it is no money because a subscription pays.
+pub fn money(cost: MicroUsd, notional: MicroUsd) -> String {
+    if notional.is_none() {
+        cost.to_string()
+    } else if notional >= cost {
+        format!("{cost} at list price (a subscription pays)")
+    } else {
+        format!("{cost}, of which a subscription pays {notional} at list price")
+    }
+}
+
+/// Tokens as budgets count them, and what the provider had in its cache.
+pub fn tokens(usage: &Usage) -> String {
+    match usage.cache_read_tokens {
+        0 => format!("{} tokens", usage.counted()),
+        cached => format!("{} tokens and {cached} from the provider's cache", usage.counted()),
+    }
 }
 
 /// Topic of all that is said about a task.

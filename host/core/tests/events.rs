@@ -217,7 +217,7 @@ fn examples() -> Vec<Body> {
         silent: true,
         width: 0,
     };
-    let spent = Spent { turns: 1, usage, cost: MicroUsd(123), wall_ms: 0 };
+    let spent = Spent { turns: 1, usage, cost: MicroUsd(123), notional: MicroUsd(120), wall_ms: 0 };
     let start_error = Some(StartFailure { reason: s("busy"), remedy: s("wait"), transient: true });
     vec![
         Body::HostStarted { version: s("0.1.0"), sandbox: s("docker 20.10") },

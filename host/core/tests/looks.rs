@@ -3,6 +3,7 @@
 use borg_core::{
     budget::{MicroUsd, Usage},
     chat::{Part, Registration},
+    daily::{DAY_MS, Day},
     id::TaskId,
     policy::{PersonId, Policy, Role, parse, source::SourceFile},
     task::Status,
@@ -138,7 +139,7 @@ fn a_pipeline_is_told_from_the_policy_in_force() {
             "# Pipeline quick",
             "one goes at it",
             "stages: impl → judge → deliver",
-            "- impl: worker with scripted, model big, must leave tests-pass, 3 attempt(s)",
+            "- impl: worker with scripted, model big, must leave tests-pass, 3 attempt(s), up to $1.0000",
             "- judge: all rules look at the change",
             "- deliver: a branch in the repository",
             "repository: acme/shop, where a task names no other",
@@ -219,6 +220,7 @@ fn the_digest_has_figures_and_a_line_for_each_task() {
         status: if branch.is_some() { Status::Completed } else { Status::Failed },
         branch: branch.map(str::to_owned),
         cost: MicroUsd(20_000),
+        notional: MicroUsd(if branch.is_some() { 0 } else { 20_000 }),
     };
     let tasks = [line(12, Some("borg/12/add-a-discount")), line(11, None)];
     let want = [
@@ -227,7 +229,7 @@ fn the_digest_has_figures_and_a_line_for_each_task() {
         "spent: 0 tokens, $0.1200",
         "now: 1 queued, 0 running, 0 going on later, 0 waiting for a person",
         "- #12 Add a discount (acme/shop): completed, borg/12/add-a-discount, $0.0200",
-        "- #11 Add a discount (acme/shop): failed, $0.0200",
+        "- #11 Add a discount (acme/shop): failed, $0.0200 at list price (a subscription pays)",
     ];
     assert_eq!(lines(&words::digest(&figures, &tasks, 0)), want);
     let cut = words::digest(&figures, &tasks, 7);
@@ -247,4 +249,50 @@ fn chats_are_listed_with_what_they_are_about() {
     let many: BTreeMap<_, _> = (0..1_000).map(|n| chat(n, None)).collect();
     let lines = lines(&words::groups(&many));
     assert_eq!((lines.len(), lines.last().unwrap().as_str()), (52, "- and 950 more"));
+}
+
+#[test]
+fn daily_caps_and_what_is_spent_of_them_are_told() {
+    let noon = 20 * DAY_MS + DAY_MS / 2;
+    let me = PersonId("telegram:7".into());
+    let plain = shipped();
+    let mut capped = shipped();
+    (capped.host.daily, capped.people_daily) = (Some(MicroUsd(50_000_000)), Some(MicroUsd(20_000_000)));
+    let mut day = Day::default();
+    assert_eq!(words::today(&day, &plain, Some(&me), noon), []);
+    day.pay(TaskId(1), Some(&me), MicroUsd(19_000_000), noon);
+    day.pay(TaskId(2), Some(&PersonId("telegram:8".into())), MicroUsd(31_000_000), noon);
+    let want = [
+        "money today, all tasks: $50.0000 of $50.0000; nothing starts until 00:00 UTC",
+        "money today, your tasks: $19.0000 of $20.0000; one task runs at a time",
+    ];
+    assert_eq!(lines(&words::today(&day, &capped, Some(&me), noon)), want);
+    let tomorrow = lines(&words::today(&day, &capped, None, noon + DAY_MS));
+    assert_eq!(tomorrow, ["money today, all tasks: $0.0000 of $50.0000"]);
+    let line = "in a day of UTC: $50.0000 for all tasks, $20.0000 for the tasks of each person".to_owned();
+    assert!(lines(&words::policy(&capped, None, &me, Role::Guest)).contains(&line));
+    assert!(lines(&words::pipeline(None, &capped).unwrap()).contains(&line));
+    assert!(!lines(&words::pipeline(None, &plain).unwrap()).join("\n").contains("in a day"));
+}
+
+#[test]
+fn a_list_price_that_a_subscription_pays_is_called_so() {
+    for (cost, notional, want) in [
+        (120_000, 0, "$0.1200"),
+        (120_000, 120_000, "$0.1200 at list price (a subscription pays)"),
+        (120_000, 20_000, "$0.1200, of which a subscription pays $0.0200 at list price"),
+        (0, 0, "$0.0000"),
+    ] {
+        assert_eq!(words::money(MicroUsd(cost), MicroUsd(notional)), want);
+    }
+    let usage = Usage { input_tokens: 10, output_tokens: 5, cache_write_tokens: 1, ..Usage::default() };
+    assert_eq!(words::tokens(&usage), "16 tokens");
+    let cached = Usage { cache_read_tokens: 1_000, ..usage };
+    assert_eq!(words::tokens(&cached), "16 tokens and 1000 from the provider's cache");
+    let window = Window { hours: 24, usage: cached, cost: MicroUsd(5), notional: MicroUsd(5), ..Window::default() };
+    let figures = Figures { windows: vec![window], ..Figures::default() };
+    for parts in [words::stats(&figures), words::digest(&figures, &[], 0)] {
+        let told = lines(&parts).join("\n");
+        assert!(told.contains("16 tokens and 1000 from the provider's cache, $0.0001 at list price"), "{told}");
+    }
 }

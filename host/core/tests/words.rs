@@ -52,6 +52,7 @@ fn task(via: Via) -> Task {
         usage: Usage { input_tokens: 1_000, output_tokens: 234, ..Usage::default() },
         cost: MicroUsd(12_300),
         wall_ms: 75_000,
+        ..Spent::default()
     };
     task
 }

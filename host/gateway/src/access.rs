@@ -1,5 +1,6 @@
 //! What a run may reach and within which limits: plain values handed in by the host, already taken from policy.
 
+use crate::Credential;
 use borg_core::{
     budget::{Budget, Price, Spent},
     id::RunKey,
@@ -115,6 +116,9 @@ pub struct Egress {
     pub models: Vec<String>,
     /// Name of the secret that is put into requests, asked of [`crate::Secrets`].
     pub secret: String,
+    /// True holds the list price of a request against the budget where a subscription pays, too (an OAuth credential); false takes it for
+    /// notional: told, and held against nothing.
+    pub counts_subscription: bool,
     /// List prices by model pattern; the longest pattern that matches counts, a model without a price is refused.
     pub prices: BTreeMap<String, Price>,
     /// Highest `max_tokens` of one request; a higher one is lowered to it.
@@ -148,6 +152,14 @@ pub const CLAUDE_CODE_BETAS: [&str; 10] = [
 impl Egress {
     pub(crate) fn may_use(&self, model: &str) -> bool {
         self.models.iter().any(|pattern| matches(pattern, model))
+    }
+
+    /// True where money paid with this credential counts for nothing.
+    pub(crate) fn is_notional(&self, credential: &Credential) -> bool {
+        match credential {
+            Credential::OAuth(_) => !self.counts_subscription,
+            Credential::ApiKey(_) => false,
+        }
     }
 
     /// The price under the longest pattern that matches.
@@ -213,6 +225,7 @@ mod tests {
             provider: Provider::Anthropic,
             models: vec!["*".into()],
             secret: "claude".into(),
+            counts_subscription: false,
             prices,
             max_tokens: 1,
             betas: vec![],

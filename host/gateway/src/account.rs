@@ -183,8 +183,8 @@ impl Account {
         };
         let parts = [
             (part(left.turns.into(), before.turns.into(), now.turns.into()), Cap::Turns),
-            (part(left.tokens, before.usage.total(), now.usage.total()), Cap::Tokens),
-            (part(left.cost.0, before.cost.0, now.cost.0), Cap::Cost),
+            (part(left.tokens, before.usage.counted(), now.usage.counted()), Cap::Tokens),
+            (part(left.cost.0, before.paid().0, now.cost.0), Cap::Cost),
             (part(left.wall_ms, before.wall_ms, now.wall_ms), Cap::Wall),
         ];
         parts.into_iter().fold((0, Cap::Turns), |best, next| if next.0 > best.0 { next } else { best })
@@ -197,8 +197,8 @@ impl Account {
         let (left, before) = (&self.allowance, &self.before);
         match cap {
             Cap::Turns => format!("{} of {}", spent.turns, whole(left.turns.into(), before.turns.into())),
-            Cap::Tokens => format!("{} of {}", spent.usage.total(), whole(left.tokens, before.usage.total())),
-            Cap::Cost => format!("{} of {}", spent.cost, left.cost + before.cost),
+            Cap::Tokens => format!("{} of {}", spent.usage.counted(), whole(left.tokens, before.usage.counted())),
+            Cap::Cost => format!("{} of {}", spent.paid(), left.cost + before.paid()),
             Cap::Wall => {
                 format!("{} s of {} s", spent.wall_ms / 1000, whole(left.wall_ms, before.wall_ms) / 1000)
             }

@@ -5,7 +5,7 @@
 //! unless the provider itself answered that it failed.
 
 use crate::{
-    Credential, Notice, Verdict,
+    Credential, Notice, SecretError, Verdict,
     account::{Ask, Charge},
     firewall::{Route, head::Head},
     meter::{Meter, Used, Worst},
@@ -15,7 +15,7 @@ use crate::{
     run::Run,
     upstream::SendError,
 };
-use borg_core::budget::Price;
+use borg_core::budget::{MicroUsd, Price};
 use futures_util::stream::poll_fn;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::{
@@ -32,7 +32,12 @@ const ERROR_BYTES: usize = 64 << 10;
 
 /// Why there is no response of the provider's to pass on.
 enum Failure {
-    NoCredential { secret: String, why: String },
+    NoCredential {
+        secret: String,
+        why: String,
+    },
+    /// Since its budget was held, the credential became one of another kind: what was held does not fit it.
+    Changed,
     Send(SendError),
     Silent,
     Gone,
@@ -49,18 +54,20 @@ struct Order {
     head: Head,
     price: Price,
     worst: Worst,
+    /// True where a subscription pays, and its money counts for nothing.
+    notional: bool,
     /// Index into [`Run::egress`].
     egress: usize,
 }
 
 impl Order {
     /// The request with its output limited to what the account held for it, and its body.
-    fn of(ready: Ready, worst: Worst) -> (Order, Bytes) {
+    fn of(ready: Ready, worst: Worst, notional: bool) -> (Order, Bytes) {
         let Ready { head, mut checked, price, worst: _, egress } = ready;
         if head.route == Route::Messages {
             checked.limit_tokens(u32::try_from(worst.output_tokens).unwrap_or(u32::MAX));
         }
-        let order = Order { head, price, worst, egress };
+        let order = Order { head, price, worst, notional, egress };
         (order, Bytes::from(checked.into_bytes()))
     }
 }
@@ -74,7 +81,12 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
         Route::Messages => 1,
         Route::CountTokens => 0,
     };
-    let ask = Ask { turns, worst: ready.worst, least: ready.checked.least_tokens(), price: ready.price };
+    // Who pays is known before anything is held: a subscription's money is not.
+    let egress = &run.egress[ready.egress];
+    let credential = run.secrets.get(&egress.secret).await;
+    let notional = credential.as_ref().is_ok_and(|credential| egress.is_notional(credential));
+    let price = if notional { Price::FREE } else { ready.price };
+    let ask = Ask { turns, worst: ready.worst, least: ready.checked.least_tokens(), price };
     let charge = tokio::select! {
         charge = run.account.charge(ask, run.limits.response_time) => charge,
         () = answer.closed() => return entry.stop(Stop::Gone, answer).await,
@@ -83,9 +95,9 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
         Ok(charge) => charge,
         Err((cap, figure)) => return entry.stop(Stop::Capped(cap, figure), answer).await,
     };
-    let (order, body) = Order::of(ready, charge.worst());
+    let (order, body) = Order::of(ready, charge.worst(), notional);
     let worst = order.worst.used();
-    let sent = match while_there(&mut answer, &run, send(&run, &order, body)).await {
+    let sent = match while_there(&mut answer, &run, send(&run, &order, body, credential)).await {
         Waited::Done(sent) => sent,
         Waited::Gone => Err(Failure::Gone),
     };
@@ -108,21 +120,31 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
     }
 }
 
-/// Sends with the current credential; once more with the next one if the provider rejects it.
-async fn send(run: &Run, order: &Order, body: Bytes) -> Result<(Response<Incoming>, Credential), Failure> {
+/// Sends with this credential; once more with the next one if the provider rejects it.
+async fn send(
+    run: &Run,
+    order: &Order,
+    body: Bytes,
+    first: Result<Credential, SecretError>,
+) -> Result<(Response<Incoming>, Credential), Failure> {
     let secret = run.egress[order.egress].secret.as_str();
-    let mut again = true;
+    let mut first = Some(first);
     loop {
-        let credential = run.secrets.get(secret).await;
+        let (credential, again) = match first.take() {
+            Some(first) => (first, true),
+            None => (run.secrets.get(secret).await, false),
+        };
         let credential =
             credential.map_err(|error| Failure::NoCredential { secret: secret.into(), why: error.to_string() })?;
+        if run.egress[order.egress].is_notional(&credential) != order.notional {
+            return Err(Failure::Changed);
+        }
         let sending = run.upstream.send(&order.head, &credential, body.clone());
         let response =
             timeout(run.limits.response_time, sending).await.map_err(|_| Failure::Silent)?.map_err(Failure::Send)?;
         if response.status() != StatusCode::UNAUTHORIZED || !again {
             return Ok((response, credential));
         }
-        again = false;
         run.secrets.rejected(secret).await;
     }
 }
@@ -224,6 +246,11 @@ async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, 
             run.tell(Notice::NoCredential { secret, why });
             (StatusCode::FORBIDDEN, message, Retry::Never)
         }
+        Failure::Changed => {
+            charge.refund();
+            let message = "the host's credential was exchanged for one of another kind just now; ask again";
+            (StatusCode::BAD_GATEWAY, message.into(), Retry::Open)
+        }
         Failure::Send(error @ SendError::Credential) => {
             charge.refund();
             (StatusCode::FORBIDDEN, error.to_string(), Retry::Never)
@@ -256,8 +283,9 @@ fn settle(entry: &mut Entry, charge: Charge, order: &Order, used: Used) {
     let cost = used.cost(&order.price);
     entry.row.usage = Some(used.usage);
     entry.row.cost = cost;
+    entry.row.notional = order.notional;
     entry.row.estimated = used.estimated;
-    charge.settle(used.usage, cost);
+    charge.settle(used.usage, if order.notional { MicroUsd(0) } else { cost });
 }
 
 impl Entry {

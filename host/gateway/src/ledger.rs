@@ -26,6 +26,8 @@ pub struct Row {
     /// None if nothing was used or the request never reached the provider.
     pub usage: Option<Usage>,
     pub cost: MicroUsd,
+    /// True where a subscription pays, so that the cost is a list price and nobody's money.
+    pub notional: bool,
     /// True if `usage` is an upper estimate, because the response ended without telling.
     pub estimated: bool,
     /// Bytes of the request body taken from the client.

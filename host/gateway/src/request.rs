@@ -127,6 +127,7 @@ impl Entry {
             verdict: Verdict::Allowed,
             usage: None,
             cost: MicroUsd(0),
+            notional: false,
             estimated: false,
             bytes_in: 0,
             bytes_out: 0,

@@ -153,7 +153,8 @@ impl Conversation {
         };
         let mut topic = None;
         let (kind, parts, document) = match reply {
-            Reply::Created { task, title, repository, pipeline } => {
+            Reply::Created { task, title, repository, pipeline, waits: _ } => {
+                // What it waits for is told as its progress, in its own topic.
                 topic = Some(words::topic(task));
                 let text = format!("#{task} {title} ({repository}, pipeline {pipeline})");
                 (NoticeKind::Answer, vec![Part::Text(text)], None)
@@ -252,7 +253,7 @@ impl Conversation {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
         Ok(match look {
             Look::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
-            Look::Status { task: None } => (NoticeKind::Answer, status::of_host(&self.desk).await?, None),
+            Look::Status { task: None } => (NoticeKind::Answer, status::of_host(&self.desk, person).await?, None),
             Look::Status { task: Some(id) } => match self.desk.task(*id).await? {
                 Some(task) => (NoticeKind::Answer, words::status(&task), None),
                 None => (NoticeKind::Hint, missing(*id), None),
@@ -262,13 +263,13 @@ impl Conversation {
                 None => (NoticeKind::Hint, missing(*task), None),
             },
             Look::Audit { task } => looks::audit(&self.desk, *task).await?,
-            Look::Stats => looks::stats(&self.desk).await?,
+            Look::Stats => looks::stats(&self.desk, person).await?,
             Look::Digest => looks::digest(&self.desk).await?,
             Look::Groups => looks::groups(&self.desk).await?,
             Look::Ping => looks::ping(&self.desk).await?,
             Look::ChatId => looks::chat_id(&self.desk, person, chat).await?,
             Look::Personas { name } => looks::personas(&self.desk, name.as_deref()).await?,
-            Look::Pipeline { name } => looks::pipeline(&self.desk, name.as_deref()).await?,
+            Look::Pipeline { name } => looks::pipeline(&self.desk, name.as_deref(), person).await?,
             Look::Policy => looks::in_force(&self.desk, person).await?,
             Look::Help { command } => {
                 let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));

@@ -12,7 +12,9 @@ use borg_core::{
     task::{Ending, Phase, Task},
 };
 use borg_host::{
+    clock::now_ms,
     control::client::Client,
+    engine::Reply,
     host::{self, Host, SandboxWish},
     settings::Settings,
 };
@@ -53,6 +55,7 @@ impl Ask {
             false => {
                 let host = host::assemble(&settings, SandboxWish::ByPolicy).await?;
                 refuse_company(&host).await?;
+                refuse_without_money(&host).await?;
                 inline::perform(host, intent, None, |_| Ok(())).await?.task
             }
         };
@@ -68,6 +71,13 @@ async fn refuse_company(host: &Host) -> Result<()> {
     let more = if live.len() > 1 { format!(", and so would {} more", live.len() - 1) } else { String::new() };
     let message = format!("no host is running, and with this question task #{} would go on{more}", first.id());
     Err(problem(Code::NoHost, message, "start the host with `borg-host run`, then ask again"))
+}
+
+/// Nobody would be there to answer when the day ends.
+async fn refuse_without_money(host: &Host) -> Result<()> {
+    let Some(shut) = host.conversation().desk.shut(&inline::me(), now_ms()).await? else { return Ok(()) };
+    let remedy = "ask again then, or raise the cap in policies/";
+    Err(problem(Code::Failed, format!("nothing is asked: {shut}"), remedy))
 }
 
 fn show(task: &Task, settings: &Settings, json: bool) -> Result<ExitCode> {
@@ -104,7 +114,14 @@ fn answer(task: &Task, settings: &Settings) -> String {
 }
 
 async fn of_running(client: Client, intent: Intent) -> Result<Task> {
-    let id = inline::created(control::intend(&client, intent).await?)?;
+    let reply = control::intend(&client, intent).await?;
+    if let Reply::Created { task, waits: Some(why), .. } = &reply {
+        let why = neutral::text(why);
+        eprintln!(
+            "#{task} waits: {why}; Ctrl-C leaves it to the host, and `borg-host task show {task}` has the answer then"
+        );
+    }
+    let id = inline::created(reply)?;
     let look = Look::Host(client);
     look.events(id, true, |_| Ok(())).await?;
     look.task(id).await

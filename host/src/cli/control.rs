@@ -35,8 +35,11 @@ pub async fn intend_and_tell(settings: &Settings, intent: Intent) -> Result<Exit
 /// Prints an answer of the host in words.
 pub fn tell(reply: &Reply) -> Result<()> {
     match reply {
-        Reply::Created { task, title, repository, pipeline } => {
+        Reply::Created { task, title, repository, pipeline, waits } => {
             out::line(neutral::text(&format!("#{task} {title} ({repository}, pipeline {pipeline})")))?;
+            if let Some(why) = waits {
+                out::line(neutral::text(&format!("it waits: {why}; it goes on by itself")))?;
+            }
         }
         Reply::Done { text } => out::line(neutral::text(&failure::as_commands(text)))?,
         Reply::Granted => {}

@@ -1,5 +1,6 @@
 //! Runs a host in this process for one task: for `demo`, and for `ask` where none is running.
 
+use super::neutral;
 use anyhow::{Context, Result};
 use borg_core::{
     event::{Body, Event},
@@ -110,6 +111,15 @@ impl Work {
                     }
                     Err(_) => eprintln!("a sandbox is still there; `borg-host run` on this data removes it"),
                 }
+            }
+            if let Phase::Parked { daily: true, reason, .. } = &task.phase
+                && !cancelled
+            {
+                // This process is not there when the day ends.
+                cancelled = true;
+                eprintln!("{}: cancelling, what was done is kept", neutral::text(reason));
+                self.desk.handle.intend(me(), Intent::Cancel { task: id }, None).await?;
+                continue;
             }
             if rests(&task) {
                 let diff = self.desk.diff(&task, DIFF).await.map_or_else(|_| String::new(), |(text, _)| text);

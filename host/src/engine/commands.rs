@@ -89,11 +89,13 @@ impl Engine {
 
     fn created(&mut self, task: NewTask) -> (Vec<Event>, Reply) {
         self.next_task += 1;
+        let shut = self.state.day.shut(&task.by, self.policies.current(), now_ms());
         let reply = Reply::Created {
             task: task.id,
             title: task.title.clone(),
             repository: task.repository.clone(),
             pipeline: task.pipeline.name.clone(),
+            waits: shut.map(|shut| shut.to_string()),
         };
         (vec![event(Some(task.id), Body::TaskCreated { task: Box::new(task) })], reply)
     }
@@ -108,6 +110,10 @@ impl Engine {
         let by = permit.person().clone();
         if let Some(task) = self.state.tasks.get(&id) {
             return match &task.phase {
+                Phase::Parked { daily: true, reason, .. } => {
+                    let remedy = "it goes on by itself then, or as soon as the cap is raised in policy";
+                    (Vec::new(), refused(format!("#{id} waits: {reason}"), remedy))
+                }
                 Phase::Parked { .. } | Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Delivery { .. }, .. } => {
                     (vec![event(Some(id), Body::Unblocked { by })], done(format!("#{id} goes on where it stopped")))
                 }

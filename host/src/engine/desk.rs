@@ -9,6 +9,7 @@ use crate::{
 };
 use borg_core::{
     chat::Registration,
+    daily::{Day, Shut},
     id::{self, TaskId},
     policy::{PersonId, Role},
     task::Task,
@@ -155,6 +156,17 @@ impl Desk {
         self.store.run(move |journal| journal.ledger(task)).await
     }
 
+    /// What the day cost of which was paid last.
+    pub async fn day(&self) -> Result<Day, StoreError> {
+        self.store.run(|journal| journal.day()).await
+    }
+
+    /// The daily cap that keeps tasks of this person from starting now, if one does.
+    pub async fn shut(&self, person: &PersonId, now_ms: u64) -> Result<Option<Shut>, StoreError> {
+        let policy = self.handle.policy().await.map_err(|_| StoreError::Stopped)?;
+        Ok(self.day().await?.shut(person, &policy, now_ms))
+    }
+
     /// What a provider said last of the subscription that pays.
     pub async fn subscription(&self) -> Result<Option<Subscription>, StoreError> {
         self.store.run(|journal| journal.subscription()).await
@@ -216,6 +228,7 @@ impl Desk {
                 for window in figures.windows.iter_mut().filter(|window| paid.at_ms >= since(window)) {
                     window.usage = window.usage + paid.usage;
                     window.cost = window.cost + paid.cost;
+                    window.notional = window.notional + paid.notional;
                 }
             }
             if last.at_ms < oldest.saturating_sub(DISORDER_MS) {

@@ -23,7 +23,15 @@ pub struct Stopped;
 #[serde(rename_all = "kebab-case", tag = "reply")]
 pub enum Reply {
     /// A task was made.
-    Created { task: TaskId, title: String, repository: String, pipeline: String },
+    Created {
+        task: TaskId,
+        title: String,
+        repository: String,
+        pipeline: String,
+        /// Why it does not start now, and until when, where a daily cap is used up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits: Option<String>,
+    },
     /// It is done, and durable.
     Done { text: String },
     /// The person may look; the caller fetches what is asked for.

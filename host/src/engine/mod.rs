@@ -91,6 +91,7 @@ impl Engine {
             tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(),
             paused: loaded.paused,
             chats: loaded.chats,
+            day: loaded.day,
         };
         let (handle, inputs) = queue;
         let engine = Engine {
@@ -242,6 +243,13 @@ impl Engine {
                 turn.touched.extend(self.state.tasks.values().filter(waits).map(Task::id));
             }
             _ => {}
+        }
+        // A daily cap moves tasks that the event is not about, and of which nobody may be told.
+        turn.touched.extend(self.state.tasks.values().filter(|task| task.changed_ms == event.at_ms).map(Task::id));
+        let has_ended =
+            event.task.and_then(|id| self.state.tasks.get(&id)).is_some_and(|task| task.status().is_terminal());
+        if has_ended || matches!(event.body, Body::Metered { .. }) {
+            turn.batch.day = Some(self.state.day.clone());
         }
         turn.batch.events.push(event);
         turn.effects.extend(effects);
@@ -412,3 +420,6 @@ pub fn queue(store: Store) -> ((Handle, mpsc::Receiver<Input>), watch::Sender<u6
 
 /// One answer to one question.
 type Answer<T> = oneshot::Sender<T>;
+
+#[cfg(test)]
+mod daily_tests;

@@ -11,9 +11,10 @@ impl Engine {
     pub(super) async fn reduce(&mut self, turn: Turn, batch: &Batch, error: StoreError) -> Result<Turn, StoreError> {
         let StoreError::TooLarge { task, event: large, .. } = error else { return Err(error) };
         tracing::error!(%error, ?task, "taken back");
-        let before = |journal: &mut Journal| Ok((journal.live_tasks()?, journal.is_paused()?, journal.chats()?));
-        let (tasks, paused, chats) = self.store.run(before).await?;
-        self.state = State { tasks: tasks.into_iter().map(|task| (task.id(), task)).collect(), paused, chats };
+        let before =
+            |journal: &mut Journal| Ok((journal.live_tasks()?, journal.is_paused()?, journal.chats()?, journal.day()?));
+        let (tasks, paused, chats, day) = self.store.run(before).await?;
+        self.state = State { tasks: tasks.into_iter().map(|task| (task.id(), task)).collect(), paused, chats, day };
         let mut again = Turn { answers: turn.answers, ..Turn::default() };
         again.batch.reduced = true;
         again.batch.policies.clone_from(&batch.policies);

@@ -31,6 +31,8 @@ pub struct Paid {
     pub at_ms: u64,
     pub usage: Usage,
     pub cost: MicroUsd,
+    /// The part of it that a subscription paid.
+    pub notional: MicroUsd,
 }
 
 /// What a provider said of the subscription that pays.
@@ -49,6 +51,8 @@ struct Cost {
     usage: Option<Usage>,
     #[serde(default)]
     cost_micros: u64,
+    #[serde(default)]
+    notional: bool,
 }
 
 impl Journal {
@@ -166,8 +170,10 @@ impl Journal {
             .map_err(StoreError::Read)?;
         rows.map(|row| {
             let (id, at_ms, row) = row.map_err(StoreError::Read)?;
-            let Cost { usage, cost_micros } = parse(&row)?;
-            Ok(Paid { id, at_ms, usage: usage.unwrap_or_default(), cost: MicroUsd(cost_micros) })
+            let Cost { usage, cost_micros, notional } = parse(&row)?;
+            let cost = MicroUsd(cost_micros);
+            let notional = if notional { cost } else { MicroUsd(0) };
+            Ok(Paid { id, at_ms, usage: usage.unwrap_or_default(), cost, notional })
         })
         .collect()
     }

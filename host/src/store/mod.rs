@@ -19,6 +19,7 @@ pub use rows::{LedgerRow, Recorded, TaskRow};
 
 use borg_core::{
     chat::Registration,
+    daily::Day,
     effect::{Effect, EffectKey},
     event::Event,
     id::{Digest, TaskId},
@@ -96,6 +97,8 @@ pub struct Batch {
     pub paused: Option<bool>,
     /// All registered chats, where they changed.
     pub chats: Option<BTreeMap<String, Registration>>,
+    /// What the day cost so far, where that changed.
+    pub day: Option<Day>,
     /// Policy sources to keep, each under its digest.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
     /// Keys of intents and what each came to, as JSON: one that comes again is answered so, and not done twice.
@@ -111,6 +114,7 @@ pub struct Loaded {
     pub owed: Vec<Effect>,
     pub paused: bool,
     pub chats: BTreeMap<String, Registration>,
+    pub day: Day,
     pub next_task: u64,
     /// Sources of the policies that live tasks name.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
@@ -227,6 +231,7 @@ impl Journal {
             owed: self.owed()?,
             paused: self.is_paused()?,
             chats: self.chats()?,
+            day: self.day()?,
             next_task: rows::last_task(&self.db)? + 1,
             policies,
         })
@@ -240,6 +245,11 @@ impl Journal {
     /// Registered chats, by `transport:chat`.
     pub fn chats(&self) -> Result<BTreeMap<String, Registration>, StoreError> {
         self.meta("chats")?.map_or_else(|| Ok(BTreeMap::new()), |text| rows::parse(&text))
+    }
+
+    /// What the day cost of which was paid last.
+    pub fn day(&self) -> Result<Day, StoreError> {
+        self.meta("day")?.map_or_else(|| Ok(Day::default()), |text| rows::parse(&text))
     }
 
     /// What was noted last under a name, so that a new process knows what an earlier one did.
@@ -290,6 +300,9 @@ impl Journal {
         }
         if let Some(chats) = &batch.chats {
             put_meta(&write, "chats", &rows::json(chats)?)?;
+        }
+        if let Some(day) = &batch.day {
+            put_meta(&write, "day", &rows::json(day)?)?;
         }
         for (digest, sources) in &batch.policies {
             rows::put_policy(&write, digest, sources)?;

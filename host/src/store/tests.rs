@@ -2,9 +2,12 @@
 
 use super::*;
 use borg_core::{
+    budget::MicroUsd,
     chat::{Document, Notice, NoticeKind, Part},
+    daily::DAY_MS,
     effect::{Audience, Order},
     event::{Body, Kept},
+    policy::PersonId,
 };
 
 fn event(body: Body) -> Event {
@@ -303,4 +306,21 @@ fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
     journal.db.execute("DELETE FROM texts", []).unwrap();
     assert_eq!(journal.verify().unwrap(), None);
     assert!(!format!("{:?}", read(&journal)).contains("secret"));
+}
+
+#[test]
+fn what_the_day_cost_is_known_to_the_next_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let mut journal = Journal::open(&path).unwrap();
+    assert_eq!(journal.day().unwrap(), Day::default());
+    let mut day = Day::default();
+    day.pay(TaskId(1), Some(&PersonId("console:1".into())), MicroUsd(7), 5 * DAY_MS);
+    journal.commit(&Batch { day: Some(day.clone()), ..Batch::default() }).unwrap();
+    drop(journal);
+    let mut journal = Journal::open(&path).unwrap();
+    assert_eq!(journal.load().unwrap().day, day);
+    // A turn that pays for nothing leaves it as it is.
+    journal.commit(&Batch::default()).unwrap();
+    assert_eq!(journal.day().unwrap(), day);
 }

@@ -4,11 +4,12 @@
 use crate::neutral;
 use borg_core::{
     check::Judgement,
+    effect::EffectKey,
     event::{Body, Event},
     facts::CheckOutcome,
     policy::{OwnChanges, PersonId, Policy, Role},
     step::{self, Policies, State},
-    task::{Phase, Status, Task},
+    task::{AfterCollect, Doing, Phase, Position, Running, Status, Task},
     words,
 };
 use std::sync::Arc;
@@ -37,7 +38,11 @@ impl Replay {
 
     pub fn follow(&mut self, event: &Event) -> Meaning {
         let Some(id) = event.task else { return Meaning::default() };
+        if let Some(task) = self.state.tasks.get_mut(&id) {
+            catch_up(task, event);
+        }
         let before = self.state.tasks.get(&id).map(Task::status);
+        let cut = self.state.tasks.get(&id).is_some_and(|task| is_cut_short(task, event));
         let check = match (&event.body, self.state.tasks.get(&id)) {
             // Its own words are the whole reason then.
             (Body::Checked { check, .. }, Some(task)) if check.sandbox_error.is_none() => step::judgement(task, check),
@@ -51,7 +56,10 @@ impl Replay {
         let (state, _) = step::step(std::mem::take(&mut self.state), event, policies);
         self.state = state;
         let stop = self.state.tasks.get(&id).filter(|task| Some(task.status()) != before);
-        Meaning { check, stop: stop.and_then(|task| standstill(task, event.at_ms)) }
+        let stop = stop.and_then(|task| standstill(task, event.at_ms));
+        let waits =
+            || (Status::Parked, "A daily cap was used up. It goes on when the day ends or the cap is raised".into());
+        Meaning { check, stop: stop.or_else(|| cut.then(waits)) }
     }
 }
 
@@ -64,6 +72,28 @@ fn entitling(by: &PersonId, policies: &Policies) -> Policies {
     let mut policies = policies.clone();
     policies.load(Arc::new(policy));
     policies
+}
+
+/// Begins the try of a stage that this event is about, where the one before was held back by a daily cap before its agent could begin: such a
+/// try leaves no event.
+fn catch_up(task: &mut Task, event: &Event) {
+    let (Some(EffectKey(key)), Some(at)) = (&event.settles, task.phase.position()) else { return };
+    let stage = format!("t{}-s{}-a", task.id(), at.stage);
+    let attempt = key.strip_prefix(&stage).and_then(|rest| rest.strip_suffix("-brief"));
+    let attempt = attempt.and_then(|attempt| attempt.parse::<u32>().ok());
+    if let Some(attempt) = attempt.filter(|attempt| *attempt > at.attempt) {
+        let at = Position { attempt, ..at.clone() };
+        task.phase = Phase::Running(Running { at, doing: Doing::Briefing, stopping: None });
+    }
+}
+
+/// True for the collection of a run that was stopped because a daily cap was used up.
+fn is_cut_short(task: &Task, event: &Event) -> bool {
+    let waits = matches!(
+        &task.phase,
+        Phase::Running(Running { doing: Doing::Collecting { after: AfterCollect::Wait, .. }, stopping: None, .. })
+    );
+    waits && matches!(event.body, Body::Collected { .. })
 }
 
 /// What a test run meant, to stand after its figures.

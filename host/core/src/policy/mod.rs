@@ -10,7 +10,7 @@ mod section;
 pub mod source;
 
 use crate::{
-    budget::{Budget, Price},
+    budget::{Budget, MicroUsd, Price},
     id::Digest,
     run::Limits,
     verdict::Thresholds,
@@ -34,6 +34,8 @@ pub struct Policy {
     pub people: BTreeMap<PersonId, Role>,
     /// `[people] same`: identities that belong to one human; each is in `people`, and in one of these at most.
     pub same: Vec<Vec<PersonId>>,
+    /// `[people] daily`: money that the tasks of one human may cost in a day of UTC, whichever of their identities asked; none is no cap.
+    pub people_daily: Option<MicroUsd>,
     pub strangers: Strangers,
     pub repos: BTreeMap<String, RepoPolicy>,
     pub verdict: Thresholds,
@@ -140,12 +142,25 @@ pub struct EgressPolicy {
     /// Globs over model names.
     pub models: Vec<String>,
     pub secret: String,
+    /// Whether money counts where a subscription pays.
+    pub subscription: Subscription,
     /// Largest `max_tokens` of one request.
     pub max_tokens: u32,
     /// Globs over `anthropic-beta` tokens that are let through beside those of the pinned agent.
     pub betas: Vec<String>,
     /// Prices by glob over model names; the longest matching glob counts.
     pub prices: BTreeMap<String, Price>,
+}
+
+/// `subscription` of `[egress.NAME]`: what the list price of a request is held against where its credential is a subscription's (an OAuth
+/// token). It stands there because a way out is what names the credential; two ways out may be paid for differently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subscription {
+    /// Nothing: it is told, and stops nothing. Turns, tokens and wall time do.
+    #[default]
+    Notional,
+    /// Budgets and daily caps, as if it were paid by the token.
+    Count,
 }
 
 /// API a way out speaks.
@@ -304,6 +319,8 @@ pub struct CheckPolicy {
 pub struct HostPolicy {
     /// Tasks that run at the same time.
     pub parallel: u32,
+    /// Money that all tasks together may cost in a day of UTC; none is no cap.
+    pub daily: Option<MicroUsd>,
     /// New runs wait while the data directory has less free space, in bytes.
     pub free_space_floor: u64,
     pub sandbox: SandboxChoice,

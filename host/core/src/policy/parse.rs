@@ -7,7 +7,12 @@ use super::{
     section::Section,
     source::{Diagnostic, SourceFile, nearest},
 };
-use crate::{id::Digest, run::Limits, verdict::Thresholds};
+use crate::{
+    budget::{Budget, MicroUsd},
+    id::Digest,
+    run::Limits,
+    verdict::Thresholds,
+};
 use std::{collections::BTreeMap, ops::Range};
 use toml::{
     Spanned,
@@ -32,6 +37,9 @@ struct Builder<'a> {
     seen: BTreeMap<String, String>,
     out: Vec<Diagnostic>,
 }
+
+/// Budget of a stage where a `[budget.NAME]` is silent: the shipped `default`.
+const STAGE: Budget = Budget { turns: 60, tokens: 2_000_000, cost: MicroUsd(4_000_000), wall_ms: 1_800_000 };
 
 /// Limits of a run where its executor's section is silent.
 const RUN_LIMITS: Limits = Limits {
@@ -121,6 +129,7 @@ fn empty(digest: Digest) -> Policy {
         budgets: BTreeMap::new(),
         people: BTreeMap::new(),
         same: Vec::new(),
+        people_daily: None,
         strangers: Strangers::default(),
         repos: BTreeMap::new(),
         verdict: Thresholds::default(),
@@ -129,6 +138,7 @@ fn empty(digest: Digest) -> Policy {
         checks: CheckPolicy { image: "borg-base:latest".into(), limits: CHECK_LIMITS, host_paths: Vec::new() },
         host: HostPolicy {
             parallel: 2,
+            daily: None,
             free_space_floor: 1 << 30,
             sandbox: SandboxChoice::Docker,
             budget: "default".into(),

@@ -233,6 +233,14 @@ impl<'a> Section<'a> {
         MicroUsd(self.measure(key, default, "an amount such as \"$0.20\"", dollars))
     }
 
+    /// The same without a default.
+    pub(super) fn optional_money(&mut self, key: &'static str) -> Option<MicroUsd> {
+        let is_there = self.table.iter().any(|(name, _)| name.get_ref() == key);
+        // What stands in for an amount that is none is not read as one of nothing.
+        let amount = self.money(key, 1);
+        is_there.then_some(amount)
+    }
+
     fn measure(&mut self, key: &'static str, default: u64, form: &str, read: impl Fn(&str) -> Option<u64>) -> u64 {
         let Some(value) = self.raw(key) else { return default };
         match value.get_ref().as_str().and_then(read) {

@@ -8,7 +8,7 @@ use crate::{
     facts::CheckOutcome,
     id::{RunKey, RunKind},
     policy::{Expect, StageWork},
-    task::{Doing, Phase, Position, Resume, Running, StageRecord, Task},
+    task::{Doing, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
 };
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ impl Turn<'_> {
     pub(super) fn checked(&mut self, run: RunKey, check: &CheckRun) {
         let Some(Running { at, doing, stopping }) = self.running().cloned() else { return };
         self.forget(run);
-        match (doing, stopping) {
+        match (doing, stopping.and_then(Stopping::ending)) {
             (Doing::Checking { record, .. }, Some(ending)) => {
                 self.keep(*record);
                 self.end(ending, "cancelled");

@@ -3,12 +3,13 @@
 use super::Turn;
 use crate::{
     chat::Notice,
+    daily::Purse,
     decider::deciders,
     effect::{Audience, Order},
     event::Body,
     id::Digest,
     policy::PersonId,
-    task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running},
+    task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running, Stopping},
     words,
 };
 
@@ -25,6 +26,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn end(&mut self, ending: Ending, reason: &str) {
+        // Work of a run that was stopped for the day, and that none went on with.
+        if let Some(record) = self.task.phase.position().and_then(|at| at.kept.clone()) {
+            self.keep(*record);
+        }
         self.enter(Phase::Ended { ending, reason: reason.to_owned() });
         let notice = words::ended(self.task);
         self.tell(notice);
@@ -54,7 +59,11 @@ impl Turn<'_> {
                     {
                         self.effects.push(super::stop(self.task.id(), run));
                     }
-                    self.enter(Phase::Running(Running { at, doing, stopping: Some(Ending::Cancelled) }));
+                    self.enter(Phase::Running(Running {
+                        at,
+                        doing,
+                        stopping: Some(Stopping::Ends(Ending::Cancelled)),
+                    }));
                 }
                 Doing::Accepting { record } => {
                     self.keep(*record);
@@ -89,7 +98,7 @@ impl Turn<'_> {
 
     /// Something broke in the middle of a run: an end that was decided already stands, else a person looks.
     pub(super) fn give_up(&mut self, running: Running, reason: &str, remedy: &str) {
-        match (running.stopping, running.doing) {
+        match (running.stopping.and_then(Stopping::ending), running.doing) {
             (Some(ending), _) => self.end(ending, &format!("cancelled; {reason}")),
             (
                 None,
@@ -113,6 +122,12 @@ impl Turn<'_> {
 
     pub(super) fn tell_parked(&mut self, reason: &str, until_ms: u64) {
         let notice = words::parked(self.task, reason, until_ms.saturating_sub(self.event.at_ms));
+        self.tell(notice);
+    }
+
+    /// Most of what the person who asked may spend in a day is spent.
+    pub(super) fn tell_purse(&mut self, purse: &Purse) {
+        let notice = words::purse(self.task, purse);
         self.tell(notice);
     }
 

@@ -6,6 +6,7 @@
 
 mod asking;
 mod checking;
+mod daily;
 mod deciding;
 mod ending;
 mod running;
@@ -16,6 +17,7 @@ pub use checking::judgement;
 use crate::{
     budget::Spent,
     chat::Registration,
+    daily::{Day, Shut},
     effect::{Effect, EffectKey, Order},
     event::{Body, Event},
     executor::EndCause,
@@ -28,16 +30,31 @@ use std::{
     sync::Arc,
 };
 
-/// All that lives: tasks that have not ended, and whether new ones may start.
+/// All that lives: tasks that have not ended, whether new ones may start, and what the day cost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     pub tasks: BTreeMap<TaskId, Task>,
     pub paused: bool,
     /// By `transport:chat`.
     pub chats: BTreeMap<String, Registration>,
+    pub day: Day,
 }
 
 impl State {
+    /// An event meets a task, if there is one of that number.
+    fn turn<'a>(
+        &'a mut self,
+        id: TaskId,
+        event: &'a Event,
+        policies: &'a Policies,
+        effects: &'a mut Vec<Effect>,
+    ) -> Option<Turn<'a>> {
+        let task = self.tasks.get_mut(&id)?;
+        let current = policies.current();
+        let shut = self.day.shut(&task.spec.by, current, event.at_ms);
+        Some(Turn { policy: policies.of(task), task, event, current, shut, effects })
+    }
+
     /// Repository of tasks that name none in a chat; a topic of a group has that of its group, unless it has its own.
     pub fn repository_of(&self, chat: &str) -> Option<&String> {
         let group = || self.chats.get(chat.rsplit_once('/')?.0);
@@ -162,17 +179,20 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::PluginMisbehaved { .. }
         | Body::Delayed { .. } => {}
     }
-    if let Some(task) = event.task.and_then(|id| state.tasks.get_mut(&id)) {
-        let policy = policies.of(task).clone();
-        Turn { task, event, policy: &policy, current: policies.current(), effects: &mut effects }.apply();
+    daily::pay(&mut state, event, policies, &mut effects);
+    if let Some(mut turn) = event.task.and_then(|id| state.turn(id, event, policies, &mut effects)) {
+        turn.apply();
     }
     if matches!(event.body, Body::PolicyLoaded { .. }) {
-        for task in state.tasks.values_mut() {
-            let policy = policies.of(task).clone();
-            Turn { task, event, policy: &policy, current: policies.current(), effects: &mut effects }.ask_deciders();
+        for id in state.tasks.keys().copied().collect::<Vec<_>>() {
+            if let Some(mut turn) = state.turn(id, event, policies, &mut effects) {
+                turn.ask_deciders();
+            }
         }
     }
+    daily::hold(&mut state, event, policies, &mut effects);
     schedule(&mut state, event, policies, &mut effects);
+    daily::note_ended(&mut state, event);
     tell_waiting(&mut state, event, policies, &mut effects);
     (state, effects)
 }
@@ -210,21 +230,21 @@ fn stop(task: TaskId, run: RunKey) -> Effect {
 }
 
 /// Starts queued tasks, oldest first, while there are slots and their repositories are free. A delivery that a person set off
-/// counts as one of them but never waits: it only takes the mirror's lock.
+/// counts as one of them but never waits: it only takes the mirror's lock. Where a daily cap is almost used up there is one slot, of the
+/// host or of that human.
 fn schedule(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
-    let slots = policies.current().host.parallel as usize;
+    let slots = daily::slots(state, event, policies);
     while !state.paused && state.tasks.values().filter(|task| task.is_running()).count() < slots {
         let busy = |repository: &str| {
             state.tasks.values().any(|other| other.is_running() && other.spec.repository == repository)
         };
-        let next = state
-            .tasks
-            .values()
-            .find(|task| matches!(task.phase, Phase::Queued { .. }) && !busy(&task.spec.repository));
-        let Some(id) = next.map(Task::id) else { break };
-        let Some(task) = state.tasks.get_mut(&id) else { break };
-        let policy = policies.of(task).clone();
-        Turn { task, event, policy: &policy, current: policies.current(), effects }.start();
+        let next = state.tasks.values().find(|task| {
+            matches!(task.phase, Phase::Queued { .. })
+                && !busy(&task.spec.repository)
+                && daily::ahead(state, task, event, policies).is_none()
+        });
+        let Some(mut turn) = next.map(Task::id).and_then(|id| state.turn(id, event, policies, effects)) else { break };
+        turn.start();
     }
 }
 
@@ -235,17 +255,18 @@ fn tell_waiting(state: &mut State, event: &Event, policies: &Policies, effects: 
         Body::TaskCreated { .. } | Body::Unblocked { .. } | Body::Answered { .. } | Body::DeadlinePassed
     );
     let Some(id) = event.task.filter(|_| sent) else { return };
-    let slots = policies.current().host.parallel;
+    let slots = daily::slots(state, event, policies);
     let Some(task) = state.tasks.get(&id).filter(|task| matches!(task.phase, Phase::Queued { .. })) else { return };
     let other = state.tasks.values().find(|other| other.is_running() && other.spec.repository == task.spec.repository);
     let why = match other {
         _ if state.paused => "waits: the host is paused; `borg-host resume` lets it go on".to_owned(),
         Some(other) => format!("waits for #{}, which works on {}", other.id(), task.spec.repository),
+        None if let Some(why) = daily::narrowed(state, task, event, policies) => why,
         None => format!("waits for a place: no more than {slots} task(s) run at once (`parallel` in [host])"),
     };
-    let Some(task) = state.tasks.get_mut(&id) else { return };
-    let policy = policies.of(task).clone();
-    Turn { task, event, policy: &policy, current: policies.current(), effects }.tell_progress(&why);
+    if let Some(mut turn) = state.turn(id, event, policies, effects) {
+        turn.tell_progress(&why);
+    }
 }
 
 /// One event meeting one task.
@@ -256,6 +277,8 @@ struct Turn<'a> {
     policy: &'a Policy,
     /// What is in force: it says who people are, and what a retried task runs under.
     current: &'a Policy,
+    /// The daily cap that keeps its agents from starting, if one does.
+    shut: Option<Shut>,
     effects: &'a mut Vec<Effect>,
 }
 

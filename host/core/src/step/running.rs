@@ -13,7 +13,7 @@ use crate::{
     persona::{Acceptance, QUESTION_FILE, Report},
     policy::StageWork,
     run::Limits,
-    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, StageRecord, Task},
+    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
 };
 
 /// Longest wait the host accepts from a provider, in milliseconds: a day.
@@ -43,7 +43,13 @@ impl Turn<'_> {
             );
             return;
         };
+        if let Some(shut) = self.shut {
+            self.park_for_day(at, &shut);
+            return;
+        }
         let run = RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind: RunKind::Agent };
+        // What is collected is told from the head, whatever the run began with.
+        let begins = at.kept.as_ref().map_or(head, |kept| kept.commit.clone());
         let allowance = self.task.allowance(self.policy);
         let mut limits = executor.limits_of(self.task.spec.pipeline.read_only);
         limits.wall_ms = limits.wall_ms.min(allowance.wall_ms.max(1));
@@ -65,9 +71,9 @@ impl Turn<'_> {
             egress: executor.egress.clone(),
             allowance,
             base: base.commit,
-            head,
+            head: begins,
             base_branch: base.branch,
-            inputs: self.artefacts(),
+            inputs: self.inputs(&at),
             policy: self.task.spec.policy,
         }));
         let agent = AgentRun {
@@ -140,6 +146,11 @@ impl Turn<'_> {
         start_error: Option<&StartFailure>,
     ) {
         let Some(Running { at, stopping, .. }) = self.running().cloned() else { return };
+        let stopping = match stopping {
+            Some(Stopping::ForTheDay) => return self.stopped_for_day((run, at), end, outcome, start_error),
+            Some(Stopping::Ends(ending)) => Some(ending),
+            None => None,
+        };
         if let (Some(ending), Some(failure)) = (stopping, start_error) {
             self.forget(run);
             self.end(ending, &format!("cancelled; the run had not started: {}", failure.reason));
@@ -159,9 +170,8 @@ impl Turn<'_> {
             return;
         }
         match end.cause {
-            EndCause::Cancelled => {
-                self.collect(at, AfterCollect::End { ending: Ending::Cancelled, reason: "cancelled".into() })
-            }
+            // Nobody cancelled the task, so a daily cap stopped the run. Whoever follows one task by its events does not see the caps.
+            EndCause::Cancelled => self.collect(at, AfterCollect::Wait),
             EndCause::Capped => self.collect(at, capped(outcome)),
             EndCause::Lost => {
                 self.forget(run);
@@ -187,7 +197,7 @@ impl Turn<'_> {
     }
 
     /// Goes by what the executor made of a run.
-    fn judge_outcome(&mut self, run: RunKey, at: Position, outcome: &Outcome) {
+    pub(super) fn judge_outcome(&mut self, run: RunKey, at: Position, outcome: &Outcome) {
         match outcome.status {
             OutcomeStatus::Completed => {
                 self.task.last_words = Some(Kept::new(outcome.message.clone()));
@@ -258,7 +268,7 @@ impl Turn<'_> {
 
     fn park(&mut self, at: Position, wait_ms: u64, reason: &str) {
         let until_ms = self.event.at_ms.saturating_add(wait_ms.clamp(1, LONGEST_PARK_MS));
-        self.enter(Phase::Parked { at, until_ms, reason: reason.to_owned() });
+        self.enter(Phase::Parked { at, until_ms, reason: reason.to_owned(), daily: false });
         self.tell_parked(reason, until_ms);
     }
 
@@ -270,7 +280,7 @@ impl Turn<'_> {
         }
     }
 
-    fn collect(&mut self, at: Position, after: AfterCollect) {
+    pub(super) fn collect(&mut self, at: Position, after: AfterCollect) {
         let Some(Running { doing: Doing::Agent(agent), .. }) = self.running().cloned() else { return };
         self.collect_run(at, agent, after);
     }
@@ -299,11 +309,15 @@ impl Turn<'_> {
     }
 
     pub(super) fn collected(&mut self, run: RunKey, collected: &Collected) {
+        let earlier = self.take_kept();
         let Some(Running { at, doing: Doing::Collecting { agent, after }, stopping }) = self.running().cloned() else {
             return;
         };
         let Some((persona, stage)) = self.persona_of(&at) else { return };
         self.forget(run);
+        let mut incomplete = earlier.map(|kept| kept.incomplete).unwrap_or_default();
+        incomplete
+            .extend(collected.incomplete.iter().filter(|why| !incomplete.contains(why)).cloned().collect::<Vec<_>>());
         let record = StageRecord {
             stage,
             persona,
@@ -313,10 +327,10 @@ impl Turn<'_> {
             write: agent.write.allow.clone(),
             protected: agent.write.pinned.clone(),
             left_behind: collected.left_behind.clone(),
-            incomplete: collected.incomplete.clone(),
+            incomplete,
             artefacts: collected.artefacts.clone(),
         };
-        match (stopping, after) {
+        match (stopping.and_then(Stopping::ending), after) {
             (Some(ending), _) => {
                 self.keep(record);
                 self.end(ending, "cancelled");
@@ -325,6 +339,7 @@ impl Turn<'_> {
                 self.keep(record);
                 self.end(ending, &reason);
             }
+            (None, AfterCollect::Wait) => self.keep_for_day(at, record),
             (None, AfterCollect::Accept) => self.ask_persona(at, Box::new(record)),
         }
     }
@@ -356,7 +371,7 @@ impl Turn<'_> {
         let reason = format!("what the agent left could not be collected: {reason}");
         let asked = match &after {
             AfterCollect::End { ending: ending @ Ending::Cancelled, .. } => Some(*ending),
-            AfterCollect::End { .. } | AfterCollect::Accept => stopping,
+            AfterCollect::End { .. } | AfterCollect::Accept | AfterCollect::Wait => stopping.and_then(Stopping::ending),
         };
         match asked {
             Some(ending) => {
@@ -447,7 +462,7 @@ impl Turn<'_> {
     fn commit_message(&self, stage: &str, persona: &str, attempt: u32, after: &AfterCollect) -> String {
         let unfinished = match after {
             AfterCollect::Accept => "",
-            AfterCollect::End { .. } => " (unfinished)",
+            AfterCollect::Wait | AfterCollect::End { .. } => " (unfinished)",
         };
         let CommitId(base) =
             self.task.base.as_ref().map(|base| base.commit.clone()).unwrap_or_else(|| CommitId(String::new()));

@@ -85,6 +85,10 @@ impl Turn<'_> {
                     self.end(Ending::Capped, &format!("the budget for {cap} is used up"));
                     return;
                 }
+                if let Some(shut) = self.shut {
+                    self.park_for_day(at, &shut);
+                    return;
+                }
                 let order = Order::Brief {
                     persona,
                     work: Box::new(self.work(&at)),
@@ -208,6 +212,7 @@ impl Turn<'_> {
             alike: alike(&at, why),
             failure: Some(why.to_owned()),
             resume: None,
+            kept: None,
             ..at
         });
     }
@@ -251,7 +256,7 @@ impl Turn<'_> {
             stage: self.stage_name(at.stage),
             attempt: at.used + 1,
             handoffs: Vec::new(),
-            failure: at.failure.clone(),
+            failure: failure(at),
             check: check.map(|expect| expect.as_str().to_owned()),
             produces,
         }
@@ -268,6 +273,17 @@ impl Turn<'_> {
         all.filter(|artefact| artefact.name != QUESTION_FILE)
             .map(|artefact| InFile { name: artefact.name.clone(), digest: artefact.digest })
             .collect()
+    }
+
+    /// The same for a run at this position: with what an earlier run of it left there.
+    pub(super) fn inputs(&self, at: &Position) -> Vec<InFile> {
+        let mut all = self.artefacts();
+        let kept = at.kept.iter().flat_map(|kept| &kept.artefacts).filter(|artefact| artefact.name != QUESTION_FILE);
+        for artefact in kept {
+            all.retain(|other| other.name != artefact.name);
+            all.push(InFile { name: artefact.name.clone(), digest: artefact.digest });
+        }
+        all
     }
 
     pub(super) fn check_order(
@@ -330,6 +346,17 @@ impl Turn<'_> {
             }
         }
         names
+    }
+}
+
+/// What the next attempt is told of the one before.
+fn failure(at: &Position) -> Option<String> {
+    const KEPT: &str = "The host stopped the run before this one because the money for the day was used up, and not for anything it did. \
+        What it changed is in the workspace, and what it had written to /out is in /in: go on from there.";
+    match (&at.failure, &at.kept) {
+        (Some(why), Some(_)) => Some(format!("{why}\n\n{KEPT}")),
+        (None, Some(_)) => Some(KEPT.to_owned()),
+        (why, None) => why.clone(),
     }
 }
 

@@ -40,7 +40,7 @@ impl Status {
     pub fn next(self) -> &'static [Status] {
         use Status::*;
         match self {
-            Queued => &[Running, Blocked, Capped, Cancelled],
+            Queued => &[Running, Parked, Blocked, Capped, Cancelled],
             Running => &[Queued, Parked, Blocked, NeedsReview, Capped, Completed, Failed, Cancelled],
             Parked => &[Queued, Cancelled],
             Blocked => &[Queued, Approved, Rejected, Cancelled],

@@ -1,9 +1,10 @@
 //! What people are told about the host itself: that it lives, whom it takes them for, what its policy says, how much it did.
 
-use super::{delivered, duration};
+use super::{delivered, duration, money, tokens};
 use crate::{
     budget::{MicroUsd, Usage},
     chat::{Part, Registration},
+    daily::{Day, Level, Purse},
     id::TaskId,
     intent,
     permit::role_word,
@@ -76,6 +77,7 @@ pub fn pipeline(name: Option<&str>, policy: &Policy) -> Result<Vec<Part>, Vec<Pa
     let only = if found.read_only { " (changes nothing)" } else { "" };
     parts.push(field("stages", format!("{}{only}", stage_names(found))));
     parts.extend(found.stages.iter().map(|stage| Part::Item(format!("{}: {}", stage.name, work(stage, policy)))));
+    parts.extend(caps(policy));
     repositories(policy, &mut parts);
     let others: Vec<&str> = names().filter(|other| *other != name).collect();
     if !others.is_empty() {
@@ -92,7 +94,7 @@ pub fn policy(policy: &Policy, since: Option<&str>, person: &PersonId, role: Rol
         policy.rules.iter().filter(|(_, rule)| rule.enabled).map(|(name, _)| name.as_str()).collect();
     let thresholds = policy.verdict;
     let may: Vec<String> = allowed(role).map(|command| format!("/{}", command.name)).collect();
-    vec![
+    let mut parts = vec![
         field("policy", format!("{}{since}", policy.digest.short())),
         field("repositories", few(&repositories, NAMES_SHOWN, "none; `borg-host repo add owner/name PATH` adds one")),
         field("verdicts", format!("review from risk {} on, block from {} on", thresholds.review, thresholds.block)),
@@ -100,7 +102,34 @@ pub fn policy(policy: &Policy, since: Option<&str>, person: &PersonId, role: Rol
         field("at the same time", format!("{} task(s)", policy.host.parallel)),
         field("you", format!("{person}, {}", role_word(role))),
         field("you may", may.join(" ")),
-    ]
+    ];
+    parts.extend(caps(policy));
+    parts
+}
+
+/// What of the daily caps is spent: the host's, and that of whoever asks. Nothing where there is none.
+pub fn today(day: &Day, policy: &Policy, person: Option<&PersonId>, now_ms: u64) -> Vec<Part> {
+    let line = |label: &str, purse: Purse| {
+        let follows = match purse.level() {
+            Level::Open | Level::Told => "",
+            Level::Narrow => "; one task runs at a time",
+            Level::Shut => "; nothing starts until 00:00 UTC",
+        };
+        field(label, format!("{purse}{follows}"))
+    };
+    let host = day.host(policy, now_ms).map(|purse| line("money today, all tasks", purse));
+    let own = person
+        .and_then(|person| day.person(person, policy, now_ms))
+        .map(|purse| line("money today, your tasks", purse));
+    host.into_iter().chain(own).collect()
+}
+
+/// The daily caps of policy, in a line; none where there are none.
+fn caps(policy: &Policy) -> Option<Part> {
+    let host = policy.host.daily.map(|cap| format!("{cap} for all tasks"));
+    let people = policy.people_daily.map(|cap| format!("{cap} for the tasks of each person"));
+    let all: Vec<String> = host.into_iter().chain(people).collect();
+    (!all.is_empty()).then(|| field("in a day of UTC", all.join(", ")))
 }
 
 /// Commands for a role.
@@ -121,6 +150,8 @@ pub struct Window {
     pub cancelled: u64,
     pub usage: Usage,
     pub cost: MicroUsd,
+    /// The part of it that a subscription paid.
+    pub notional: MicroUsd,
 }
 
 impl Window {
@@ -149,7 +180,7 @@ impl Window {
     }
 
     fn spent(&self) -> String {
-        format!("{} tokens, {}", self.usage.total(), self.cost)
+        format!("{}, {}", tokens(&self.usage), money(self.cost, self.notional))
     }
 
     /// Share of tasks that came to something among those that could, in percent: whoever cancels one has changed their mind.
@@ -169,6 +200,8 @@ pub struct DigestLine {
     /// Where its work is, once it is delivered.
     pub branch: Option<String>,
     pub cost: MicroUsd,
+    /// The part of it that a subscription paid.
+    pub notional: MicroUsd,
 }
 
 impl DigestLine {
@@ -180,6 +213,7 @@ impl DigestLine {
             status: task.status(),
             branch: delivered(task).map(str::to_owned),
             cost: task.spent.cost,
+            notional: task.spent.notional,
         }
     }
 }
@@ -237,7 +271,8 @@ pub fn digest(figures: &Figures, tasks: &[DigestLine], left_out: u64) -> Vec<Par
     }
     parts.push(field("now", figures.now()));
     parts.extend(tasks.iter().map(|task| {
-        let DigestLine { id, title, repository, status, branch, cost } = task;
+        let DigestLine { id, title, repository, status, branch, cost, notional } = task;
+        let cost = money(*cost, *notional);
         let branch = branch.as_ref().map(|branch| format!(", {branch}")).unwrap_or_default();
         Part::Item(format!("#{id} {title} ({repository}): {status}{branch}, {cost}"))
     }));
@@ -309,7 +344,12 @@ fn work(stage: &StagePlan, policy: &Policy) -> String {
         StageWork::Persona { persona, check, attempts, .. } => {
             let engine = policy.personas.get(persona).map(|granted| engine(granted, policy)).unwrap_or_default();
             let check = check.map(|expect| format!(", must leave {}", expect.as_str())).unwrap_or_default();
-            format!("{persona} with {engine}{check}, {attempts} attempt(s)")
+            let granted = policy.personas.get(persona).and_then(|granted| granted.budget.as_ref());
+            let cost = policy
+                .budgets
+                .get(granted.unwrap_or(&policy.host.budget))
+                .map(|budget| format!(", up to {}", budget.cost));
+            format!("{persona} with {engine}{check}, {attempts} attempt(s){}", cost.unwrap_or_default())
         }
         StageWork::Judge { rules } if rules.iter().any(|rule| rule == "*") => "all rules look at the change".into(),
         StageWork::Judge { rules } => format!("rules {}", rules.join(", ")),

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, BODY, PLENTY, PRICE, Piece, STREAM, World, cut_sse, sse_head};
 use borg_core::budget::{Budget, Cap, MicroUsd, Spent, Usage};
-use borg_gateway::{Notice, Verdict};
+use borg_gateway::{Access, Credential, Notice, Secret, Verdict};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -37,7 +37,7 @@ fn assert_capped(answer: &Answer, cap: Cap) {
 async fn each_limit_stops_the_next_request() {
     for (cap, allowance, served) in [
         (Cap::Turns, Budget { turns: 2, ..PLENTY }, 2),
-        (Cap::Tokens, Budget { tokens: TOLD.total(), ..PLENTY }, 1),
+        (Cap::Tokens, Budget { tokens: TOLD.counted(), ..PLENTY }, 1),
         (Cap::Cost, Budget { cost: told_cost(), ..PLENTY }, 1),
         (Cap::Wall, Budget { wall_ms: 0, ..PLENTY }, 0),
     ] {
@@ -76,7 +76,7 @@ async fn usage_and_cost_are_settled_and_told() {
     assert_eq!((row.bytes_in, row.bytes_out), (BODY.len() as u64, STREAM.len() as u64));
     let spent = world.door.spent();
     let sum = TOLD + TOLD + TOLD + TOLD;
-    assert_eq!(Spent { wall_ms: 0, ..spent }, Spent { turns: 4, usage: sum, cost: allow.cost, wall_ms: 0 });
+    assert_eq!(Spent { wall_ms: 0, ..spent }, Spent { turns: 4, usage: sum, cost: allow.cost, ..Spent::default() });
 }
 
 #[tokio::test]
@@ -348,4 +348,72 @@ async fn rows_that_cost_nothing_are_limited_too() {
     let answer = world.post(BODY).await;
     assert_eq!((answer.status, answer.rule().as_str()), (403, "shut"));
     assert_eq!((world.upstream.got().len(), world.book.rows().len()), (4, 4));
+}
+
+fn oauth(token: &str) -> Option<Credential> {
+    Some(Credential::OAuth(Secret::new(token.into())))
+}
+
+fn api_key() -> Option<Credential> {
+    Some(Credential::ApiKey(Secret::new("sk-ant-api03-key".into())))
+}
+
+#[tokio::test]
+async fn where_a_subscription_pays_money_stops_nothing_and_all_else_does() {
+    let cost = MicroUsd(told_cost().0 / 10);
+    for (allowance, counts, served, cap) in [
+        (Budget { cost, ..PLENTY }, false, 5, None),
+        (Budget { cost, ..PLENTY }, true, 1, Some(Cap::Cost)),
+        (Budget { cost, turns: 2, ..PLENTY }, false, 2, Some(Cap::Turns)),
+        (Budget { cost, tokens: TOLD.counted() * 2, ..PLENTY }, false, 2, Some(Cap::Tokens)),
+        (Budget { cost, wall_ms: 0, ..PLENTY }, false, 0, Some(Cap::Wall)),
+    ] {
+        let edit = |access: &mut Access| {
+            access.allowance = allowance;
+            access.egress[0].counts_subscription = counts;
+        };
+        let world = World::with(|_| {}, edit).await;
+        world.keys.set([oauth("sk-ant-oat01-token")]);
+        for _ in 0..served {
+            assert_eq!(world.post(BODY).await.status, 200, "{allowance:?}");
+        }
+        match cap {
+            Some(cap) => assert_capped(&world.post(BODY).await, cap),
+            None => assert_eq!(world.door.cap(), None),
+        }
+        for row in world.book.rows().iter().filter(|row| row.usage.is_some()) {
+            assert_eq!((row.cost, row.notional), (told_cost(), !counts), "the list price is told");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriptions_requests_hold_no_money_of_each_other() {
+    let allowance = Budget { cost: MicroUsd(1), ..PLENTY };
+    let world = World::with(|_| {}, |access| access.allowance = allowance).await;
+    world.keys.set([oauth("sk-ant-oat01-token")]);
+    let all = futures_util::future::join_all((0..4).map(|_| world.post(BODY))).await;
+    assert!(all.iter().all(|answer| answer.status == 200), "{all:?}");
+    assert_eq!(world.book.rows().iter().filter(|row| row.notional).count(), 4);
+}
+
+#[tokio::test]
+async fn a_subscription_that_becomes_a_key_in_the_middle_of_a_request_spends_nothing_of_it() {
+    let world = World::with(|_| {}, |access| access.allowance.cost = MicroUsd(1)).await;
+    // The provider refuses the token; what is read anew is a key, for which nothing was held.
+    world.keys.set([oauth("sk-ant-oat01-token"), api_key()]);
+    world.upstream.reply(crate::support::json(
+        401,
+        "",
+        r#"{"type":"error","error":{"type":"authentication_error","message":"no"}}"#,
+    ));
+    let answer = world.post(BODY).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert!(answer.message().contains("exchanged for one of another kind"), "{answer:?}");
+    assert_eq!(world.upstream.got().len(), 1, "nothing went out with the key");
+    assert_eq!(world.door.spent().turns, 0);
+    // The next request is one that the key pays for.
+    assert_eq!(world.post(BODY).await.status, 200);
+    assert!(!world.book.rows().pop().unwrap().notional);
+    assert_capped(&world.post(BODY).await, Cap::Cost);
 }

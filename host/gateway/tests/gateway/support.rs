@@ -303,6 +303,7 @@ pub fn access(socket: &Path) -> Access {
             provider: Provider::Anthropic,
             models: vec!["claude-*".into(), "unpriced".into()],
             secret: "claude".into(),
+            counts_subscription: false,
             prices: BTreeMap::from([("claude-*".into(), PRICE)]),
             max_tokens: 64_000,
             betas: CLAUDE_CODE_BETAS.map(String::from).to_vec(),

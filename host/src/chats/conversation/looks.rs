@@ -36,18 +36,27 @@ pub(super) async fn personas(desk: &Desk, name: Option<&str>) -> Result<Shown, S
     Ok(found(words::personas(name, &*policy(desk).await?)))
 }
 
-pub(super) async fn pipeline(desk: &Desk, name: Option<&str>) -> Result<Shown, StoreError> {
-    Ok(found(words::pipeline(name, &*policy(desk).await?)))
+pub(super) async fn pipeline(desk: &Desk, name: Option<&str>, person: &PersonId) -> Result<Shown, StoreError> {
+    let policy = policy(desk).await?;
+    let today = today(desk, &policy, person).await?;
+    Ok(found(words::pipeline(name, &policy).map(|parts| [parts, today].concat())))
 }
 
 pub(super) async fn in_force(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
     let policy = policy(desk).await?;
     let since = desk.policy_since(policy.digest).await?.map(utc);
-    Ok(answer(words::policy(&policy, since.as_deref(), person, role(&policy, person))))
+    let today = today(desk, &policy, person).await?;
+    Ok(answer([words::policy(&policy, since.as_deref(), person, role(&policy, person)), today].concat()))
 }
 
-pub(super) async fn stats(desk: &Desk) -> Result<Shown, StoreError> {
-    Ok(answer(words::stats(&desk.figures(now_ms(), &WINDOWS).await?)))
+pub(super) async fn stats(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
+    let today = today(desk, &*policy(desk).await?, person).await?;
+    Ok(answer([words::stats(&desk.figures(now_ms(), &WINDOWS).await?), today].concat()))
+}
+
+/// What of the daily caps is spent.
+async fn today(desk: &Desk, policy: &Policy, person: &PersonId) -> Result<Vec<Part>, StoreError> {
+    Ok(words::today(&desk.day().await?, policy, Some(person), now_ms()))
 }
 
 /// What was done in the last day.

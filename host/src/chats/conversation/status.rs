@@ -9,7 +9,7 @@ use crate::{
 };
 use borg_core::{
     chat::Part,
-    policy::{Policy, StageWork},
+    policy::{PersonId, Policy, StageWork},
     task::{Status, Task},
     words::{self, Figures},
 };
@@ -20,7 +20,7 @@ const TASKS_SHOWN: usize = 10;
 /// Names shown in one line.
 const NAMES_SHOWN: usize = 5;
 
-pub(super) async fn of_host(desk: &Desk) -> Result<Vec<Part>, StoreError> {
+pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>, StoreError> {
     let now = now_ms();
     let mut parts = Vec::new();
     if let Some((started_ms, version)) = desk.started().await? {
@@ -46,6 +46,7 @@ pub(super) async fn of_host(desk: &Desk) -> Result<Vec<Part>, StoreError> {
     parts.extend(
         models(&policy).into_iter().map(|(executor, models)| field(&format!("model of {executor}"), few(&models))),
     );
+    parts.extend(words::today(&desk.day().await?, &policy, Some(person), now));
     if let Some(known) = desk.subscription().await? {
         parts.extend(subscription(&known));
     }
@@ -142,17 +143,17 @@ mod tests {
         let desk = &fixture.conversation.desk;
         // An engine that answers has noted its start.
         fixture.handle.policy().await.unwrap();
-        let told = lines(&of_host(desk).await.unwrap());
+        let by = PersonId("telegram:4".into());
+        let told = lines(&of_host(desk, &by).await.unwrap());
         assert!(told[0].starts_with("borg-host test is up for") && told[1] == "tasks in progress: 0", "{told:?}");
         let labels = ["chats: ", "paused: ", "queue: ", "subscription: ", "5h window: "];
         assert!(told.iter().all(|line| labels.iter().all(|label| !line.starts_with(label))), "{told:?}");
         let task = fixture.task("telegram:4").await;
         fixture.until(task, Status::Blocked).await;
-        let by = PersonId("telegram:4".into());
         for (intent, chat) in [(Intent::Pause, None), (Intent::Register { repository: None }, Some("telegram:-7"))] {
             fixture.handle.intend(by.clone(), intent, chat.map(str::to_owned)).await.unwrap();
         }
-        let told = lines(&of_host(desk).await.unwrap());
+        let told = lines(&of_host(desk, &by).await.unwrap());
         for line in [
             "tasks in progress: 1",
             "queue: 0 queued, 0 running, 0 going on later, 1 waiting for a person",

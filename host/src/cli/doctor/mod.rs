@@ -2,6 +2,7 @@
 
 mod machine;
 mod setup;
+mod shipped;
 
 use super::{failure, neutral, out};
 use anyhow::Result;

@@ -33,6 +33,7 @@ pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()>
         }
     };
     report.add(Finding::good("policy", format!("{} ({})", settings.policies().display(), policy.digest.short())))?;
+    super::shipped::look(settings, &policy, report)?;
     people(&policy, report)?;
     let plugins = plugins(settings, &policy, report).await?;
     executors(settings, &policy, &plugins, report).await?;

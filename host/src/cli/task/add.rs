@@ -76,9 +76,9 @@ impl Add {
         let client = control::client(settings);
         let reply = control::intend(&client, Intent::Task(request)).await?;
         match &reply {
-            Reply::Created { task, title, repository, pipeline } if self.json => {
+            Reply::Created { task, title, repository, pipeline, waits } if self.json => {
                 out::json(&serde_json::json!({
-                    "id": task, "title": title, "repository": repository, "pipeline": pipeline,
+                    "id": task, "title": title, "repository": repository, "pipeline": pipeline, "waits": waits,
                 }))?;
             }
             Reply::Created { .. } | Reply::Done { .. } | Reply::Granted | Reply::Refused { .. } => {

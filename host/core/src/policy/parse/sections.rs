@@ -1,12 +1,12 @@
 //! What each section of a policy file says. Names that must exist elsewhere are noted for [`super::parse`], which looks when all is read.
 
-use super::{Builder, CHAT_MEMORY_BYTES, RUN_LIMITS, Section, secret_source};
+use super::{Builder, CHAT_MEMORY_BYTES, RUN_LIMITS, STAGE, Section, secret_source};
 use crate::{
-    budget::{Budget, Price},
+    budget::{Budget, MicroUsd, Price},
     intent,
     policy::{
         ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, OwnChanges, PersonId, PersonaPolicy,
-        PluginGrant, Policy, Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, pipeline,
+        PluginGrant, Policy, Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, Subscription, pipeline,
         section::dollars, source::SourceFile,
     },
     run::{Limits, TOOLS},
@@ -148,6 +148,8 @@ impl<'a> Builder<'a> {
         }
         let secret = section.needed("secret", "\"claude\"");
         let secret_span = section.span_of("secret");
+        let pays = [("notional", Subscription::Notional), ("count", Subscription::Count)];
+        let subscription = section.choice("subscription", &pays, Subscription::default());
         let max_tokens = section.number("max-tokens", 1..1_000_001, 64_000) as u32;
         let betas = section.strings("betas").into_iter().map(|(beta, _)| beta).collect();
         let mut prices = BTreeMap::new();
@@ -165,16 +167,18 @@ impl<'a> Builder<'a> {
         }
         let models = models.into_iter().map(|(model, _)| model).collect();
         let secret = secret.unwrap_or_default();
-        self.policy.egress.insert(name, EgressPolicy { provider, models, secret, max_tokens, betas, prices });
+        self.policy
+            .egress
+            .insert(name, EgressPolicy { provider, models, secret, subscription, max_tokens, betas, prices });
     }
 
     pub(super) fn budget(&mut self, file: &'a SourceFile, name: String, value: &'a Spanned<DeValue<'a>>) {
         let Some(mut section) = Section::new(file, format!("[budget.{name}]"), value, &mut self.out) else { return };
         let budget = Budget {
-            turns: section.number("turns", 1..1_000_001, 60) as u32,
-            tokens: section.number("tokens", 1..1_000_000_001, 500_000),
-            cost: section.money("cost", 200_000),
-            wall_ms: section.duration("wall", 1_800_000),
+            turns: section.number("turns", 1..1_000_001, STAGE.turns.into()) as u32,
+            tokens: section.number("tokens", 1..1_000_000_001, STAGE.tokens),
+            cost: section.money("cost", STAGE.cost.0),
+            wall_ms: section.duration("wall", STAGE.wall_ms),
         };
         section.finish();
         self.policy.budgets.insert(name, budget);
@@ -205,6 +209,7 @@ impl<'a> Builder<'a> {
         }
         let choices = [("silence", Strangers::Silence), ("hold", Strangers::Hold)];
         self.policy.strangers = section.choice("strangers", &choices, Strangers::default());
+        self.policy.people_daily = daily(&mut section);
         section.finish();
     }
 
@@ -268,6 +273,7 @@ impl<'a> Builder<'a> {
         let sandboxes = [("docker", SandboxChoice::Docker), ("local", SandboxChoice::Local)];
         let host = HostPolicy {
             parallel: section.number("parallel", 1..1001, default.parallel.into()) as u32,
+            daily: daily(&mut section),
             free_space_floor: section.size("free-space-floor", default.free_space_floor),
             sandbox: section.choice("sandbox", &sandboxes, default.sandbox),
             budget: section.string("budget").unwrap_or(default.budget),
@@ -334,6 +340,20 @@ fn limits(section: &mut Section<'_>, default: Limits) -> Limits {
         wall_ms: section.duration("wall", default.wall_ms),
         idle_ms: default.idle_ms,
     }
+}
+
+/// A cap on the money of a day; none unless set.
+fn daily(section: &mut Section<'_>) -> Option<MicroUsd> {
+    let cap = section.optional_money("daily")?;
+    if cap.is_none() {
+        let span = section.span_of("daily");
+        section.wrong(
+            span,
+            "`daily` of nothing would let nothing run".into(),
+            "leave it out for no cap; `borg-host pause` stops everything",
+        );
+    }
+    Some(cap)
 }
 
 fn price(section: &mut Section<'_>) -> Price {

@@ -37,8 +37,20 @@ fn errors(files: &[SourceFile]) -> Vec<String> {
 fn what_we_ship_is_good() {
     let policy = parse(&shipped()).unwrap();
     assert_eq!(policy.pipelines.keys().collect::<Vec<_>>(), ["ask", "feature", "quick"]);
-    let budget = policy.budgets["quick"];
-    assert_eq!((budget.turns, budget.cost.0, budget.wall_ms), (20, 50_000, 600_000));
+    let sizes = ["quick", "default", "deep"].map(|name| policy.budgets[name]);
+    let size = |turns, tokens, dollars: f64, minutes: u64| Budget {
+        turns,
+        tokens,
+        cost: MicroUsd((dollars * 1e6) as u64),
+        wall_ms: minutes * 60_000,
+    };
+    let wanted = [size(20, 500_000, 0.75, 10), size(60, 2_000_000, 4.0, 30), size(150, 6_000_000, 15.0, 90)];
+    assert_eq!(sizes, wanted);
+    // `ask` has the small one, and a section without keys the middle one.
+    assert_eq!(policy.personas["answerer"].budget.as_deref(), Some("quick"));
+    let silent = parse(&with("host.toml", |text| format!("{text}\n[budget.silent]\n"))).unwrap();
+    assert_eq!(silent.budgets["silent"], policy.budgets["default"]);
+    assert_eq!((policy.host.daily, policy.people_daily), (None, None), "no cap unless set");
     let opus = policy.egress["anthropic"].prices["claude-opus-*"];
     assert_eq!(opus.output, 25_000_000);
     assert!(policy.personas["worker"].protect.contains(&"stage:qa".to_owned()));
@@ -200,4 +212,39 @@ fn identities_of_one_human_are_one() {
     for (identity, human) in [("console:1", "console:1"), ("telegram:1", "console:1"), ("telegram:2", "telegram:2")] {
         assert_eq!(policy.human(&PersonId(identity.into())).0, human);
     }
+}
+
+#[test]
+fn a_day_may_be_capped_for_all_and_for_each() {
+    let capped = |host: &str, people: &str| {
+        let mut files = with("host.toml", |text| text.replace("[host]\n", &format!("[host]\n{host}\n")));
+        let file = files.iter_mut().find(|file| file.name == "people.toml").unwrap();
+        file.text = format!("{}\n{people}\n", file.text);
+        files
+    };
+    let policy = parse(&capped("daily = \"$50\"", "daily = \"$20.50\"")).unwrap();
+    assert_eq!((policy.host.daily, policy.people_daily), (Some(MicroUsd(50_000_000)), Some(MicroUsd(20_500_000))));
+    for wrong in ["\"$0.00\"", "\"50\"", "50", "\"a lot\""] {
+        let told = errors(&capped(&format!("daily = {wrong}"), &format!("daily = {wrong}")));
+        assert_eq!(told.len(), 2, "{wrong}: {told:?}");
+        assert!(told[0].contains("[host]: `daily`") && told[1].contains("[people]: `daily`"), "{wrong}: {told:?}");
+    }
+    let nothing = errors(&capped("daily = \"$0\"", ""));
+    assert!(nothing[0].contains("borg-host pause"), "{nothing:?}");
+}
+
+#[test]
+fn a_subscription_is_notional_unless_policy_counts_it() {
+    use crate::policy::Subscription;
+    let of = |line: &str| {
+        with("executors.toml", |text| text.replace("[egress.anthropic]\n", &format!("[egress.anthropic]\n{line}\n")))
+    };
+    assert_eq!(parse(&shipped()).unwrap().egress["anthropic"].subscription, Subscription::Notional);
+    for (line, want) in
+        [("subscription = \"count\"", Subscription::Count), ("subscription = \"notional\"", Subscription::Notional)]
+    {
+        assert_eq!(parse(&of(line)).unwrap().egress["anthropic"].subscription, want);
+    }
+    let told = errors(&of("subscription = \"counts\""));
+    assert!(told[0].contains("must be one of notional, count (did you mean `count`?)"), "{told:?}");
 }

@@ -151,7 +151,7 @@ pub fn followers(order: &Order, answer: &Answer) -> Vec<Body> {
         missing: Vec::new(),
     };
     let usage = Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() };
-    let spent = Spent { turns: 1, usage, cost: MicroUsd(200), wall_ms: 0 };
+    let spent = Spent { turns: 1, usage, cost: MicroUsd(200), ..Spent::default() };
     let denial = DenialNote { what: "tool Bash".into(), rule: "not granted".into(), remedy: String::new() };
     vec![
         Body::RunStarted { run, executor: order.executor.clone(), executor_digest: None, attestation },

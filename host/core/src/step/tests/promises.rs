@@ -15,7 +15,7 @@ use proptest::{collection::vec, prelude::*};
 
 /// One thing that happens; numbers choose among what there is.
 #[derive(Clone, Debug)]
-enum Happens {
+pub(super) enum Happens {
     Created {
         pipeline: usize,
         repository: usize,
@@ -51,7 +51,7 @@ enum Happens {
     },
 }
 
-fn happens() -> impl Strategy<Value = Happens> {
+pub(super) fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         2 => (0..PIPELINES.len(), 0..REPOSITORIES.len(), prop_oneof![Just(1000_u32), 1..6_u32])
             .prop_map(|(pipeline, repository, turns)| Happens::Created { pipeline, repository, turns }),
@@ -69,7 +69,7 @@ fn happens() -> impl Strategy<Value = Happens> {
     ]
 }
 
-fn play(world: &mut World, happens: &Happens) {
+pub(super) fn play(world: &mut World, happens: &Happens) {
     let owner = person(Role::Owner);
     match happens {
         Happens::Created { pipeline, repository, turns } => {
@@ -115,7 +115,8 @@ fn play(world: &mut World, happens: &Happens) {
             let answers: Vec<&Event> =
                 world.log.iter().rev().filter(|event| event.settles.is_some()).take(12).collect();
             if let Some(event) = answers.get(which % answers.len().max(1)).map(|event| (*event).clone()) {
-                world.take(event);
+                // Stamped when it comes, as the engine takes it.
+                world.take(Event { at_ms: world.now, ..event });
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     approval::Approver,
     budget::{Budget, MicroUsd},
     chat::Notice,
+    daily::{Level, Purse},
     effect::{Effect, EffectKey, Order},
     event::{Body, Event, Kept},
     id::{Digest, RunKey, TaskId},
@@ -425,6 +426,40 @@ impl World {
             assert_eq!(work, waits, "{:?} owes {:?}", task.phase, self.owed.keys());
         }
         assert!(repositories.len() <= self.policies.current().host.parallel as usize);
+        self.hold_caps(before, event);
+    }
+
+    /// At a daily cap nothing starts and nothing stays at work; near one, one task starts at a time, of the host or of that human.
+    fn hold_caps(&self, before: &State, event: &Event) {
+        let (day, policy) = (&self.state.day, self.policies.current());
+        for task in self.state.tasks.values().filter(|task| day.shut(&task.spec.by, policy, event.at_ms).is_some()) {
+            let at_work = match &task.phase {
+                Phase::Running(Running { doing: Doing::Agent(_), stopping, .. }) => stopping.is_none(),
+                Phase::Running(Running { doing: Doing::Briefing, .. }) => {
+                    // Asked before the cap was reached; no agent follows it.
+                    self.latest.iter().any(|effect| effect.task == task.id() && is_work(&effect.order))
+                }
+                other => matches!(other, Phase::Queued { .. }),
+            };
+            assert!(!at_work, "at a cap: {:?} {:?}", task.phase, self.latest);
+        }
+        let is_narrow = |purse: Option<Purse>| purse.is_some_and(|purse| purse.level() >= Level::Narrow);
+        let running = |task: &&Task| task.is_running();
+        let is_new = |task: &&Task| {
+            task.status() == Status::Running
+                && before.tasks.get(&task.id()).is_none_or(|was| was.status() != Status::Running)
+        };
+        if is_narrow(day.host(policy, event.at_ms)) && self.state.tasks.values().any(|task| is_new(&task)) {
+            assert_eq!(self.state.tasks.values().filter(running).count(), 1, "near the host's cap");
+        }
+        for started in self.state.tasks.values().filter(is_new) {
+            let by = &started.spec.by;
+            if is_narrow(day.person(by, policy, event.at_ms)) {
+                let theirs = |task: &&Task| policy.human(&task.spec.by) == policy.human(by);
+                let count = self.state.tasks.values().filter(theirs).filter(running).count();
+                assert_eq!(count, 1, "near the cap of {by}");
+            }
+        }
     }
 
     /// What comes back for something no longer owed changes nothing; its spending is in `timed` already.

@@ -11,7 +11,7 @@ use borg_core::{
     effect::RunOrder,
     executor::{BaseFile, Job},
     persona::Assignment,
-    policy::{EgressPolicy, Policy, Provider},
+    policy::{EgressPolicy, Policy, Provider, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
 };
 use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress};
@@ -165,6 +165,10 @@ fn way_out(name: &str, entry: &EgressPolicy) -> Egress {
         },
         models: entry.models.clone(),
         secret: entry.secret.clone(),
+        counts_subscription: match entry.subscription {
+            Subscription::Count => true,
+            Subscription::Notional => false,
+        },
         prices: entry.prices.clone(),
         max_tokens: entry.max_tokens,
         betas: own.chain(entry.betas.iter().cloned()).collect(),
@@ -181,6 +185,7 @@ mod tests {
             provider: Provider::Anthropic,
             models: vec!["claude-*".into()],
             secret: "claude".into(),
+            subscription: Subscription::default(),
             max_tokens: 64_000,
             betas: betas.iter().map(|beta| (*beta).to_owned()).collect(),
             prices: Default::default(),
