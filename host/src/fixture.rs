@@ -41,7 +41,11 @@ pub struct Fixture {
 impl Fixture {
     /// Starts the engine; `plugins` is a folder of plugin folders.
     pub async fn start(people: &[(&str, Role)], plugins: Option<PathBuf>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), people, plugins).await
+    }
+
+    /// The same where an earlier process left off.
+    pub async fn start_in(dir: tempfile::TempDir, people: &[(&str, Role)], plugins: Option<PathBuf>) -> Self {
         let data = dir.path().canonicalize().unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let (mut policy, sources) = policies::load(&shipped, &Defaults::default()).unwrap();
@@ -60,7 +64,7 @@ impl Fixture {
         let chats = Chats::new(plugins.clone(), handle.clone());
         let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
         let policies = data.join("policies");
-        std::fs::create_dir(&policies).unwrap();
+        std::fs::create_dir_all(&policies).unwrap();
         let operators = Operators::new(chats.clone(), handle.clone(), None);
         let conversation = Conversation { chats: chats.clone(), desk, policies, operators };
         let settings = LocalSettings {
@@ -106,8 +110,14 @@ impl Fixture {
     }
 
     pub async fn stop(self) {
+        self.stop_and_leave().await;
+    }
+
+    /// Stops, and leaves what is durable.
+    pub async fn stop_and_leave(self) -> tempfile::TempDir {
         self.handle.stop().await;
         self.engine.await.unwrap();
+        self.dir
     }
 
     /// Asks for a task, which is blocked as soon as its repository is looked for.

@@ -1,4 +1,5 @@
-//! The gateway's rows on their way into the journal: one row per request, and the spending as an event.
+//! The gateway's rows on their way into the journal: one row per request, and the spending as an event; both in one transaction, so that no
+//! kill parts them.
 
 use crate::{
     clock::now_ms,
@@ -8,8 +9,10 @@ use crate::{
 use borg_core::{
     budget::{MicroUsd, Spent, Usage},
     event::{Body, Event},
+    id::RunKey,
+    task::Hold,
 };
-use borg_gateway::{BoxFuture, Ledger, LedgerError, Row, Verdict};
+use borg_gateway::{BoxFuture, Held, Ledger, LedgerError, Row, Verdict};
 use std::time::Duration;
 
 /// Pause between two tries to write a row.
@@ -47,10 +50,20 @@ impl Ledger for JournalLedger {
                     "peer-pid": row.peer_pid,
                 }),
             };
+            let usage = row.usage.unwrap_or_default();
+            let is_free = usage == Usage::default() && row.cost.0 == 0;
+            if !is_free || row.held.is_some() {
+                let turns = if is_free { 0 } else { 1 };
+                let notional = if row.notional { row.cost } else { MicroUsd(0) };
+                let spent = Spent { turns, usage, cost: row.cost, notional, wall_ms: 0 };
+                let body = Body::Metered { run: row.run, spent, estimated: row.estimated, request: row.held };
+                let event = Event { at_ms: now_ms(), task: Some(row.run.task), settles: None, body };
+                return self.handle.post_with_row(event, stored).await.map_err(|error| failed(&error));
+            }
             loop {
                 let row = stored.clone();
                 match self.store.run(move |journal| journal.record_request(&row)).await {
-                    Ok(()) => break,
+                    Ok(()) => return Ok(()),
                     // As with events: nothing goes on before there is room, and nothing is lost.
                     Err(error) if error.is_passing() => {
                         tracing::error!(%error, run = %stored.run, "a request waits until it can be recorded");
@@ -59,16 +72,30 @@ impl Ledger for JournalLedger {
                     Err(error) => return Err(failed(&error)),
                 }
             }
-            let usage = row.usage.unwrap_or_default();
-            if usage == Usage::default() && row.cost.0 == 0 {
-                return Ok(());
-            }
-            let notional = if row.notional { row.cost } else { MicroUsd(0) };
-            let spent = Spent { turns: 1, usage, cost: row.cost, notional, wall_ms: 0 };
-            let body = Body::Metered { run: row.run, spent, estimated: row.estimated };
-            let event = Event { at_ms: now_ms(), task: Some(row.run.task), settles: None, body };
-            self.handle.post(event).await.map_err(|error| failed(&error))
         })
+    }
+
+    fn hold(&self, held: Held) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let Held { run, request, model, most } = held;
+            let body = Body::Held { run, hold: Hold { request, model, most } };
+            let event = Event { at_ms: now_ms(), task: Some(run.task), settles: None, body };
+            self.handle.post(event).await.map_err(|error| LedgerError(error.to_string()))
+        })
+    }
+}
+
+/// The row of a request whose answer an earlier process never heard: it is taken to have cost what was held for it.
+pub fn unheard(run: RunKey, hold: &Hold) -> LedgerRow {
+    LedgerRow {
+        at_ms: now_ms(),
+        task: run.task,
+        run: run.to_string(),
+        row: serde_json::json!({
+            "method": "POST", "path": "/v1/messages", "model": hold.model, "status": 0,
+            "verdict": "failed: the host ended before the answer came", "usage": hold.most.usage,
+            "cost-micros": hold.most.cost.0, "notional": !hold.most.notional.is_none(), "estimated": true,
+        }),
     }
 }
 
@@ -100,6 +127,7 @@ mod tests {
             bytes_out: 20,
             duration_ms: 30,
             subscription: [("status".to_owned(), "allowed".to_owned())].into(),
+            held: None,
             peer_pid: 40,
         }
     }
@@ -133,5 +161,94 @@ mod tests {
         fixture.stop().await;
         let row = row(run, Verdict::Allowed, Some(usage), MicroUsd(7));
         assert!(ledger.record(row).await.is_err(), "without an engine nothing is counted, so nothing may go out");
+    }
+
+    /// What may be spent on a request whose answer is still out.
+    fn held(task: borg_core::id::TaskId, request: u64) -> Held {
+        let usage = Usage { input_tokens: 1000, ..Usage::default() };
+        let most = Spent { turns: 1, usage, cost: MicroUsd(5_000), wall_ms: 0 };
+        Held {
+            run: RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent },
+            request,
+            model: "claude-opus-4-8".into(),
+            most,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_request_may_cost_is_held_until_its_row_comes_also_after_the_end() {
+        let fixture = Fixture::start(&[("console:1", borg_core::policy::Role::Owner)], None).await;
+        let task = fixture.task("console:1").await;
+        fixture.until(task, Status::Blocked).await;
+        let desk = fixture.conversation.desk.clone();
+        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        for request in 1..=3 {
+            ledger.hold(held(task, request)).await.unwrap();
+        }
+        let state = |task| {
+            let desk = desk.clone();
+            async move { desk.task(task).await.unwrap().unwrap() }
+        };
+        assert_eq!((state(task).await.holds.len(), state(task).await.spent.cost), (3, MicroUsd(0)));
+        let settle = |request, cost| {
+            let run = held(task, request).run;
+            let usage = (cost > 0).then(|| Usage { input_tokens: cost, ..Usage::default() });
+            Row { held: Some(request), ..row(run, Verdict::Allowed, usage, MicroUsd(cost)) }
+        };
+        ledger.record(settle(1, 7)).await.unwrap();
+        assert_eq!((state(task).await.holds.len(), state(task).await.spent.cost), (2, MicroUsd(7)));
+        let cancel = borg_core::intent::Intent::Cancel { task };
+        fixture.handle.intend(borg_core::policy::PersonId("console:1".into()), cancel, None).await.unwrap();
+        fixture.until(task, Status::Cancelled).await;
+        // One costs something, the other failed at the provider's.
+        ledger.record(settle(2, 11)).await.unwrap();
+        ledger.record(settle(3, 0)).await.unwrap();
+        let ended = state(task).await;
+        assert_eq!((ended.holds.len(), ended.spent.cost, ended.spent.turns), (0, MicroUsd(18), 2));
+        assert_eq!(ended.status(), Status::Cancelled);
+        assert_eq!(metered(&desk, task).await, 18, "the journal says the same");
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_process_held_is_spent_once_it_is_gone() {
+        let owner = [("console:1", borg_core::policy::Role::Owner)];
+        let fixture = Fixture::start(&owner, None).await;
+        let (live, ended) = (fixture.task("console:1").await, fixture.task("console:1").await);
+        fixture.until(live, Status::Blocked).await;
+        fixture.until(ended, Status::Blocked).await;
+        let desk = fixture.conversation.desk.clone();
+        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        for task in [live, ended] {
+            ledger.hold(held(task, 1)).await.unwrap();
+        }
+        let cancel = borg_core::intent::Intent::Cancel { task: ended };
+        fixture.handle.intend(borg_core::policy::PersonId("console:1".into()), cancel, None).await.unwrap();
+        fixture.until(ended, Status::Cancelled).await;
+        drop((desk, ledger));
+        let dir = fixture.stop_and_leave().await;
+        let fixture = Fixture::start_in(dir, &owner, None).await;
+        let desk = fixture.conversation.desk.clone();
+        fixture.until(live, Status::Blocked).await;
+        for task in [live, ended] {
+            let state = desk.task(task).await.unwrap().unwrap();
+            assert_eq!((state.holds.len(), state.spent.cost), (0, MicroUsd(5_000)), "{task}");
+            assert_eq!(metered(&desk, task).await, 5_000);
+            let rows = desk.ledger(task).await.unwrap();
+            assert!(
+                matches!(&rows[..], [row] if row.row["cost-micros"] == 5_000 && row.row["estimated"] == true),
+                "{rows:?}"
+            );
+        }
+        // Once: the next process finds nothing.
+        let fixture = Fixture::start_in(fixture.stop_and_leave().await, &owner, None).await;
+        assert_eq!(metered(&fixture.conversation.desk, live).await, 5_000);
+        fixture.stop().await;
+    }
+
+    /// What the journal's events say a task has spent.
+    async fn metered(desk: &crate::engine::Desk, task: borg_core::id::TaskId) -> u64 {
+        let spent = |body| if let Body::Metered { spent, .. } = body { spent.cost.0 } else { 0 };
+        desk.events(0, Some(task), 1000).await.unwrap().into_iter().map(|entry| spent(entry.event.body)).sum()
     }
 }

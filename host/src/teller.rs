@@ -154,7 +154,11 @@ impl Teller {
             }
             Body::Progressed { .. } => (Detail, String::new()),
             Body::Denied { run, denial, .. } => (Step, format!("{}: denied: {}", self.at(run), denied(denial))),
-            Body::Metered { run, spent, estimated } => {
+            Body::Held { run, hold } => {
+                let most = hold.most.cost;
+                (Detail, format!("{}: a request was left before its answer; it may cost {most}", self.at(run)))
+            }
+            Body::Metered { run, spent, estimated, request: _ } => {
                 let estimated = if *estimated { " (estimated)" } else { "" };
                 let (tokens, cost) = (words::tokens(&spent.usage), words::money(spent.cost, spent.notional));
                 (Detail, format!("{}: a request of {tokens}, {cost}{estimated}", self.at(run)))

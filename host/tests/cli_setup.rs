@@ -292,6 +292,21 @@ fn the_doctor_names_what_an_installation_of_before_lacks_with_the_lines() {
 }
 
 #[test]
+fn the_doctor_names_models_whose_price_is_a_familys() {
+    let place = Place::empty();
+    place.run(&["init", "--yes"]).expect(0, &[]);
+    let path = place.path().join("policies/personas.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let named = text.replacen("[persona.qa]", "[persona.qa]\nmodel = \"claude-opus-9\"", 1);
+    assert_ne!(named, text);
+    fs::write(&path, named).unwrap();
+    let family = "claude-opus-9 has no row of its own: it is paid by that of its family, claude-opus-*";
+    let row = "[egress.anthropic.price.\"claude-opus-9\"]";
+    let told = place.run(&["doctor"]).expect(1, &[family, row, "input = \"$15.00\""]);
+    assert!(!told.out.contains("claude-opus-4-8 has no row"), "{}", told.out);
+}
+
+#[test]
 fn a_process_that_holds_secrets_shows_none_of_its_environment() {
     let place = Place::ready();
     // It waits for the value, so that there is time to look.

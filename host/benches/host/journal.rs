@@ -29,7 +29,12 @@ pub async fn measure() -> Result<()> {
 fn event(n: usize) -> Event {
     let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind: RunKind::Agent };
     let spent = Spent { turns: 1, wall_ms: n as u64, ..Spent::default() };
-    Event { at_ms: n as u64, task: Some(run.task), settles: None, body: Body::Metered { run, spent, estimated: false } }
+    Event {
+        at_ms: n as u64,
+        task: Some(run.task),
+        settles: None,
+        body: Body::Metered { run, spent, estimated: false, request: None },
+    }
 }
 
 async fn through_store(batch: usize, batches: usize) -> Result<f64> {

@@ -13,7 +13,7 @@ use crate::{
     persona::Acceptance,
     policy::{PersonId, Role},
     run::Attestation,
-    task::NewTask,
+    task::{Hold, NewTask},
     verdict::RuleFailure,
 };
 use serde::{Deserialize, Serialize};
@@ -193,6 +193,14 @@ pub enum Body {
         run: RunKey,
         spent: Spent,
         estimated: bool,
+        /// Number of the hold this lets go of, where the request was [`Body::Held`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<u64>,
+    },
+    /// Nobody waits for a request's answer any more, which the provider still owes: it may cost so much.
+    Held {
+        run: RunKey,
+        hold: Hold,
     },
     RunEnded {
         run: RunKey,

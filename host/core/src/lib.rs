@@ -25,6 +25,7 @@ pub mod policy;
 pub mod run;
 pub mod step;
 pub mod survey;
+pub mod tariff;
 pub mod task;
 pub mod verdict;
 pub mod words;

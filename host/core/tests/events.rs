@@ -18,7 +18,7 @@ use borg_core::{
     persona::Acceptance,
     policy::{Expect, PersonId, PersonaPolicy, Pipeline, Role, StagePlan, StageWork, Via},
     run::Attestation,
-    task::{Continued, NewTask},
+    task::{Continued, Hold, NewTask},
     verdict::RuleFailure,
 };
 use std::{collections::BTreeSet, fs, path::Path};
@@ -70,11 +70,12 @@ fn place(body: &Body) -> usize {
         Body::ChatMoved { .. } => 39,
         Body::UpdatePassedOver { .. } => 40,
         Body::PersonAllowed { .. } => 41,
-        Body::PluginMisbehaved { .. } => LAST,
+        Body::PluginMisbehaved { .. } => 42,
+        Body::Held { .. } => LAST,
     }
 }
 
-const LAST: usize = 42;
+const LAST: usize = 43;
 
 fn examples() -> Vec<Body> {
     let s = str::to_owned;
@@ -234,7 +235,7 @@ fn examples() -> Vec<Body> {
         Body::RunStarted { run, executor: s("scripted"), executor_digest: Some(digest), attestation },
         Body::Progressed { run, line: 7, state: s("AA=="), events: Kept::new("[]"), turns: 1 },
         Body::Denied { run, denial, path: Some(s("shop.py")) },
-        Body::Metered { run, spent, estimated: true },
+        Body::Metered { run, spent, estimated: true, request: Some(4) },
         Body::RunEnded { run, end, outcome, wall_ms: 900, start_error },
         Body::Collected { run, collected },
         Body::CollectFailed { run, reason: s("the disk is full") },
@@ -276,6 +277,7 @@ fn examples() -> Vec<Body> {
         Body::UpdatePassedOver { update: s("telegram:77"), what: s("poll") },
         Body::PersonAllowed { by: by(), person: PersonId(s("telegram:1002")), role: Role::Member },
         Body::PluginMisbehaved { plugin: s("telegram"), digest, what: s("words that nobody said") },
+        Body::Held { run, hold: Hold { request: 4, model: s("claude-opus-4-8"), most: spent } },
     ]
 }
 

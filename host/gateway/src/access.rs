@@ -1,9 +1,10 @@
 //! What a run may reach and within which limits: plain values handed in by the host, already taken from policy.
 
-use crate::Credential;
+use crate::{Credential, behind::Elder};
 use borg_core::{
-    budget::{Budget, Price, Spent},
+    budget::{Budget, Spent},
     id::RunKey,
+    tariff::{self, LARGEST_WINDOW, Tariff},
 };
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -46,8 +47,8 @@ pub struct Limits {
     /// How long a connection waits for [`crate::Door::admit`].
     pub admit_time: Duration,
     pub connect_time: Duration,
-    /// From the end of the request to the head of the provider's response; also how long a request waits for budget that
-    /// open ones hold.
+    /// From the end of the request to the head of the provider's response, whether or not its client is there; also how long a request
+    /// waits for budget that open ones hold.
     pub response_time: Duration,
     /// Longest silence within a response; the provider sends pings far more often.
     pub idle_time: Duration,
@@ -105,6 +106,8 @@ pub struct Access {
     pub allowance: Budget,
     /// What the task spent before this run: only the percentages of notices are computed with it.
     pub spent_before: Spent,
+    /// What requests of earlier runs may cost, that draw on the same allowance: held until they are settled.
+    pub elders: Vec<Elder>,
 }
 
 /// One `[egress.NAME]` of policy.
@@ -119,8 +122,8 @@ pub struct Egress {
     /// True holds the list price of a request against the budget where a subscription pays, too (an OAuth credential); false takes it for
     /// notional: told, and held against nothing.
     pub counts_subscription: bool,
-    /// List prices by model pattern; the longest pattern that matches counts, a model without a price is refused.
-    pub prices: BTreeMap<String, Price>,
+    /// List prices by model pattern, see [`tariff::row_of`]; a model without a price is refused.
+    pub prices: BTreeMap<String, Tariff>,
     /// Highest `max_tokens` of one request; a higher one is lowered to it.
     pub max_tokens: u32,
     /// `anthropic-beta` tokens that are let through, patterns as in `models`; [`CLAUDE_CODE_BETAS`] is what the pinned
@@ -149,9 +152,12 @@ pub const CLAUDE_CODE_BETAS: [&str; 10] = [
     "token-counting-2024-11-01",
 ];
 
+/// The beta that lets a model take in more than its window.
+const LONG_CONTEXT: &str = "context-1m-";
+
 impl Egress {
     pub(crate) fn may_use(&self, model: &str) -> bool {
-        self.models.iter().any(|pattern| matches(pattern, model))
+        self.models.iter().any(|pattern| tariff::fits(pattern, model))
     }
 
     /// True where money paid with this credential counts for nothing.
@@ -162,64 +168,31 @@ impl Egress {
         }
     }
 
-    /// The price under the longest pattern that matches.
-    pub(crate) fn price(&self, model: &str) -> Option<Price> {
-        self.prices
-            .iter()
-            .filter(|(pattern, _)| matches(pattern, model))
-            .max_by_key(|(pattern, _)| pattern.len())
-            .map(|(_, price)| *price)
+    /// What a model costs that is asked with these betas.
+    pub(crate) fn tariff(&self, model: &str, betas: &[String]) -> Option<Tariff> {
+        let (_, found) = tariff::row_of(&self.prices, model)?;
+        let is_long = betas.iter().any(|beta| beta.starts_with(LONG_CONTEXT));
+        let window = if is_long { found.window.max(LARGEST_WINDOW) } else { found.window };
+        Some(Tariff { window, ..*found })
     }
 
     pub(crate) fn may_beta(&self, token: &str) -> bool {
-        self.betas.iter().any(|pattern| matches(pattern, token))
+        self.betas.iter().any(|pattern| tariff::fits(pattern, token))
     }
-}
-
-/// True if `text` is `pattern`, in which each `*` stands for any run of characters.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
-    let Some((middle, tail)) = rest.rsplit_once('*') else { return text.ends_with(rest) };
-    for piece in middle.split('*') {
-        match text.find(piece) {
-            Some(at) => text = &text[at + piece.len()..],
-            None => return false,
-        }
-    }
-    text.ends_with(tail)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use borg_core::budget::Price;
 
     #[test]
-    fn patterns() {
-        for (pattern, text, expected) in [
-            ("claude-opus-*", "claude-opus-4-8", true),
-            ("claude-opus-*", "claude-opus-", true),
-            ("claude-opus-*", "claude-sonnet-5", false),
-            ("claude-opus-*", "xclaude-opus-4", false),
-            ("claude-opus-4", "claude-opus-4-8", false),
-            ("*", "", true),
-            ("*-2025", "a-2025", true),
-            ("*-2025", "a-2025b", false),
-            ("a*b*c", "abc", true),
-            ("a*b*c", "aXbYc", true),
-            ("a*b*c", "ac", false),
-            ("a*b*c", "abcd", false),
-            ("a*a", "a", false),
-            ("", "x", false),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn the_longest_pattern_sets_the_price() {
-        let price = |n| Price { input: n, output: n, cache_read: n, cache_write: n };
-        let prices = BTreeMap::from([("claude-*".into(), price(1)), ("claude-opus-*".into(), price(2))]);
+    fn a_beta_for_a_long_context_widens_the_window() {
+        let price = Price { input: 1, output: 1, cache_read: 1, cache_write: 1 };
+        let prices = BTreeMap::from([
+            ("claude-opus-4-5".into(), Tariff { window: 200_000, ..price.into() }),
+            ("claude-huge".into(), Tariff { window: 3_000_000, ..price.into() }),
+        ]);
         let egress = Egress {
             name: "anthropic".into(),
             provider: Provider::Anthropic,
@@ -230,8 +203,10 @@ mod tests {
             max_tokens: 1,
             betas: vec![],
         };
-        assert_eq!(egress.price("claude-opus-4-8"), Some(price(2)));
-        assert_eq!(egress.price("claude-haiku"), Some(price(1)));
-        assert_eq!(egress.price("other"), None);
+        let window = |model, beta: &str| egress.tariff(model, &[beta.to_owned()]).map(|tariff| tariff.window);
+        assert_eq!(window("claude-opus-4-5", "effort-2025-11-24"), Some(200_000));
+        assert_eq!(window("claude-opus-4-5", "context-1m-2025-08-07"), Some(1_000_000));
+        assert_eq!(window("claude-huge", "context-1m-2025-08-07"), Some(3_000_000));
+        assert_eq!(window("other", ""), None);
     }
 }

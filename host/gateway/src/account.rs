@@ -4,10 +4,18 @@
 //! so dropping it books the worst case. And a charge that is open must not leave its money to another: what it can cost at
 //! most is held until it is settled. A request beside it gets what that leaves, or waits. One that is alone goes while
 //! anything is left, for most of a prompt is cheap where the provider has it in its cache, and nobody knows before; its
-//! output is limited to what is left, so that the budget is exceeded by one prompt at most.
+//! output is limited to what is left, so that the budget is exceeded by what one request can cost at most. What requests of earlier runs
+//! may cost, whose answers are still out, is held here as well, as if they were this run's own.
 
-use crate::{Notice, meter::Worst};
-use borg_core::budget::{Budget, Cap, MicroUsd, Price, Spent, Usage};
+use crate::{
+    Notice,
+    behind::{Outcome, Word},
+    meter::{Used, Worst},
+};
+use borg_core::{
+    budget::{Budget, Cap, MicroUsd, Spent, Usage},
+    tariff::Tariff,
+};
 use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -62,7 +70,9 @@ pub(crate) struct Ask {
     pub worst: Worst,
     /// Output tokens below which it makes no sense, unless it asks for less.
     pub least: u32,
-    pub price: Price,
+    pub tariff: Tariff,
+    /// True where a subscription pays: its list price is told, and held against nothing.
+    pub notional: bool,
 }
 
 impl Account {
@@ -125,16 +135,28 @@ impl Account {
                 }
             },
         };
-        let worst = Worst { output_tokens: output.into(), ..ask.worst };
-        let cost = worst.used().cost(&ask.price);
-        let held = Held { turns: ask.turns, tokens: worst.used().usage.total(), cost };
-        state.spent.turns = state.spent.turns.saturating_add(ask.turns);
+        let most = Worst { output_tokens: output.into(), ..ask.worst }.used(&ask.tariff);
+        let listed = most.cost(&ask.tariff);
+        let notional = if ask.notional { listed } else { MicroUsd(0) };
+        let worst = Spent { turns: ask.turns, usage: most.usage, cost: listed, notional, wall_ms: 0 };
+        Some(Ok(self.open(&mut state, most, worst)))
+    }
+
+    fn open(self: &Arc<Self>, state: &mut State, most: Used, worst: Spent) -> Charge {
+        let held = Held { turns: worst.turns, tokens: most.usage.total(), cost: worst.paid() };
+        state.spent.turns = state.spent.turns.saturating_add(held.turns);
         state.held = Held {
             turns: state.held.turns.saturating_add(held.turns),
             tokens: state.held.tokens.saturating_add(held.tokens),
             cost: state.held.cost + held.cost,
         };
-        Some(Ok(Charge { account: Arc::clone(self), worst, held, open: true }))
+        Charge { account: Arc::clone(self), most, worst, held, word: None, open: true }
+    }
+
+    /// Holds what a request of an earlier run may cost, until its charge is settled.
+    pub fn adopt(self: &Arc<Self>, most: &Spent) -> Charge {
+        let used = Used { usage: most.usage, hour_writes: 0, estimated: true };
+        self.open(&mut self.state(), used, *most)
     }
 
     fn refuse(&self, state: &mut State, cap: Cap, figure: String) -> (Cap, String) {
@@ -232,8 +254,9 @@ impl Ask {
         if self.turns == 0 {
             return Ok(0);
         }
-        let prompt = Worst { output_tokens: 0, ..self.worst }.used();
-        let cost = free.cost.0.checked_sub(prompt.cost(&self.price).0).ok_or(Cap::Cost)?;
+        let prompt = Worst { output_tokens: 0, ..self.worst }.used(&self.tariff);
+        let cost = if self.notional { 0 } else { prompt.cost(&self.tariff).0 };
+        let cost = free.cost.0.checked_sub(cost).ok_or(Cap::Cost)?;
         let tokens = free.tokens.checked_sub(prompt.usage.total()).ok_or(Cap::Tokens)?;
         let (output, cap) = self.paid(MicroUsd(cost), tokens);
         if output < BESIDE.min(self.asked()) { Err(cap) } else { Ok(output) }
@@ -241,7 +264,8 @@ impl Ask {
 
     /// Output that so much pays for, at most what is asked for; and the limit that pays for less of it.
     fn paid(&self, cost: MicroUsd, tokens: u64) -> (u32, Cap) {
-        let paid = (u128::from(cost.0) * 1_000_000).checked_div(self.price.output.into()).unwrap_or(u128::MAX);
+        let price = if self.notional { 0 } else { self.tariff.at(self.worst.input_tokens).output };
+        let paid = (u128::from(cost.0) * 1_000_000).checked_div(price.into()).unwrap_or(u128::MAX);
         let cap = if paid < u128::from(tokens) { Cap::Cost } else { Cap::Tokens };
         (u32::try_from(paid.min(tokens.into())).unwrap_or(u32::MAX).min(self.asked()), cap)
     }
@@ -254,34 +278,62 @@ impl Ask {
 /// A request under way. Dropped unsettled, it costs the worst case.
 pub(crate) struct Charge {
     account: Arc<Account>,
-    worst: Worst,
+    most: Used,
+    /// The same as spending.
+    worst: Spent,
     held: Held,
+    /// Where what it comes to is told, once others hold it too.
+    word: Option<Word>,
     open: bool,
 }
 
 impl Charge {
     /// The most it can use, its output limited to what is left.
-    pub fn worst(&self) -> Worst {
+    pub fn most(&self) -> Used {
+        self.most
+    }
+
+    /// The same as spending.
+    pub fn most_spent(&self) -> Spent {
         self.worst
+    }
+
+    /// From now on others hold what it may cost as well, and are told what it comes to.
+    pub fn tell(&mut self, word: Word) {
+        self.word = Some(word);
     }
 
     /// Books what was used.
     pub fn settle(mut self, usage: Usage, cost: MicroUsd) {
-        self.open = false;
-        self.account.book(self.held, usage, cost);
+        self.end(Outcome::Used { usage, cost });
     }
 
     /// Takes everything back, the turn too: the model did nothing.
     pub fn refund(mut self) {
+        self.end(Outcome::Nothing);
+    }
+
+    /// Does what became of the request it stands for.
+    pub fn follow(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
         self.open = false;
-        self.account.give_back(self.held);
+        match outcome {
+            Outcome::Used { usage, cost } => self.account.book(self.held, usage, cost),
+            Outcome::Nothing => self.account.give_back(self.held),
+        }
+        if let Some(word) = self.word.take() {
+            word.say(outcome);
+        }
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
         if self.open {
-            self.account.book(self.held, self.worst.used().usage, self.held.cost);
+            self.end(Outcome::Used { usage: self.most.usage, cost: self.held.cost });
         }
     }
 }
@@ -289,6 +341,8 @@ impl Drop for Charge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::firewall::weight::Kept;
+    use borg_core::budget::Price;
 
     fn account(allowance: Budget, before: Spent) -> (Arc<Account>, broadcast::Receiver<Notice>) {
         let (notices, heard) = broadcast::channel(16);
@@ -300,7 +354,8 @@ mod tests {
 
     /// A request that may put this much in and out; each token costs a micro-dollar.
     fn ask(input: u64, output: u64) -> Ask {
-        Ask { turns: 1, worst: Worst { input_tokens: input, output_tokens: output }, least: 1280, price: PRICE }
+        let worst = Worst { input_tokens: input, output_tokens: output, kept: Kept::No };
+        Ask { turns: 1, worst, least: 1280, tariff: PRICE.into(), notional: false }
     }
 
     /// Charges without waiting.
@@ -337,13 +392,13 @@ mod tests {
         ] {
             let (account, mut heard) = account(allowance, Spent::default());
             let first = charge(&account, &ask(1000, 10_000)).unwrap();
-            assert_eq!(first.worst().output_tokens, 10_000);
+            assert_eq!(first.most().usage.output_tokens, 10_000);
             let beside = charge(&account, &ask(500, 32_000)).unwrap();
-            assert_eq!(beside.worst().output_tokens, 8500, "what the first leaves");
+            assert_eq!(beside.most().usage.output_tokens, 8500, "what the first leaves");
             let waits = || account.try_charge(&ask(1000, 32_000), false);
             assert!(waits().is_none(), "nothing is left for now");
             first.settle(Usage { output_tokens: 1000, ..Usage::default() }, MicroUsd(1000));
-            assert_eq!(waits().unwrap().unwrap().worst().output_tokens, 9000);
+            assert_eq!(waits().unwrap().unwrap().most().usage.output_tokens, 9000);
             drop(beside);
             // The one before was dropped too; so all is booked.
             assert_eq!((account.spent().cost, account.spent().usage.total()), (MicroUsd(20_000), 20_000));
@@ -357,19 +412,23 @@ mod tests {
         let (account, _heard) = account(Budget { cost: MicroUsd(10_000), ..PLENTY }, Spent::default());
         let first = charge(&account, &ask(0, 2000)).unwrap();
         assert!(account.try_charge(&ask(6000, 32_000), false).is_none(), "2000 are left beside it");
-        assert_eq!(charge(&account, &ask(6000, 1500)).unwrap().worst().output_tokens, 1500, "all that it asks for");
+        assert_eq!(
+            charge(&account, &ask(6000, 1500)).unwrap().most().usage.output_tokens,
+            1500,
+            "all that it asks for"
+        );
         let (cap, figure) = account.try_charge(&ask(6000, 32_000), true).unwrap().err().unwrap();
         assert_eq!((cap, figure.as_str()), (Cap::Cost, "$0.0075 of $0.0100, and requests under way may need the rest"));
         first.refund();
         // 7500 are booked: one that is alone may have what is left for its output, whatever its prompt costs.
         let last = charge(&account, &ask(6000, 32_000)).unwrap();
-        assert_eq!(last.worst().output_tokens, 2500);
+        assert_eq!(last.most().usage.output_tokens, 2500);
         // What the provider had in its cache cost a tenth.
         last.settle(Usage { output_tokens: 1000, ..Usage::default() }, MicroUsd(1600));
         let least = charge(&account, &ask(6000, 32_000)).unwrap();
-        assert_eq!(least.worst().output_tokens, 1280, "900 would make no sense");
+        assert_eq!(least.most().usage.output_tokens, 1280, "900 would make no sense");
         drop(least);
-        assert_eq!(account.spent().cost, MicroUsd(7500 + 1600 + 7280), "exceeded by one prompt");
+        assert_eq!(account.spent().cost, MicroUsd(7500 + 1600 + 7280), "exceeded by one request's bound at most");
         assert_eq!(charge(&account, &ask(0, 1)).err(), Some(Cap::Cost));
     }
 
@@ -391,5 +450,28 @@ mod tests {
         assert_eq!(heard.try_recv(), Ok(Notice::Capped(Cap::Cost)));
         assert!(charge(&account, &ask(0, 0)).is_err());
         assert!(heard.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_open_is_held_as_its_own() {
+        let (account, _heard) = account(Budget { cost: MicroUsd(20_000), ..PLENTY }, Spent::default());
+        let usage = Usage { input_tokens: 15_000, ..Usage::default() };
+        let most = Spent { turns: 1, usage, cost: MicroUsd(15_000), wall_ms: 0 };
+        let elder = account.adopt(&most);
+        assert_eq!(account.spent().turns, 1);
+        assert!(account.try_charge(&ask(1000, 32_000), false).is_none(), "4000 are left beside it, and it wants 8192");
+        let beside = charge(&account, &ask(1000, 4000)).unwrap();
+        assert_eq!(charge(&account, &ask(1, 1)).err(), Some(Cap::Cost));
+        beside.settle(Usage::default(), MicroUsd(1000));
+        // It came to less.
+        elder.follow(Outcome::Used { usage: Usage::default(), cost: MicroUsd(2000) });
+        assert_eq!(charge(&account, &ask(1000, 32_000)).unwrap().most().usage.output_tokens, 17_000);
+        // Or to nothing.
+        let before = account.spent();
+        account.adopt(&most).follow(Outcome::Nothing);
+        assert_eq!((account.spent().cost, account.spent().turns), (before.cost, before.turns));
+        // Nobody knows what it came to: the most.
+        drop(account.adopt(&most));
+        assert_eq!(account.spent().cost, before.cost + MicroUsd(15_000));
     }
 }

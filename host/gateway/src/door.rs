@@ -88,8 +88,8 @@ impl Door {
         self.connections.ended().await;
     }
 
-    /// Returns when all requests are settled and recorded: after [`Door::close`] within
-    /// [`crate::Limits::drain_time`].
+    /// Returns when all requests are settled and recorded, or at least what they may cost: after [`Door::close`] within
+    /// [`crate::Limits::drain_time`]. Those whose answer has not begun by then go on behind the run, and are recorded when it is known.
     pub async fn settled(&self) -> Spent {
         self.run.tasks.ended().await;
         self.spent()
@@ -238,7 +238,8 @@ impl Hall {
 /// Hands a request to a task of its own and waits for the head of the answer.
 async fn answer(run: Arc<Run>, peer: i32, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (answer, answered) = oneshot::channel();
-    let serving = request::serve(Arc::clone(&run), peer, request, answer);
-    run.tasks.spawn(serving);
+    // It may leave the count before it ends: see [`exchange::serve`].
+    let waited_for = run.tasks.enter();
+    tokio::spawn(request::serve(run, (peer, waited_for), request, answer));
     answered.await.map_err(|_| io::Error::other("the request was abandoned"))
 }

@@ -2,20 +2,21 @@
 //!
 //! How one could get it wrong: forgetting a way out. Every path from a charge ends in `settle` or `refund`, and one that is
 //! forgotten books the worst case (see `account.rs`). A request that may have reached the provider is never refunded
-//! unless the provider itself answered that it failed.
+//! unless the provider itself answered that it failed. And the provider works on what it was asked whether or not the client waits for it:
+//! so the head of its answer is waited for all the same, behind the run where that ends meanwhile (see `behind.rs`).
 
 use crate::{
-    Credential, Notice, SecretError, Verdict,
+    Credential, Held, Notice, SecretError, Verdict,
     account::{Ask, Charge},
     firewall::{Route, head::Head},
-    meter::{Meter, Used, Worst},
+    meter::{Meter, Used},
     relay::{self, End},
     request::{Answer, Entry, Ready, Stop, shut},
     response::{self, Cut, Retry},
     run::Run,
     upstream::SendError,
 };
-use borg_core::budget::{MicroUsd, Price};
+use borg_core::{budget::MicroUsd, tariff::Tariff};
 use futures_util::stream::poll_fn;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::{
@@ -24,7 +25,7 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 use tokio::{sync::mpsc, time::timeout};
 
 /// Longest error body that is read.
@@ -40,20 +41,16 @@ enum Failure {
     Changed,
     Send(SendError),
     Silent,
-    Gone,
-}
-
-/// A client that has not gone, or has and was waited for in vain.
-enum Waited<T> {
-    Done(T),
-    Gone,
+    /// The door was shut before anything left.
+    Shut,
 }
 
 /// What is left of a request once its body is on the way.
 struct Order {
     head: Head,
-    price: Price,
-    worst: Worst,
+    tariff: Tariff,
+    /// The most it can use.
+    worst: Used,
     /// True where a subscription pays, and its money counts for nothing.
     notional: bool,
     /// Index into [`Run::egress`].
@@ -62,12 +59,12 @@ struct Order {
 
 impl Order {
     /// The request with its output limited to what the account held for it, and its body.
-    fn of(ready: Ready, worst: Worst, notional: bool) -> (Order, Bytes) {
-        let Ready { head, mut checked, price, worst: _, egress } = ready;
+    fn of(ready: Ready, worst: Used, notional: bool) -> (Order, Bytes) {
+        let Ready { head, mut checked, tariff, worst: _, egress } = ready;
         if head.route == Route::Messages {
-            checked.limit_tokens(u32::try_from(worst.output_tokens).unwrap_or(u32::MAX));
+            checked.limit_tokens(u32::try_from(worst.usage.output_tokens).unwrap_or(u32::MAX));
         }
-        let order = Order { head, price, worst, notional, egress };
+        let order = Order { head, tariff, worst, notional, egress };
         (order, Bytes::from(checked.into_bytes()))
     }
 }
@@ -85,21 +82,25 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
     let egress = &run.egress[ready.egress];
     let credential = run.secrets.get(&egress.secret).await;
     let notional = credential.as_ref().is_ok_and(|credential| egress.is_notional(credential));
-    let price = if notional { Price::FREE } else { ready.price };
-    let ask = Ask { turns, worst: ready.worst, least: ready.checked.least_tokens(), price };
+    let (least, tariff) = (ready.checked.least_tokens(), ready.tariff);
+    let ask = Ask { turns, worst: ready.worst, least, tariff, notional };
     let charge = tokio::select! {
         charge = run.account.charge(ask, run.limits.response_time) => charge,
         () = answer.closed() => return entry.stop(Stop::Gone, answer).await,
     };
-    let charge = match charge {
+    let mut charge = match charge {
         Ok(charge) => charge,
         Err((cap, figure)) => return entry.stop(Stop::Capped(cap, figure), answer).await,
     };
-    let (order, body) = Order::of(ready, charge.worst(), notional);
-    let worst = order.worst.used();
-    let sent = match while_there(&mut answer, &run, send(&run, &order, body, credential)).await {
-        Waited::Done(sent) => sent,
-        Waited::Gone => Err(Failure::Gone),
+    let (order, body) = Order::of(ready, charge.most(), notional);
+    let sent = {
+        let mut sending = pin!(send(&run, &order, body, credential));
+        tokio::select! {
+            sent = &mut sending => sent,
+            () = answer.closed() => {
+                tokio::join!(leave_behind(&mut entry, &mut charge, turns), &mut sending).1
+            }
+        }
     };
     if let Ok((response, _)) = &sent {
         entry.row.subscription = response::subscription(response.headers());
@@ -109,7 +110,7 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
             if response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
                 let message = "borg: the model provider sent a compressed response, which cannot be metered";
                 entry.row.verdict = Verdict::Failed("compressed response".into());
-                settle(&mut entry, charge, &order, worst);
+                settle(&mut entry, charge, &order, order.worst);
                 return entry.close(StatusCode::BAD_GATEWAY, message, Retry::Never, answer).await;
             }
             drop(credential);
@@ -120,7 +121,21 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
     }
 }
 
-/// Sends with this credential; once more with the next one if the provider rejects it.
+/// The client has gone, and the head of the answer has not come: it is waited for, but nobody waits for that. What the request may cost is
+/// told to whoever keeps the task's account, and only then is the run let go.
+async fn leave_behind(entry: &mut Entry, charge: &mut Charge, turns: u32) {
+    // A count of tokens costs nothing.
+    if turns > 0 {
+        let run = Arc::clone(&entry.run);
+        let (request, word) = run.behind.enter(run.key);
+        charge.tell(word);
+        entry.row.held = Some(request);
+        run.hold(Held { run: run.key, request, model: entry.row.model.clone(), most: charge.most_spent() }).await;
+    }
+    entry.waited_for = None;
+}
+
+/// Sends with this credential; once more with the next one if the provider rejects it. Gives up after the response time.
 async fn send(
     run: &Run,
     order: &Order,
@@ -138,6 +153,10 @@ async fn send(
             credential.map_err(|error| Failure::NoCredential { secret: secret.into(), why: error.to_string() })?;
         if run.egress[order.egress].is_notional(&credential) != order.notional {
             return Err(Failure::Changed);
+        }
+        // Nothing leaves any more once the run is over; what left before is waited for.
+        if run.is_shut() {
+            return Err(Failure::Shut);
         }
         let sending = run.upstream.send(&order.head, &credential, body.clone());
         let response =
@@ -168,7 +187,7 @@ async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response
     let may_append = meter.may_append();
     match order.head.route {
         Route::Messages => settle(&mut entry, charge, &order, meter.settle(&order.worst)),
-        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&order.price)),
+        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&order.tariff)),
     }
     let complaint = match relayed.end {
         End::Complete | End::ClientGone => None,
@@ -207,7 +226,7 @@ async fn explain(
         let message =
             format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
         entry.row.verdict = Verdict::Failed(format!("status {}", status.as_u16()));
-        settle(&mut entry, charge, &order, order.worst.used());
+        settle(&mut entry, charge, &order, order.worst);
         return entry.close(StatusCode::BAD_GATEWAY, &message, Retry::Never, answer).await;
     }
     charge.refund();
@@ -238,7 +257,7 @@ async fn explain(
 /// Answers for a provider that did not.
 async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, answer: Answer) {
     let run = Arc::clone(&entry.run);
-    let worst = order.worst.used();
+    let worst = order.worst;
     let (status, message, retry) = match failure {
         Failure::NoCredential { secret, why } => {
             charge.refund();
@@ -269,9 +288,9 @@ async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, 
             let message = format!("the model provider gave no answer within {seconds} s");
             (StatusCode::GATEWAY_TIMEOUT, message, Retry::Open)
         }
-        Failure::Gone => {
-            settle(&mut entry, charge, &order, worst);
-            (StatusCode::GATEWAY_TIMEOUT, "the client went away before the model provider answered".into(), Retry::Open)
+        Failure::Shut => {
+            charge.refund();
+            (StatusCode::FORBIDDEN, "the run ended before the request was sent".into(), Retry::Never)
         }
     };
     entry.row.verdict = Verdict::Failed(message.clone());
@@ -280,7 +299,7 @@ async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, 
 
 /// Books what was used, in the account and in the row.
 fn settle(entry: &mut Entry, charge: Charge, order: &Order, used: Used) {
-    let cost = used.cost(&order.price);
+    let cost = used.cost(&order.tariff);
     entry.row.usage = Some(used.usage);
     entry.row.cost = cost;
     entry.row.notional = order.notional;
@@ -325,16 +344,4 @@ async fn read_error(body: Incoming, headers: &HeaderMap, run: &Run) -> Option<(S
     let text = timeout(run.limits.idle_time, Limited::new(body, ERROR_BYTES).collect()).await.ok()?.ok()?.to_bytes();
     let outer: Outer = serde_json::from_slice(&text).ok()?;
     Some((outer.error.kind, outer.error.message))
-}
-
-/// Waits for something as long as the client does, and for the drain time after it has gone.
-async fn while_there<T>(answer: &mut Answer, run: &Run, work: impl Future<Output = T>) -> Waited<T> {
-    let gone = async {
-        answer.closed().await;
-        tokio::time::sleep(run.limits.drain_time).await;
-    };
-    tokio::select! {
-        done = work => Waited::Done(done),
-        () = gone => Waited::Gone,
-    }
 }

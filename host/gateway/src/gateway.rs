@@ -3,6 +3,7 @@
 use crate::{
     Ledger, Secrets,
     access::{Access, Config, Limits},
+    behind::Behind,
     door::Door,
     run::Run,
     socket::{LONGEST_PATH, Socket},
@@ -38,13 +39,14 @@ pub struct Gateway {
     upstream: Arc<Upstream>,
     secrets: Arc<dyn Secrets>,
     ledger: Arc<dyn Ledger>,
+    behind: Arc<Behind>,
 }
 
 impl Gateway {
     /// Checks the settings and, for `https`, reads the system's certificate authorities. Contacts nobody.
     pub fn new(config: Config, secrets: Arc<dyn Secrets>, ledger: Arc<dyn Ledger>) -> Result<Gateway, Error> {
         let upstream = Arc::new(Upstream::new(&config)?);
-        Ok(Gateway { limits: config.limits, upstream, secrets, ledger })
+        Ok(Gateway { limits: config.limits, upstream, secrets, ledger, behind: Arc::default() })
     }
 
     /// Binds the run's socket, in place of a stale one, and listens until the door is closed. Nobody is served before
@@ -61,6 +63,7 @@ impl Gateway {
             Arc::clone(&self.upstream),
             Arc::clone(&self.secrets),
             Arc::clone(&self.ledger),
+            Arc::clone(&self.behind),
         );
         Ok(Door::listen(Arc::new(run), socket, listener))
     }

@@ -2,7 +2,7 @@
 
 use crate::{BoxFuture, Rule};
 use borg_core::{
-    budget::{Cap, MicroUsd, Usage},
+    budget::{Cap, MicroUsd, Spent, Usage},
     id::RunKey,
 };
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ pub struct Row {
     /// What the provider said of the subscription that paid for it, by name: how it stands, how much of each window is used, when that
     /// begins anew. Empty where it said nothing.
     pub subscription: BTreeMap<String, String>,
+    /// Number of the hold that this row settles, where [`Ledger::hold`] was told one.
+    pub held: Option<u64>,
     /// Process at the other end as the kernel tells it (`SO_PEERCRED`). What runs behind it is its own claim.
     pub peer_pid: i32,
 }
@@ -55,6 +57,16 @@ pub enum Verdict {
     Failed(String),
 }
 
+/// What a request may cost that nobody waits for any more, until its row comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub run: RunKey,
+    /// Tells it from others of this process.
+    pub request: u64,
+    pub model: String,
+    pub most: Spent,
+}
+
 /// A row could not be made durable. The run's door is shut then.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger cannot be written: {0}")]
@@ -62,6 +74,10 @@ pub struct LedgerError(pub String);
 
 /// Where rows go.
 pub trait Ledger: Send + Sync {
-    /// Makes the row durable before it returns. The implementation stamps the time.
+    /// Makes the row durable before it returns, and what it says was spent together with it. The implementation stamps the time.
     fn record(&self, row: Row) -> BoxFuture<'_, Result<(), LedgerError>>;
+
+    /// Makes durable that a request may cost so much, before it returns. The row with this number in [`Row::held`] settles it; where none
+    /// comes before the process ends, it is spent.
+    fn hold(&self, held: Held) -> BoxFuture<'_, Result<(), LedgerError>>;
 }

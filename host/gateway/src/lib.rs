@@ -14,6 +14,7 @@
 
 mod access;
 mod account;
+mod behind;
 mod door;
 mod exchange;
 mod firewall;
@@ -32,9 +33,10 @@ mod upstream;
 mod wire;
 
 pub use access::{Access, CLAUDE_CODE_BETAS, Config, Egress, Limits, Provider};
+pub use behind::Elder;
 pub use door::Door;
 pub use gateway::{Error, Gateway};
-pub use ledger::{Ledger, LedgerError, Row, Verdict};
+pub use ledger::{Held, Ledger, LedgerError, Row, Verdict};
 pub use notice::Notice;
 pub use refusal::Rule;
 pub use secret::{Credential, Secret, SecretError, Secrets};

@@ -4,7 +4,11 @@
 //! Figures only ever grow, so the largest seen counts. How one could get it wrong: taking a stream that ended early for a
 //! cheap one. A reading is complete only when a `message_delta` gave both the output and a reason to stop.
 
-use borg_core::budget::{MicroUsd, Price, Usage};
+use crate::firewall::weight::Kept;
+use borg_core::{
+    budget::{MicroUsd, Usage},
+    tariff::Tariff,
+};
 use serde::Deserialize;
 
 /// Longest line, event or plain answer that is looked into; what is longer passes unread and makes the usage an estimate.
@@ -21,32 +25,49 @@ pub(crate) struct Used {
 }
 
 impl Used {
-    /// Cost at list price. Cache writes kept for an hour cost twice the input price (the API's pricing page); the price
-    /// table has the five-minute price only.
-    pub fn cost(&self, price: &Price) -> MicroUsd {
+    /// Cost at list price, which depends on how much went in. Cache writes kept for an hour cost twice the input price (the API's
+    /// pricing page); the price table has the five-minute price only.
+    pub fn cost(&self, tariff: &Tariff) -> MicroUsd {
+        let price = tariff.at(self.input());
         let surcharge = price.input.saturating_mul(2).saturating_sub(price.cache_write);
         let extra = (u128::from(self.hour_writes) * u128::from(surcharge)).div_ceil(1_000_000);
         price.cost(&self.usage) + MicroUsd(u64::try_from(extra).unwrap_or(u64::MAX))
+    }
+
+    /// Tokens that went in, of all classes.
+    fn input(&self) -> u64 {
+        let usage = Usage { output_tokens: 0, ..self.usage };
+        usage.total()
     }
 }
 
 /// The most a request can use: what stands if its response does not tell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Worst {
+    /// See [`crate::firewall::weight`].
     pub input_tokens: u64,
     pub output_tokens: u64,
+    pub kept: Kept,
 }
 
 impl Worst {
-    /// For a body of this many bytes, at a token per four. JSON escapes and base64 make the real count lower; text that is
-    /// neither English nor code can make it higher.
-    pub fn of(body_bytes: usize, max_tokens: u32) -> Worst {
-        Worst { input_tokens: (body_bytes as u64).div_ceil(4), output_tokens: max_tokens.into() }
-    }
-
-    pub fn used(&self) -> Used {
-        let usage = Usage { input_tokens: self.input_tokens, output_tokens: self.output_tokens, ..Usage::default() };
-        Used { usage, hour_writes: 0, estimated: true }
+    /// The same as a use: all that goes in is of the class that costs most, and the provider's cache may do all it was asked for.
+    pub fn used(&self, tariff: &Tariff) -> Used {
+        let (tokens, output_tokens) = (self.input_tokens, self.output_tokens);
+        let written = Usage { cache_write_tokens: tokens, output_tokens, ..Usage::default() };
+        let plain = Usage { input_tokens: tokens, output_tokens, ..Usage::default() };
+        let read = Usage { cache_read_tokens: tokens, output_tokens, ..Usage::default() };
+        let classes: &[(Usage, u64)] = match self.kept {
+            Kept::No => &[(plain, 0)],
+            Kept::Minutes => &[(plain, 0), (read, 0), (written, 0)],
+            Kept::Hour => &[(plain, 0), (read, 0), (written, 0), (written, tokens)],
+        };
+        let uses = classes.iter().map(|(usage, hour_writes)| Used {
+            usage: *usage,
+            hour_writes: *hour_writes,
+            estimated: true,
+        });
+        uses.max_by_key(|used| used.cost(tariff)).unwrap_or_default()
     }
 }
 
@@ -107,7 +128,7 @@ impl Meter {
     }
 
     /// What was used, with the worst case in place of what is not known.
-    pub fn settle(mut self, worst: &Worst) -> Used {
+    pub fn settle(mut self, worst: &Used) -> Used {
         if let Form::Whole { text, overflow: false } = &self.form
             && let Ok(Whole { usage: Some(usage) }) = serde_json::from_slice(text)
         {
@@ -119,18 +140,22 @@ impl Meter {
             Some(output) if seen.stopped => output,
             told => {
                 // An error of the provider's ends the work, so what was made is what passed.
-                let most = if seen.failed { seen.content_bytes.min(worst.output_tokens) } else { worst.output_tokens };
+                let most = worst.usage.output_tokens;
+                let most = if seen.failed { seen.content_bytes.min(most) } else { most };
                 most.max(told.unwrap_or(0))
             }
         };
+        let Some(input_tokens) = seen.input else {
+            let usage = Usage { output_tokens: output, ..worst.usage };
+            return Used { usage, hour_writes: worst.hour_writes, estimated: true };
+        };
         let usage = Usage {
-            input_tokens: seen.input.unwrap_or(worst.input_tokens),
+            input_tokens,
             output_tokens: output,
             cache_read_tokens: seen.cache_read,
             cache_write_tokens: seen.cache_write,
         };
-        let estimated = !seen.stopped || seen.input.is_none();
-        Used { usage, hour_writes: seen.hour_writes.min(seen.cache_write), estimated }
+        Used { usage, hour_writes: seen.hour_writes.min(seen.cache_write), estimated: !seen.stopped }
     }
 }
 
@@ -263,10 +288,16 @@ struct CacheCreation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use borg_core::{budget::Price, tariff::Long};
     use proptest::prelude::*;
 
     const STREAM: &[u8] = include_bytes!("../tests/recorded/stream.sse");
-    const WORST: Worst = Worst { input_tokens: 5000, output_tokens: 64_000 };
+    const WORST: Used = Used {
+        usage: Usage { input_tokens: 5000, output_tokens: 64_000, cache_read_tokens: 0, cache_write_tokens: 0 },
+        hour_writes: 0,
+        estimated: true,
+    };
+    const PRICE: Price = Price { input: 3_000_000, output: 15_000_000, cache_read: 300_000, cache_write: 3_750_000 };
     const EXACT: Used = Used {
         usage: Usage { input_tokens: 1200, output_tokens: 97, cache_read_tokens: 500, cache_write_tokens: 300 },
         hour_writes: 100,
@@ -302,8 +333,8 @@ mod tests {
                 continue;
             }
             assert!(used.estimated, "cut at {end}");
-            assert_eq!(used.usage.output_tokens, WORST.output_tokens, "cut at {end}");
-            let input = if end >= told_input { 1200 } else { WORST.input_tokens };
+            assert_eq!(used.usage.output_tokens, WORST.usage.output_tokens, "cut at {end}");
+            let input = if end >= told_input { 1200 } else { WORST.usage.input_tokens };
             assert_eq!(used.usage.input_tokens, input, "cut at {end}");
         }
     }
@@ -314,7 +345,7 @@ mod tests {
             String::from_utf8(STREAM.to_vec()).unwrap().replace(r#""stop_reason":"end_turn""#, r#""stop_reason":null"#);
         let used = settle(text.as_bytes());
         assert!(used.estimated);
-        assert_eq!(used.usage.output_tokens, WORST.output_tokens);
+        assert_eq!(used.usage.output_tokens, WORST.usage.output_tokens);
     }
 
     #[test]
@@ -348,16 +379,38 @@ mod tests {
         };
         let usage = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
         assert_eq!(whole(r#"{"usage":{"input_tokens":3,"output_tokens":4}}"#), Used { usage, ..Used::default() });
-        assert_eq!(whole(r#"{"usage":{"input_tokens":3,"output_tokens":4}"#), WORST.used());
-        assert_eq!(whole(""), WORST.used());
+        assert_eq!(whole(r#"{"usage":{"input_tokens":3,"output_tokens":4}"#), WORST);
+        assert_eq!(whole(""), WORST);
     }
 
     #[test]
     fn hour_long_writes_cost_double_input() {
-        let price = Price { input: 3_000_000, output: 15_000_000, cache_read: 300_000, cache_write: 3_750_000 };
         let used =
             Used { usage: Usage { cache_write_tokens: 1000, ..Usage::default() }, hour_writes: 400, estimated: false };
-        assert_eq!(used.cost(&price), MicroUsd(600 * 15 / 4 + 400 * 6));
+        assert_eq!(used.cost(&PRICE.into()), MicroUsd(600 * 15 / 4 + 400 * 6));
+    }
+
+    #[test]
+    fn a_long_context_costs_more_and_all_that_went_in_makes_it_long() {
+        let long = Price { input: 6_000_000, output: 22_500_000, cache_read: 600_000, cache_write: 7_500_000 };
+        let tariff = Tariff { long: Some(Long { above: 200_000, price: long }), ..PRICE.into() };
+        let used = |cache_read_tokens| {
+            let usage =
+                Usage { input_tokens: 50_000, output_tokens: 1_000, cache_read_tokens, cache_write_tokens: 100_000 };
+            Used { usage, hour_writes: 40_000, estimated: false }.cost(&tariff)
+        };
+        assert_eq!(used(50_000), MicroUsd(150_000 + 15_000 + 15_000 + 60_000 * 15 / 4 + 40_000 * 6));
+        assert_eq!(used(50_001), MicroUsd(300_000 + 22_500 + 30_001 + 60_000 * 15 / 2 + 40_000 * 12));
+    }
+
+    #[test]
+    fn the_worst_case_is_the_dearest_class_that_may_be() {
+        let worst = |kept| Worst { input_tokens: 1_000, output_tokens: 100, kept }.used(&PRICE.into());
+        let cost = |kept| worst(kept).cost(&PRICE.into());
+        assert_eq!(cost(Kept::No), MicroUsd(3_000 + 1_500));
+        assert_eq!(cost(Kept::Minutes), MicroUsd(3_750 + 1_500));
+        assert_eq!(cost(Kept::Hour), MicroUsd(6_000 + 1_500));
+        assert_eq!((worst(Kept::Hour).usage.total(), worst(Kept::No).usage.total()), (1_100, 1_100));
     }
 
     proptest! {

@@ -6,13 +6,16 @@
 
 use crate::{
     Row, Rule, Verdict, exchange,
-    firewall::{Route, head, json, messages},
+    firewall::{Route, head, json, messages, weight::Kept},
     meter::Worst,
     refusal::{Refusal, cap_message, quoted},
     response::{self, Body},
-    run::Run,
+    run::{Counted, Run},
 };
-use borg_core::budget::{Cap, MicroUsd, Price};
+use borg_core::{
+    budget::{Cap, MicroUsd},
+    tariff::Tariff,
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -30,7 +33,7 @@ pub(crate) type Answer = oneshot::Sender<Response<Body>>;
 pub(crate) struct Ready {
     pub head: head::Head,
     pub checked: messages::Checked,
-    pub price: Price,
+    pub tariff: Tariff,
     /// The most it can use if the budget pays for all the output it may ask for.
     pub worst: Worst,
     /// Index into [`Run::egress`].
@@ -41,6 +44,8 @@ pub(crate) struct Ready {
 pub(crate) struct Entry {
     pub run: Arc<Run>,
     pub row: Row,
+    /// While it has this, the end of its run waits for it.
+    pub waited_for: Option<Counted>,
     began: Instant,
 }
 
@@ -53,9 +58,15 @@ pub(crate) enum Stop {
 }
 
 /// Serves one request to its end, the ledger row included.
-pub(crate) async fn serve(run: Arc<Run>, peer: i32, request: Request<Incoming>, mut answer: Answer) {
+pub(crate) async fn serve(
+    run: Arc<Run>,
+    (peer, waited_for): (i32, Counted),
+    request: Request<Incoming>,
+    mut answer: Answer,
+) {
     let (parts, body) = request.into_parts();
     let mut entry = Entry::open(&run, peer);
+    entry.waited_for = Some(waited_for);
     entry.row.method = quoted(parts.method.as_str());
     entry.row.path = quoted(parts.uri.path_and_query().map_or(parts.uri.path(), |both| both.as_str()));
     let slot = tokio::select! {
@@ -90,13 +101,20 @@ async fn check(entry: &mut Entry, parts: Parts, body: Incoming) -> Result<Ready,
         let detail = format!("model `{}` has no price in `[egress.{}]`", checked.model, egress.name);
         Refusal::at(Rule::Price, "/model".into(), detail)
     };
-    let price = egress.price(&checked.model).ok_or_else(no_price)?;
+    let tariff = egress.tariff(&checked.model, &head.betas).ok_or_else(no_price)?;
     head::check_betas(&head.betas, egress)?;
     let worst = match head.route {
-        Route::Messages => Worst::of(bytes, checked.asked_tokens().min(egress.max_tokens)),
-        Route::CountTokens => Worst { input_tokens: 0, output_tokens: 0 },
+        Route::Messages => {
+            let weight = checked.weight(bytes);
+            Worst {
+                input_tokens: weight.most(tariff.window),
+                output_tokens: checked.asked_tokens().min(egress.max_tokens).into(),
+                kept: weight.kept,
+            }
+        }
+        Route::CountTokens => Worst { input_tokens: 0, output_tokens: 0, kept: Kept::No },
     };
-    Ok(Ready { head, checked, price, worst, egress: place })
+    Ok(Ready { head, checked, tariff, worst, egress: place })
 }
 
 /// The whole body, within its limits of size and time.
@@ -133,9 +151,10 @@ impl Entry {
             bytes_out: 0,
             duration_ms: 0,
             subscription: BTreeMap::new(),
+            held: None,
             peer_pid: peer,
         };
-        Entry { run: Arc::clone(run), row, began: Instant::now() }
+        Entry { run: Arc::clone(run), row, waited_for: None, began: Instant::now() }
     }
 
     /// Records a request that was not forwarded, then answers it.

@@ -1,9 +1,10 @@
 //! What all requests of one run share.
 
 use crate::{
-    Ledger, LedgerError, Notice, Row, Secrets,
+    Held, Ledger, LedgerError, Notice, Row, Secrets,
     access::{Access, Egress, Limits},
     account::Account,
+    behind::{Behind, Outcome},
     upstream::Upstream,
 };
 use borg_core::id::RunKey;
@@ -28,6 +29,7 @@ pub(crate) struct Run {
     pub slots: Semaphore,
     pub notices: broadcast::Sender<Notice>,
     pub tasks: Tasks,
+    pub behind: Arc<Behind>,
     ledger: Arc<dyn Ledger>,
     refusals: AtomicU32,
     free_rows: AtomicU32,
@@ -41,19 +43,30 @@ impl Run {
         upstream: Arc<Upstream>,
         secrets: Arc<dyn Secrets>,
         ledger: Arc<dyn Ledger>,
+        behind: Arc<Behind>,
     ) -> Run {
         let (notices, _) = broadcast::channel(NOTICES);
+        let account = Arc::new(Account::new(access.allowance, access.spent_before, notices.clone()));
+        for elder in access.elders {
+            let (charge, behind) = (account.adopt(&elder.most), Arc::clone(&behind));
+            tokio::spawn(async move {
+                // Nobody knows of it: it is taken for spent.
+                let unknown = Outcome::Used { usage: elder.most.usage, cost: elder.most.cost };
+                charge.follow(behind.outcome(elder.run, elder.request).await.unwrap_or(unknown));
+            });
+        }
         Run {
             key: access.run,
             egress: access.egress,
             placeholder: access.placeholder_key,
-            account: Arc::new(Account::new(access.allowance, access.spent_before, notices.clone())),
+            account,
             slots: Semaphore::new(limits.in_flight),
             limits,
             upstream,
             secrets,
             notices,
             tasks: Tasks::default(),
+            behind,
             ledger,
             refusals: AtomicU32::new(0),
             free_rows: AtomicU32::new(0),
@@ -74,6 +87,14 @@ impl Run {
             }
         }
         recorded
+    }
+
+    /// Tells the ledger what a request may cost that nobody waits for any more. If that cannot be written, nothing more is let through.
+    pub async fn hold(&self, held: Held) {
+        if let Err(error) = self.ledger.hold(held).await {
+            self.shut();
+            self.tell(Notice::LedgerFailed { why: error.to_string() });
+        }
     }
 
     /// Counts a refusal that was recorded; too many shut the door.
@@ -109,11 +130,16 @@ pub(crate) struct Tasks(watch::Sender<usize>);
 
 impl Tasks {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let counted = Counted::new(self.0.clone());
+        let counted = self.enter();
         tokio::spawn(async move {
             task.await;
             drop(counted);
         });
+    }
+
+    /// Counts a task for as long as it keeps this.
+    pub fn enter(&self) -> Counted {
+        Counted::new(self.0.clone())
     }
 
     /// Returns when none is left.
@@ -124,7 +150,7 @@ impl Tasks {
 }
 
 /// One task in the count, also if it panics or is dropped.
-struct Counted(watch::Sender<usize>);
+pub(crate) struct Counted(watch::Sender<usize>);
 
 impl Counted {
     fn new(count: watch::Sender<usize>) -> Counted {

@@ -228,7 +228,8 @@ mod tests {
         says(&fixture, run(others, 0), &["four"]).await;
         assert_eq!(text(&live.next().await), format!("#{ours} qa: “three”"));
         let spent = Spent { cost: MicroUsd(12_300), ..Spent::default() };
-        happens(&fixture, run(ours, 2), Body::Metered { run: run(ours, 2), spent, estimated: false }).await;
+        happens(&fixture, run(ours, 2), Body::Metered { run: run(ours, 2), spent, estimated: false, request: None })
+            .await;
         says_at(&fixture, run(ours, 2), &["five"], 7).await;
         live.read().await.unwrap();
         let latest = live.latest.get_mut(&ours).unwrap();

@@ -1,7 +1,7 @@
 //! How the rest of the program talks to the engine.
 
 use super::Answer;
-use crate::store::{Store, StoreError};
+use crate::store::{LedgerRow, Store, StoreError};
 use borg_core::{
     event::Event,
     id::TaskId,
@@ -42,7 +42,8 @@ pub enum Reply {
 
 /// What reaches the engine.
 pub enum Input {
-    Event(Box<Event>, Answer<()>),
+    /// With the gateway's row, where that is what it tells of: both are durable, or neither.
+    Event(Box<Event>, Option<Box<LedgerRow>>, Answer<()>),
     /// A person wants something; `ended` is the task it is about, where that lives in the journal only.
     /// `key` tells one that was asked for before.
     Intent {
@@ -74,8 +75,17 @@ impl Handle {
 
     /// Hands an event in; returns when it is durable.
     pub async fn post(&self, event: Event) -> Result<(), Stopped> {
+        self.put(event, None).await
+    }
+
+    /// Hands in what a request cost, with its row; returns when both are durable.
+    pub async fn post_with_row(&self, event: Event, row: LedgerRow) -> Result<(), Stopped> {
+        self.put(event, Some(Box::new(row))).await
+    }
+
+    async fn put(&self, event: Event, row: Option<Box<LedgerRow>>) -> Result<(), Stopped> {
         let (done, wait) = oneshot::channel();
-        self.inputs.send(Input::Event(Box::new(event), done)).await.map_err(|_| Stopped)?;
+        self.inputs.send(Input::Event(Box::new(event), row, done)).await.map_err(|_| Stopped)?;
         wait.await.map_err(|_| Stopped)
     }
 

@@ -20,15 +20,16 @@ pub use mailbox::Mailbox;
 
 use crate::{
     clock::now_ms,
+    ledger,
     store::{Batch, Loaded, Store, StoreError},
 };
 use borg_core::{
     effect::{Effect, EffectKey, Order},
     event::{Body, Event},
-    id::TaskId,
+    id::{RunKey, TaskId},
     policy::{Policy, source::SourceFile},
     step::{Policies, State, next_deadline, step},
-    task::Task,
+    task::{Hold, Task},
 };
 use doers::Doers;
 pub(crate) use handle::Input;
@@ -65,6 +66,8 @@ pub struct Engine {
     committed: watch::Sender<u64>,
     strangers: Strangers,
     once: Recent,
+    /// What an earlier process held for requests it never heard the end of.
+    unheard: Vec<(RunKey, Hold)>,
 }
 
 /// Answers held back until what they speak of is durable.
@@ -108,6 +111,7 @@ impl Engine {
             committed,
             strangers: Strangers::default(),
             once: Recent::default(),
+            unheard: loaded.holds,
         };
         (engine, loaded.owed)
     }
@@ -125,6 +129,11 @@ impl Engine {
         turn.batch.policies.push((policy, sources));
         self.apply(&mut turn, event(None, Body::HostStarted { version: version.to_owned(), sandbox }));
         self.apply(&mut turn, event(None, Body::PolicyLoaded { digest: policy }));
+        for (run, hold) in std::mem::take(&mut self.unheard) {
+            turn.batch.rows.push(ledger::unheard(run, &hold));
+            let body = Body::Metered { run, spent: hold.most, estimated: true, request: Some(hold.request) };
+            self.apply(&mut turn, event(Some(run.task), body));
+        }
         if self.finish(turn).await?.is_break() {
             return Ok(());
         }
@@ -178,8 +187,9 @@ impl Engine {
 
     fn take(&mut self, turn: &mut Turn, input: Input) {
         match input {
-            Input::Event(event, done) => {
+            Input::Event(event, row, done) => {
                 self.apply(turn, *event);
+                turn.batch.rows.extend(row.map(|row| *row));
                 turn.later(move || {
                     // The doer may have gone; the event stands all the same.
                     let _ = done.send(());
@@ -241,6 +251,10 @@ impl Engine {
             Body::PolicyLoaded { .. } => {
                 let waits = |task: &&Task| task.phase.waiting_review().is_some();
                 turn.touched.extend(self.state.tasks.values().filter(waits).map(Task::id));
+            }
+            body @ (Body::Metered { .. } | Body::Held { .. }) => {
+                let ended = event.task.filter(|id| !self.state.tasks.contains_key(id));
+                turn.batch.late.extend(ended.map(|id| (id, body.clone())));
             }
             _ => {}
         }

@@ -19,6 +19,7 @@ impl Engine {
         again.batch.reduced = true;
         again.batch.policies.clone_from(&batch.policies);
         again.batch.replies.clone_from(&batch.replies);
+        again.batch.rows.clone_from(&batch.rows);
         for (at, event) in batch.events.iter().enumerate() {
             let is_blamed = large.map_or(event.task.is_some() && event.task == task, |large| large == at);
             match self.failed(event, &error).filter(|_| is_blamed) {

@@ -159,6 +159,21 @@ impl Journal {
         found.map(|(told_ms, told)| Ok(Subscription { told_ms, told: parse(&told)? })).transpose()
     }
 
+    /// Models that the newest requests which cost something were made to.
+    pub fn models(&self, requests: u32) -> Result<Vec<String>, StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached(
+                "SELECT DISTINCT model FROM (
+                     SELECT json_extract(row, '$.model') AS model, json_extract(row, '$.\"cost-micros\"') AS cost
+                     FROM ledger ORDER BY id DESC LIMIT ?1
+                 ) WHERE cost > 0 AND model <> '' ORDER BY model",
+            )
+            .map_err(StoreError::Read)?;
+        let models = query.query_map([requests], |row| row.get(0)).map_err(StoreError::Read)?;
+        models.collect::<Result<_, _>>().map_err(StoreError::Read)
+    }
+
     /// Rows of the ledger before a place in it, newest first.
     pub fn paid(&self, before: i64, limit: u32) -> Result<Vec<Paid>, StoreError> {
         let mut query = self
@@ -240,7 +255,7 @@ mod tests {
             let usage = serde_json::json!({
                 "input-tokens": n, "output-tokens": 0, "cache-read-tokens": 0, "cache-write-tokens": 0,
             });
-            let row = serde_json::json!({ "usage": usage, "cost-micros": n * 10, "host": "h" });
+            let row = serde_json::json!({ "usage": usage, "cost-micros": n * 10, "host": "h", "model": format!("m{}", n % 2) });
             let row = if n == 3 { serde_json::json!({ "usage": null }) } else { row };
             journal.record_request(&LedgerRow { at_ms: n, task: TaskId(1), run: "r".into(), row }).unwrap();
         }
@@ -251,5 +266,7 @@ mod tests {
         let page = journal.paid(page[2].id, 3).unwrap();
         assert_eq!(figures(&page), [(2, 20), (1, 10)]);
         assert!(journal.paid(page[1].id, 3).unwrap().is_empty());
+        assert_eq!(journal.models(9).unwrap(), ["m0", "m1"]);
+        assert_eq!(journal.models(1).unwrap(), ["m1"]);
     }
 }

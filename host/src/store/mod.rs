@@ -21,10 +21,10 @@ use borg_core::{
     chat::Registration,
     daily::Day,
     effect::{Effect, EffectKey},
-    event::Event,
-    id::{Digest, TaskId},
+    event::{Body, Event},
+    id::{Digest, RunKey, TaskId},
     policy::source::SourceFile,
-    task::Task,
+    task::{Hold, Task},
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::{
@@ -94,6 +94,10 @@ pub struct Batch {
     /// States after the events.
     pub tasks: Vec<Task>,
     pub owed: Vec<Effect>,
+    /// Requests through the gateway, which the events tell the spending of: both or neither.
+    pub rows: Vec<LedgerRow>,
+    /// What is told of the money of tasks that have ended: their states are in the journal only.
+    pub late: Vec<(TaskId, Body)>,
     pub paused: Option<bool>,
     /// All registered chats, where they changed.
     pub chats: Option<BTreeMap<String, Registration>>,
@@ -112,6 +116,8 @@ pub struct Batch {
 pub struct Loaded {
     pub tasks: Vec<Task>,
     pub owed: Vec<Effect>,
+    /// What requests may cost that an earlier process never heard the end of.
+    pub holds: Vec<(RunKey, Hold)>,
     pub paused: bool,
     pub chats: BTreeMap<String, Registration>,
     pub day: Day,
@@ -229,6 +235,7 @@ impl Journal {
         Ok(Loaded {
             tasks,
             owed: self.owed()?,
+            holds: rows::holding(&self.db)?.into_iter().flat_map(|task| task.holds).collect(),
             paused: self.is_paused()?,
             chats: self.chats()?,
             day: self.day()?,
@@ -295,6 +302,12 @@ impl Journal {
             within(row.len(), Some(effect.task), None)?;
             rows::put_effect(&write, effect, &row)?;
         }
+        for row in &batch.rows {
+            rows::put_ledger(&write, row)?;
+        }
+        for (task, body) in &batch.late {
+            rows::book(&write, *task, body)?;
+        }
         if let Some(paused) = batch.paused {
             put_meta(&write, "paused", &paused.to_string())?;
         }
@@ -324,7 +337,7 @@ impl Journal {
         Ok(())
     }
 
-    /// One row per request through the gateway; durable when this returns.
+    /// A row of a request through the gateway that cost nothing; durable when this returns. What cost something comes with its event.
     pub fn record_request(&mut self, row: &LedgerRow) -> Result<(), StoreError> {
         rows::put_ledger(&self.db, row)
     }

@@ -4,7 +4,7 @@ use super::{REMEMBERED_MS, StoreError, chain};
 use crate::clock::now_ms;
 use borg_core::{
     effect::Effect,
-    event::Event,
+    event::{Body, Event},
     id::{Digest, TaskId},
     policy::source::SourceFile,
     task::{Status, Task},
@@ -70,12 +70,25 @@ pub(super) fn last_task(db: &Connection) -> Result<u64, StoreError> {
 
 pub(super) fn put_task(db: &Connection, task: &Task, row: &str) -> Result<(), StoreError> {
     let mut put = db
-        .prepare_cached("INSERT OR REPLACE INTO tasks(id, status, live, changed_ms, task) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .prepare_cached(
+            "INSERT OR REPLACE INTO tasks(id, status, live, changed_ms, task, holds) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
         .map_err(StoreError::Write)?;
     let status = task.status();
-    put.execute(params![task.id().0, status.as_str(), !status.is_terminal(), task.changed_ms, row])
+    put.execute(params![task.id().0, status.as_str(), !status.is_terminal(), task.changed_ms, row, task.holds.len()])
         .map_err(StoreError::Write)?;
     Ok(())
+}
+
+/// Books what is told of the money of a task that has ended; its row stays as it is else.
+pub(super) fn book(db: &Connection, id: TaskId, body: &Body) -> Result<(), StoreError> {
+    let Some(mut task) = task(db, id)? else { return Ok(()) };
+    if task.book(body) { put_task(db, &task, &json(&task)?) } else { Ok(()) }
+}
+
+/// Tasks, ended ones too, that hold what requests may cost whose answers are still out.
+pub(super) fn holding(db: &Connection) -> Result<Vec<Task>, StoreError> {
+    all(db, "SELECT task FROM tasks WHERE holds > 0 ORDER BY id")
 }
 
 pub(super) fn put_effect(db: &Connection, effect: &Effect, row: &str) -> Result<(), StoreError> {

@@ -115,6 +115,8 @@ CREATE TABLE asked_back (
     role TEXT NOT NULL,
     until_ms INTEGER NOT NULL
 ) STRICT;
+ALTER TABLE tasks ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tasks_holding ON tasks (id) WHERE holds > 0;
 ",
 ];
 

@@ -324,3 +324,35 @@ fn what_the_day_cost_is_known_to_the_next_process() {
     journal.commit(&Batch::default()).unwrap();
     assert_eq!(journal.day().unwrap(), day);
 }
+
+#[test]
+fn a_row_of_the_ledger_and_its_spending_are_one() {
+    use borg_core::budget::{MicroUsd, Spent};
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let run: RunKey = "t1-s0-a1-agent".parse().unwrap();
+    let spent = Spent { turns: 1, cost: MicroUsd(7), ..Spent::default() };
+    let batch = || Batch {
+        events: vec![event(Body::Metered { run, spent, estimated: false, request: None })],
+        rows: vec![LedgerRow {
+            at_ms: 1,
+            task: run.task,
+            run: run.to_string(),
+            row: serde_json::json!({ "cost-micros": 7 }),
+        }],
+        ..Batch::default()
+    };
+    let there = |journal: &Journal| (journal.ledger(run.task).unwrap().len(), journal.last_seq().unwrap());
+    // Whatever is written first, what comes after it fails.
+    for table in ["ledger", "events"] {
+        let stops =
+            format!("CREATE TEMP TRIGGER stops AFTER INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'killed'); END");
+        journal.db.execute_batch(&stops).unwrap();
+        assert!(matches!(journal.commit(&batch()), Err(StoreError::Write(_))), "{table}");
+        journal.db.execute_batch("DROP TRIGGER stops").unwrap();
+        assert_eq!(there(&journal), (0, 0), "{table}");
+    }
+    journal.commit(&batch()).unwrap();
+    assert_eq!(there(&journal), (1, 1));
+    assert_eq!(journal.verify().unwrap(), None);
+}

@@ -10,9 +10,10 @@ mod section;
 pub mod source;
 
 use crate::{
-    budget::{Budget, MicroUsd, Price},
+    budget::{Budget, MicroUsd},
     id::Digest,
     run::Limits,
+    tariff::Tariff,
     verdict::Thresholds,
 };
 use serde::{Deserialize, Serialize};
@@ -148,8 +149,8 @@ pub struct EgressPolicy {
     pub max_tokens: u32,
     /// Globs over `anthropic-beta` tokens that are let through beside those of the pinned agent.
     pub betas: Vec<String>,
-    /// Prices by glob over model names; the longest matching glob counts.
-    pub prices: BTreeMap<String, Price>,
+    /// Prices by model, or by a pattern over the names of a family: see [`crate::tariff::row_of`].
+    pub prices: BTreeMap<String, Tariff>,
 }
 
 /// `subscription` of `[egress.NAME]`: what the list price of a request is held against where its credential is a subscription's (an OAuth

@@ -153,6 +153,7 @@ pub fn step(mut state: State, event: &Event, policies: &Policies) -> (State, Vec
         | Body::Progressed { .. }
         | Body::Denied { .. }
         | Body::Metered { .. }
+        | Body::Held { .. }
         | Body::RunEnded { .. }
         | Body::Collected { .. }
         | Body::CollectFailed { .. }
@@ -285,7 +286,10 @@ struct Turn<'a> {
 impl Turn<'_> {
     fn apply(&mut self) {
         match &self.event.body {
-            Body::Metered { run, spent, .. } => self.metered(run, *spent),
+            Body::Metered { run, .. } => self.metered(run),
+            Body::Held { .. } => {
+                self.task.book(&self.event.body);
+            }
             Body::Denied { run, denial, path } => {
                 self.denied(std::slice::from_ref(denial));
                 if let Some(path) = path {

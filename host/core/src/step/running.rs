@@ -104,8 +104,8 @@ impl Turn<'_> {
     }
 
     /// The gateway settled a request, of this run or of an earlier one.
-    pub(super) fn metered(&mut self, run: &RunKey, spent: Spent) {
-        self.task.spend(spent);
+    pub(super) fn metered(&mut self, run: &RunKey) {
+        self.task.book(&self.event.body);
         let now = self.event.at_ms;
         if let Some(agent) = self.agent_mut(run) {
             agent.seen_ms = agent.seen_ms.max(now);

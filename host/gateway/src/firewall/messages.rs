@@ -8,6 +8,7 @@
 use super::{
     Route,
     shape::{self, Field, Shape, may, need},
+    weight::Weight,
 };
 use crate::refusal::{Refusal, Rule};
 use serde_json::Value;
@@ -144,19 +145,27 @@ impl Checked {
         if self.value["thinking"]["type"] == "enabled" { 1024 + 256 } else { 256 }
     }
 
-    /// Lowers `max_tokens`, and a thinking budget that would not fit any more, to the cap.
+    /// What it can come to at most; `bytes` is how long it was as it came.
+    pub fn weight(&self, bytes: usize) -> Weight {
+        Weight::of(&self.value, bytes)
+    }
+
+    /// Lowers `max_tokens` to the cap, and with it a thinking budget that is not below `max_tokens`.
     ///
-    /// The provider wants a thinking budget below `max_tokens`.
+    /// The provider wants it below, but for interleaved thinking, where it would count over many requests: what is paid for is one.
+    /// An effort and adaptive thinking have no figure of their own; `max_tokens` holds for all that comes out ("Extended thinking",
+    /// "Effort").
     pub fn limit_tokens(&mut self, cap: u32) {
         let asked = self.value["max_tokens"].as_u64().unwrap_or_default();
-        if u64::from(cap) < asked {
-            self.value["max_tokens"] = cap.into();
-            let most = u64::from(cap.saturating_sub(1));
-            if let Some(budget) = self.value.pointer_mut("/thinking/budget_tokens")
-                && budget.as_u64() > Some(most)
-            {
-                *budget = most.into();
-            }
+        let granted = asked.min(cap.into());
+        if granted < asked {
+            self.value["max_tokens"] = granted.into();
+        }
+        let most = granted.saturating_sub(1);
+        if let Some(budget) = self.value.pointer_mut("/thinking/budget_tokens")
+            && budget.as_u64() > Some(most)
+        {
+            *budget = most.into();
         }
     }
 

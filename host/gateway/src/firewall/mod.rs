@@ -5,6 +5,7 @@
 //! - [`json`]: text to a value, with duplicate keys, depth and number of values bounded;
 //! - [`shape`]: the grammar in which allowed bodies are written down, and the check against it;
 //! - [`messages`]: that grammar's tables for the two routes, and what is read from a checked body;
+//! - [`weight`]: how many tokens the provider can make of it at most.
 //!
 //! The tables hold what Claude Code sends (recorded in `tests/recorded/`) and the inline parts of the public API that any
 //! client needs. Fields by which the provider would fetch, run or keep something are absent, so they are refused.
@@ -13,6 +14,7 @@ pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod messages;
 pub(crate) mod shape;
+pub(crate) mod weight;
 
 /// The two things that can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

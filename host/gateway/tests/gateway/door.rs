@@ -143,12 +143,16 @@ async fn closing_cuts_what_lives_and_settles_it() {
     let go = Arc::new(Notify::new());
     let head = [sse_head(STREAM.len()), STREAM[..400].to_vec()].concat();
     world.upstream.reply([Piece::Bytes(head), Piece::Pause(go.clone()), Piece::Bytes(STREAM[400..].to_vec())]);
-    let socket = world.socket.clone();
-    let live = tokio::spawn(async move { send(&socket, post("/v1/messages", "", BODY).as_bytes()).await });
+    let mut live = UnixStream::connect(&world.socket).await.unwrap();
+    live.write_all(post("/v1/messages", "", BODY).as_bytes()).await.unwrap();
     let idle = UnixStream::connect(&world.socket).await.unwrap();
-    world.upstream.arrived(1).await;
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains("message_start") {
+        assert_ne!(live.read_buf(&mut text).await.unwrap(), 0, "the answer has begun");
+    }
     world.door.close().await;
-    assert!(live.await.unwrap().cut);
+    let _ = live.read_to_end(&mut text).await;
+    assert!(parse(&text).cut);
     assert!(!world.socket.exists());
     assert!(UnixStream::connect(&world.socket).await.is_err());
     let mut nothing = Vec::new();

@@ -2,10 +2,12 @@
 #![cfg(test)]
 
 mod bodies;
+mod bound;
 mod budget;
 mod door;
 mod faults;
 mod heads;
+mod left_behind;
 mod recorded;
 mod support;
 mod tls;

@@ -3,8 +3,8 @@
 
 use borg_core::budget::{Budget, MicroUsd, Price, Spent};
 use borg_gateway::{
-    Access, BoxFuture, CLAUDE_CODE_BETAS, Config, Credential, Door, Egress, Gateway, Ledger, LedgerError, Limits,
-    Notice, Provider, Row, Secret, SecretError, Secrets,
+    Access, BoxFuture, CLAUDE_CODE_BETAS, Config, Credential, Door, Egress, Elder, Gateway, Held, Ledger, LedgerError,
+    Limits, Notice, Provider, Row, Secret, SecretError, Secrets,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -52,10 +52,14 @@ impl Got {
     }
 }
 
-/// The stand-in. Without a reply queued it plays [`STREAM`].
+/// What the stand-in does with a request that it got.
+type Play = dyn Fn(&Got) -> Vec<Piece> + Send + Sync;
+
+/// The stand-in. Without a reply queued it does as it was told, or plays [`STREAM`].
 #[derive(Clone)]
 pub struct Upstream {
     pub base: http::Uri,
+    play: Arc<Mutex<Option<Arc<Play>>>>,
     replies: Arc<Mutex<VecDeque<Vec<Piece>>>>,
     got: Arc<watch::Sender<Vec<Got>>>,
 }
@@ -70,7 +74,7 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let base = format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let upstream = Upstream { base, replies: Arc::default(), got: Arc::default() };
+        let upstream = Upstream { base, play: Arc::default(), replies: Arc::default(), got: Arc::default() };
         let own = upstream.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -88,6 +92,11 @@ impl Upstream {
 
     pub fn reply(&self, pieces: impl Into<Vec<Piece>>) {
         self.replies.lock().unwrap().push_back(pieces.into());
+    }
+
+    /// Does this with requests for which no reply is queued.
+    pub fn play(&self, play: impl Fn(&Got) -> Vec<Piece> + Send + Sync + 'static) {
+        *self.play.lock().unwrap() = Some(Arc::new(play));
     }
 
     pub fn got(&self) -> Vec<Got> {
@@ -123,8 +132,10 @@ impl Upstream {
             }
         }
         let body = String::from_utf8(text[head_end + 4..].to_vec()).unwrap();
-        let reply = self.replies.lock().unwrap().pop_front().unwrap_or_else(|| sse(STREAM));
-        self.got.send_modify(|got| got.push(Got { line, headers, body }));
+        let got = Got { line, headers, body };
+        let (queued, play) = (self.replies.lock().unwrap().pop_front(), self.play.lock().unwrap().clone());
+        let reply = queued.unwrap_or_else(|| play.map_or_else(|| sse(STREAM), |play| play(&got)));
+        self.got.send_modify(|all| all.push(got));
         for piece in reply {
             match piece {
                 Piece::Bytes(bytes) => stream.write_all(&bytes).await.ok()?,
@@ -199,12 +210,32 @@ impl Secrets for Keys {
 #[derive(Default)]
 pub struct Book {
     rows: watch::Sender<Vec<Row>>,
+    holds: watch::Sender<Vec<Held>>,
     pub broken: std::sync::atomic::AtomicBool,
 }
 
 impl Book {
     pub fn rows(&self) -> Vec<Row> {
         self.rows.borrow().clone()
+    }
+
+    /// What is held and not settled yet.
+    pub fn open(&self) -> Vec<Elder> {
+        let rows = self.rows();
+        let holds = self.holds.borrow();
+        let is_open = |held: &&Held| !rows.iter().any(|row| row.run == held.run && row.held == Some(held.request));
+        let elder = |held: &Held| Elder { run: held.run, request: held.request, most: held.most };
+        holds.iter().filter(is_open).map(elder).collect()
+    }
+
+    /// All that was ever held.
+    pub fn holds(&self) -> Vec<Held> {
+        self.holds.borrow().clone()
+    }
+
+    /// Waits until so much was held.
+    pub async fn held(&self, count: usize) -> Vec<Held> {
+        self.holds.subscribe().wait_for(|holds| holds.len() >= count).await.unwrap().clone()
     }
 
     /// Waits for this many rows.
@@ -221,6 +252,17 @@ impl Ledger for Book {
                 return Err(LedgerError("disk full".into()));
             }
             self.rows.send_modify(|rows| rows.push(row));
+            Ok(())
+        })
+    }
+
+    fn hold(&self, held: Held) -> BoxFuture<'_, Result<(), LedgerError>> {
+        let broken = self.broken.load(std::sync::atomic::Ordering::SeqCst);
+        Box::pin(async move {
+            if broken {
+                return Err(LedgerError("disk full".into()));
+            }
+            self.holds.send_modify(|holds| holds.push(held));
             Ok(())
         })
     }
@@ -304,13 +346,14 @@ pub fn access(socket: &Path) -> Access {
             models: vec!["claude-*".into(), "unpriced".into()],
             secret: "claude".into(),
             counts_subscription: false,
-            prices: BTreeMap::from([("claude-*".into(), PRICE)]),
+            prices: BTreeMap::from([("claude-*".into(), PRICE.into())]),
             max_tokens: 64_000,
             betas: CLAUDE_CODE_BETAS.map(String::from).to_vec(),
         }],
         placeholder_key: PLACEHOLDER.into(),
         allowance: PLENTY,
         spent_before: Spent::default(),
+        elders: Vec::new(),
     }
 }
 

@@ -7,13 +7,19 @@ use crate::cli::{
     secret, source,
 };
 use anyhow::Result;
-use borg_core::policy::{OwnChanges, PersonId, Policy, Role, SandboxChoice};
+use borg_core::{
+    policy::{OwnChanges, PersonId, Policy, Role, SandboxChoice},
+    tariff,
+};
 use borg_host::{
     agents, chats::telegram, clock::now_ms, compiler, host, policies::PolicyError, sandbox::image, settings::Settings,
     spawn::Spawner, store::Journal,
 };
 use borg_plugins::{Compiler, Kind, Limits, Options, Permits, Plugins};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Requests of the ledger, newest first, whose models count as in use.
+const REQUESTS: u32 = 2_000;
 
 pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()> {
     settings_file(settings, report)?;
@@ -37,6 +43,7 @@ pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()>
     people(&policy, report)?;
     let plugins = plugins(settings, &policy, report).await?;
     executors(settings, &policy, &plugins, report).await?;
+    prices(settings, &policy, report)?;
     images(settings, &policy, report).await?;
     repositories(settings, &policy, report).await?;
     telegram(settings, report).await
@@ -232,6 +239,29 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
                 credential_remedy(&row.name, &from),
             ),
         })?;
+    }
+    Ok(())
+}
+
+/// Models that policy names or agents asked for lately, and what they are paid by.
+fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<()> {
+    let mut models = tariff::named(policy);
+    let path = journal_path(&settings.data_dir());
+    if path.exists()
+        && let Ok(asked) = Journal::open_read_only(&path).and_then(|journal| journal.models(REQUESTS))
+    {
+        models.extend(asked);
+    }
+    for unlisted in tariff::unlisted(policy, &models) {
+        let detail = match &unlisted.family {
+            Some((family, _)) => {
+                format!("{} has no row of its own: it is paid by that of its family, {family}", unlisted.model)
+            }
+            None => format!("{} has no price: its requests are refused", unlisted.model),
+        };
+        let remedy = format!("look its prices up, then in policies/executors.toml:\n{}", unlisted.lines());
+        let remedy = remedy.replace('\n', "\n         ");
+        report.add(Finding::warning("prices", detail, remedy))?;
     }
     Ok(())
 }

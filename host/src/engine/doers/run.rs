@@ -24,9 +24,9 @@ use borg_core::{
     executor::{AgentEvent, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
     id::RunKey,
     policy::Policy,
-    task::{AgentRun, Task},
+    task::{AgentRun, Hold, Task},
 };
-use borg_gateway::Door;
+use borg_gateway::{Door, Elder};
 use borg_plugins::{Executor, Kind, MAX_BATCH_BYTES};
 use serde_json::Value;
 use std::sync::{
@@ -90,11 +90,18 @@ impl Doers {
         let run = order.run;
         let mut begun = task.as_ref().and_then(Task::agent_run).filter(|agent| agent.run == run).cloned();
         let lost_ms = begun.as_ref().map_or(0, AgentRun::ran_ms);
+        let mut task = task;
         loop {
             match self.try_run(&order, task.as_ref(), (begun.take(), lost_ms), policy, handle).await {
                 Ok(Some(body)) | Err(Failure::Body(body)) => return body,
-                // What had begun is lost: this time nothing has.
-                Ok(None) => {}
+                // What had begun is lost: this time nothing has. What it spent before that is spent, and recorded by now.
+                Ok(None) => {
+                    let id = run.task;
+                    match self.store.run(move |journal| journal.task(id)).await {
+                        Ok(now) => task = now.or(task),
+                        Err(error) => tracing::warn!(%run, %error, "what was spent until now is not known"),
+                    }
+                }
                 Err(Failure::Start(failure)) => {
                     return Body::RunEnded {
                         run,
@@ -153,7 +160,9 @@ impl Doers {
         }
         let before =
             task.map(|task| task.stage_spent).unwrap_or_default() + Spent { wall_ms: earlier_ms, ..Spent::default() };
-        let door = Arc::new(self.open_door(order, (left, before), &dirs, policy).await?);
+        let elder = |(run, hold): &(RunKey, Hold)| Elder { run: *run, request: hold.request, most: hold.most };
+        let elders = task.into_iter().flat_map(|task| task.holds_of(run)).map(elder).collect();
+        let door = Arc::new(self.open_door(order, (left, before, elders), &dirs, policy).await?);
         let mut notices = door.subscribe();
         self.live.enter(run, door.clone());
         if self.live.stopped(run).is_some() {
@@ -203,13 +212,15 @@ impl Doers {
         // The door knows only of the time since it was opened.
         let is_timed = fresh && started > 0;
         let begun_ms = begun.as_ref().map_or_else(now_ms, |agent| agent.started_ms);
-        let (end, state) = self.follow(&reader, begun, &door, handle).await?;
+        let followed = self.follow(&reader, begun, &door, handle).await;
         door.close().await;
+        // Whatever comes of the run: what it spent, or may still spend, is known to its task before its end is.
+        let spent = door.settled().await;
+        let (end, state) = followed?;
         if end.cause == EndCause::Lost && !fresh && self.live.stopped(run).is_none() {
             tracing::info!(%run, "what an earlier process had started is lost; it starts again");
             return Ok(None);
         }
-        let spent = door.settled().await;
         let outcome = executor
             .finish(&settings, &job, &state, &end)
             .await

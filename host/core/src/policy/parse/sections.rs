@@ -10,6 +10,7 @@ use crate::{
         section::dollars, source::SourceFile,
     },
     run::{Limits, TOOLS},
+    tariff::{LARGEST_WINDOW, Long, Tariff},
     verdict::Thresholds,
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -156,9 +157,9 @@ impl<'a> Builder<'a> {
         for (model, value) in section.tables("price") {
             if let Some(mut row) = Section::new(file, format!("[egress.{name}.price.\"{model}\"]"), value, section.out)
             {
-                let price = price(&mut row);
+                let tariff = tariff(&mut row);
                 row.finish();
-                prices.insert(model, price);
+                prices.insert(model, tariff);
             }
         }
         section.finish();
@@ -354,6 +355,38 @@ fn daily(section: &mut Section<'_>) -> Option<MicroUsd> {
         );
     }
     Some(cap)
+}
+
+/// A row of prices; that of a long context stands below it.
+fn tariff(section: &mut Section<'_>) -> Tariff {
+    let price = price(section);
+    let window = section.number("context", 1_000..10_000_001, LARGEST_WINDOW);
+    let long = section.raw("long").and_then(|value| {
+        let path = section.path.replacen(']', ".long]", 1);
+        let mut row = Section::new(section.file, path, value, section.out)?;
+        let above = row.number("above", 1..10_000_001, 200_000);
+        let long = self::price(&mut row);
+        let pairs = [
+            ("input", long.input, price.input),
+            ("output", long.output, price.output),
+            ("cache-read", long.cache_read, price.cache_read),
+            ("cache-write", long.cache_write, price.cache_write),
+        ];
+        for (key, long, price) in pairs {
+            // What a request can cost at most is reckoned with the row of the most it can take in.
+            if long < price && long > 0 {
+                let span = row.span_of(key);
+                row.wrong(
+                    span,
+                    format!("`{key}` is below that of a shorter context"),
+                    "a long context costs as much or more; leave the table out where it costs the same",
+                );
+            }
+        }
+        row.finish();
+        Some(Long { above, price: long })
+    });
+    Tariff { price, long, window }
 }
 
 fn price(section: &mut Section<'_>) -> Price {

@@ -51,8 +51,8 @@ fn what_we_ship_is_good() {
     let silent = parse(&with("host.toml", |text| format!("{text}\n[budget.silent]\n"))).unwrap();
     assert_eq!(silent.budgets["silent"], policy.budgets["default"]);
     assert_eq!((policy.host.daily, policy.people_daily), (None, None), "no cap unless set");
-    let opus = policy.egress["anthropic"].prices["claude-opus-*"];
-    assert_eq!(opus.output, 25_000_000);
+    let opus = policy.egress["anthropic"].prices["claude-opus-4-8"];
+    assert_eq!(opus.price.output, 25_000_000);
     assert!(policy.personas["worker"].protect.contains(&"stage:qa".to_owned()));
 }
 
@@ -247,4 +247,133 @@ fn a_subscription_is_notional_unless_policy_counts_it() {
     }
     let told = errors(&of("subscription = \"counts\""));
     assert!(told[0].contains("must be one of notional, count (did you mean `count`?)"), "{told:?}");
+}
+
+/// Input and output of the shipped row a model is paid by, in dollars per million tokens, and whether that is a family's.
+fn shipped_price(policy: &crate::policy::Policy, model: &str, input: u64) -> (f64, f64, bool) {
+    let (name, tariff) = crate::tariff::row_of(&policy.egress["anthropic"].prices, model).unwrap();
+    let price = tariff.at(input);
+    // What is written to the cache and read from it follows from that.
+    assert_eq!((price.cache_write * 4, price.cache_read * 10), (price.input * 5, price.input), "{name}");
+    (price.input as f64 / 1e6, price.output as f64 / 1e6, crate::tariff::is_family(name))
+}
+
+#[test]
+fn models_we_ship_for_have_rows_of_their_own_and_others_their_familys_dearest() {
+    let policy = parse(&shipped()).unwrap();
+    for (models, input, output) in [
+        (
+            &["claude-opus-4-5", "claude-opus-4-5-20251101", "claude-opus-4-6", "claude-opus-4-7", "claude-opus-4-8"][..],
+            5.0,
+            25.0,
+        ),
+        (
+            &[
+                "claude-opus-4",
+                "claude-opus-4-0",
+                "claude-opus-4-20250514",
+                "claude-opus-4-1",
+                "claude-opus-4-1-20250805",
+            ],
+            15.0,
+            75.0,
+        ),
+        (
+            &["claude-sonnet-4-0", "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"],
+            3.0,
+            15.0,
+        ),
+        (&["claude-sonnet-4-6", "claude-sonnet-5"], 3.0, 15.0),
+        (&["claude-haiku-4-5", "claude-haiku-4-5-20251001"], 1.0, 5.0),
+    ] {
+        for model in models {
+            assert_eq!(shipped_price(&policy, model, 200_000), (input, output, false), "{model}");
+        }
+    }
+    for (model, input, output) in
+        [("claude-opus-9", 15.0, 75.0), ("claude-sonnet-9", 3.0, 15.0), ("claude-haiku-9", 1.0, 5.0)]
+    {
+        assert_eq!(shipped_price(&policy, model, 200_000), (input, output, true), "{model}");
+    }
+    // Above 200,000 tokens of input.
+    for (model, input, output) in
+        [("claude-sonnet-4-5", 6.0, 22.5), ("claude-sonnet-9", 6.0, 22.5), ("claude-opus-4-8", 5.0, 25.0)]
+    {
+        let (in_price, out_price, _) = shipped_price(&policy, model, 200_001);
+        assert_eq!((in_price, out_price), (input, output), "{model}");
+    }
+    // No row of a family is below one of its members.
+    let rows = &policy.egress["anthropic"].prices;
+    for (family, tariff) in rows.iter().filter(|(name, _)| crate::tariff::is_family(name)) {
+        for (name, own) in rows.iter().filter(|(name, _)| crate::tariff::fits(family, name)) {
+            for input in [1, 1_000_000] {
+                let (all, one) = (tariff.at(input), own.at(input));
+                assert!(all.input >= one.input && all.output >= one.output, "{family} {name}");
+            }
+            assert!(tariff.window >= own.window, "{family} {name}");
+        }
+    }
+}
+
+#[test]
+fn prices_of_a_long_context_are_read_and_their_errors_name_the_place() {
+    let sonnet = "[egress.anthropic.price.\"claude-sonnet-5\"]\n";
+    let with_row = |row: &str| {
+        with("executors.toml", |text| {
+            let (before, after) = text.split_once(sonnet).unwrap();
+            let (_, after) = after.split_once("\n\n").unwrap();
+            format!("{before}{sonnet}{row}\n\n{after}")
+        })
+    };
+    // As older files have it.
+    let plain = "input = \"$3.00\"\noutput = \"$15.00\"\ncache-read = \"$0.30\"\ncache-write = \"$3.75\"\n";
+    let tariff = parse(&with_row(plain)).unwrap().egress["anthropic"].prices["claude-sonnet-5"];
+    assert_eq!((tariff.long, tariff.window), (None, 1_000_000));
+    let long = |above: &str, input: &str| {
+        let rest = "output = \"$22.50\"\ncache-read = \"$0.60\"\ncache-write = \"$7.50\"\n";
+        format!("{plain}context = 200000\n[egress.anthropic.price.\"claude-sonnet-5\".long]\n{above}{input}{rest}")
+    };
+    let tariff = parse(&with_row(&long("above = 300000\n", "input = \"$6.00\"\n"))).unwrap().egress["anthropic"].prices
+        ["claude-sonnet-5"];
+    let read = tariff.long.unwrap();
+    assert_eq!(
+        (read.above, read.price.input, read.price.output, tariff.window),
+        (300_000, 6_000_000, 22_500_000, 200_000)
+    );
+    let place = "[egress.anthropic.price.\"claude-sonnet-5\".long]";
+    for (row, says) in [
+        (long("above = \"many\"\n", "input = \"$6.00\"\n"), "`above` must be a whole number"),
+        (long("", ""), "`input` is missing"),
+        (long("", "input = \"6\"\n"), "`input` must be dollars per million tokens"),
+        (long("", "input = \"$2.00\"\n"), "`input` is below that of a shorter context"),
+        (long("from = 1\n", "input = \"$6.00\"\n"), "unknown key `from`"),
+    ] {
+        let errors = errors(&with_row(&row));
+        assert!(errors.iter().any(|error| error.contains(place) && error.contains(says)), "{says}: {errors:?}");
+    }
+}
+
+#[test]
+fn models_in_use_that_have_no_row_of_their_own_are_named_with_the_line_to_add() {
+    let policy = parse(&with("personas.toml", |text| {
+        text.replacen("[persona.qa]", "[persona.qa]\nmodel = \"claude-opus-9\"", 1)
+    }))
+    .unwrap();
+    let mut models = crate::tariff::named(&policy);
+    assert!(models.contains("claude-opus-9"));
+    models.extend(["claude-opus-4-8", "claude-huge-1", "gpt-1"].map(String::from));
+    let found = crate::tariff::unlisted(&policy, &models);
+    let told: Vec<_> =
+        found.iter().map(|one| (one.model.as_str(), one.family.as_ref().map(|(name, _)| name.as_str()))).collect();
+    assert_eq!(told, [("claude-huge-1", None), ("claude-opus-9", Some("claude-opus-*"))]);
+    let line = found[1].lines();
+    assert!(
+        line.starts_with("[egress.anthropic.price.\"claude-opus-9\"]\ninput = \"$15.00\"\noutput = \"$75.00\"\n"),
+        "{line}"
+    );
+    assert!(found[0].lines().starts_with("[egress.anthropic.price.\"claude-huge-1\"]\ninput = \"$…\""));
+    // It is a row as policy reads it.
+    let added = with("executors.toml", |text| format!("{text}\n{line}\n"));
+    let policy = parse(&added).unwrap();
+    assert_eq!(crate::tariff::unlisted(&policy, &models).len(), 1);
 }

@@ -157,7 +157,7 @@ pub fn followers(order: &Order, answer: &Answer) -> Vec<Body> {
         Body::RunStarted { run, executor: order.executor.clone(), executor_digest: None, attestation },
         Body::Progressed { run, line: 3, state: "AA==".into(), events: Kept::new("[]"), turns: 1 },
         Body::Denied { run, denial, path: None },
-        Body::Metered { run, spent, estimated: false },
+        Body::Metered { run, spent, estimated: false, request: None },
     ]
 }
 

@@ -152,3 +152,38 @@ fn policies_that_no_task_names_are_let_go() {
     assert_eq!(world.policies.of(world.task(task)).digest, first, "a task keeps the policy it names");
     assert_eq!(world.policies.current().host.parallel, 8);
 }
+
+#[test]
+fn what_a_request_of_an_earlier_run_costs_is_booked_where_it_belongs() {
+    use crate::{
+        budget::{MicroUsd, Spent},
+        task::Hold,
+    };
+    let (mut world, task) = at("feature", "qa", "run");
+    let first = world.task(task).live_run().unwrap();
+    let cost = |cost| Spent { turns: 1, cost: MicroUsd(cost), ..Spent::default() };
+    let hold = |request| Body::Held { run: first, hold: Hold { request, model: "m".into(), most: cost(900) } };
+    let settled = |run, request, spent| Body::Metered { run, spent, estimated: false, request };
+    let own = world.task(task).spent.cost;
+    for request in [1, 2, 2, 3] {
+        world.happen(task, hold(request));
+    }
+    assert_eq!(world.task(task).holds.len(), 3, "each once");
+    assert_eq!((world.task(task).spent.cost, world.task(task).holds_of(first).count()), (own, 3), "held is not spent");
+    // One becomes known while the stage is at work, another when the next one is.
+    world.happen(task, settled(first, Some(1), cost(7)));
+    assert_eq!((world.task(task).holds.len(), world.task(task).stage_spent.cost), (2, MicroUsd(7)));
+    world.reach(task, "impl", "run");
+    let second = world.task(task).live_run().unwrap();
+    let before = (world.task(task).spent.cost.0, world.task(task).stage_spent.cost.0);
+    assert_eq!(world.task(task).holds_of(second).count(), 0, "it is no burden on another stage");
+    world.happen(task, settled(first, Some(2), cost(11)));
+    let after = (world.task(task).spent.cost.0, world.task(task).stage_spent.cost.0);
+    assert_eq!((after.0 - before.0, after.1), (11, before.1));
+    // One of the same number of another run is another.
+    world.happen(task, settled(second, Some(3), cost(13)));
+    assert_eq!((world.task(task).holds.len(), world.task(task).stage_spent.cost.0), (1, before.1 + 13));
+    // It came to nothing.
+    world.happen(task, settled(first, Some(3), Spent::default()));
+    assert_eq!((world.task(task).holds.len(), world.task(task).spent.cost.0), (0, before.0 + 24));
+}

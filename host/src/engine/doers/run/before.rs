@@ -14,7 +14,7 @@ use borg_core::{
     policy::{EgressPolicy, Policy, Provider, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
 };
-use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress};
+use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress, Elder};
 use borg_plugins::Executor;
 use serde_json::Value;
 
@@ -133,7 +133,7 @@ impl Doers {
     pub(super) async fn open_door(
         &self,
         order: &RunOrder,
-        (allowance, spent_before): (Budget, Spent),
+        (allowance, spent_before, elders): (Budget, Spent, Vec<Elder>),
         dirs: &RunDir,
         policy: &Policy,
     ) -> Result<Door, Failure> {
@@ -146,6 +146,7 @@ impl Doers {
             placeholder_key: PLACEHOLDER_KEY.to_owned(),
             allowance,
             spent_before,
+            elders,
         };
         self.gateway
             .open(access)

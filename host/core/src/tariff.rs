@@ -1,0 +1,169 @@
+//! What requests to a model cost: list prices by the model's name, and what they say of the model itself. Policy writes them, the gateway
+//! settles with them.
+//!
+//! A row whose name is whole is that model's own. One with a `*` is a family's: it stands for names nobody looked up, so it holds the dearest
+//! price there is in the family.
+
+use crate::{budget::Price, policy::Policy};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The largest context window there is at the provider, in tokens: that of a model of which policy says nothing else.
+pub const LARGEST_WINDOW: u64 = 1_000_000;
+
+/// A row of prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tariff {
+    pub price: Price,
+    /// What a request costs that takes in more than so much; none where that changes nothing.
+    pub long: Option<Long>,
+    /// Most tokens the model takes in without being asked for a longer context.
+    pub window: u64,
+}
+
+/// Prices of a request with a long context, its output too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Long {
+    /// Tokens of input, with those read from the cache and written to it; it begins with one more.
+    pub above: u64,
+    /// Never below the price of a shorter one.
+    pub price: Price,
+}
+
+impl From<Price> for Tariff {
+    fn from(price: Price) -> Self {
+        Tariff { price, long: None, window: LARGEST_WINDOW }
+    }
+}
+
+impl Tariff {
+    /// Prices of a request that takes in this many tokens, whatever their class.
+    pub fn at(&self, input: u64) -> &Price {
+        match &self.long {
+            Some(long) if input > long.above => &long.price,
+            Some(_) | None => &self.price,
+        }
+    }
+}
+
+/// The row a model is paid by: the one with the longest name that fits, and that name.
+pub fn row_of<'a>(rows: &'a BTreeMap<String, Tariff>, model: &str) -> Option<(&'a str, &'a Tariff)> {
+    let fitting = rows.iter().filter(|(pattern, _)| fits(pattern, model));
+    // A whole name goes before a pattern of the same length.
+    fitting
+        .max_by_key(|(pattern, _)| (!is_family(pattern), pattern.len()))
+        .map(|(pattern, tariff)| (pattern.as_str(), tariff))
+}
+
+/// A model that is not paid by a row of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Name of the way out, `[egress.NAME]`.
+    pub egress: String,
+    pub model: String,
+    /// The family's row that pays for it; none where its requests are refused.
+    pub family: Option<(String, Tariff)>,
+}
+
+impl Unlisted {
+    /// What to add to policy, once somebody has looked its prices up: those of the family to begin with.
+    pub fn lines(&self) -> String {
+        let dollars = |micros: u64| format!("\"${}.{:02}\"", micros / 1_000_000, micros % 1_000_000 / 10_000);
+        let head = format!("[egress.{}.price.\"{}\"]", self.egress, self.model);
+        let Some((_, Tariff { price, .. })) = &self.family else {
+            return format!("{head}\ninput = \"$…\"\noutput = \"$…\"\ncache-read = \"$…\"\ncache-write = \"$…\"");
+        };
+        let [input, output, read, write] =
+            [price.input, price.output, price.cache_read, price.cache_write].map(dollars);
+        format!("{head}\ninput = {input}\noutput = {output}\ncache-read = {read}\ncache-write = {write}")
+    }
+}
+
+/// Those of these models that are let out somewhere and have no row of their own there; `policy` and what it lets out is [`Policy::egress`].
+pub fn unlisted(policy: &Policy, models: &BTreeSet<String>) -> Vec<Unlisted> {
+    let mut found = Vec::new();
+    for (egress, entry) in &policy.egress {
+        let let_out = models.iter().filter(|model| entry.models.iter().any(|pattern| fits(pattern, model)));
+        for model in let_out {
+            let family = match row_of(&entry.prices, model) {
+                Some((name, _)) if !is_family(name) => continue,
+                Some((name, tariff)) => Some((name.to_owned(), *tariff)),
+                None => None,
+            };
+            found.push(Unlisted { egress: egress.clone(), model: model.clone(), family });
+        }
+    }
+    found
+}
+
+/// Models that policy itself names: of personas, and of executors.
+pub fn named(policy: &Policy) -> BTreeSet<String> {
+    let personas = policy.personas.values().filter_map(|persona| persona.model.clone());
+    personas.chain(policy.executors.values().filter_map(|executor| executor.model.clone())).collect()
+}
+
+/// True for a name that stands for many.
+pub fn is_family(pattern: &str) -> bool {
+    pattern.contains('*')
+}
+
+/// True if `text` is `pattern`, in which each `*` stands for any run of characters.
+pub fn fits(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let Some((middle, tail)) = rest.rsplit_once('*') else { return text.ends_with(rest) };
+    for piece in middle.split('*') {
+        match text.find(piece) {
+            Some(at) => text = &text[at + piece.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, expected) in [
+            ("claude-opus-*", "claude-opus-4-8", true),
+            ("claude-opus-*", "claude-opus-", true),
+            ("claude-opus-*", "claude-sonnet-5", false),
+            ("claude-opus-*", "xclaude-opus-4", false),
+            ("claude-opus-4", "claude-opus-4-8", false),
+            ("*", "", true),
+            ("*-2025", "a-2025", true),
+            ("*-2025", "a-2025b", false),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "ac", false),
+            ("a*b*c", "abcd", false),
+            ("a*a", "a", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_pattern_sets_the_price_and_a_whole_name_goes_first() {
+        let row = |n| Tariff::from(Price { input: n, output: n, cache_read: n, cache_write: n });
+        let rows = [("claude-*", 1), ("claude-opus-*", 2), ("claude-opus-4", 3), ("claude-opus-4*", 4)];
+        let rows = rows.into_iter().map(|(name, n)| (name.to_owned(), row(n))).collect();
+        let price = |model| row_of(&rows, model).map(|(name, tariff)| (name, tariff.price.input));
+        assert_eq!(price("claude-opus-4"), Some(("claude-opus-4", 3)));
+        assert_eq!(price("claude-opus-4-8"), Some(("claude-opus-4*", 4)));
+        assert_eq!(price("claude-opus-5"), Some(("claude-opus-*", 2)));
+        assert_eq!(price("claude-haiku"), Some(("claude-*", 1)));
+        assert_eq!(price("other"), None);
+    }
+
+    #[test]
+    fn a_long_context_begins_above_its_mark() {
+        let price = |n| Price { input: n, output: n, cache_read: n, cache_write: n };
+        let tariff = Tariff { long: Some(Long { above: 200_000, price: price(2) }), ..Tariff::from(price(1)) };
+        assert_eq!((tariff.at(200_000).input, tariff.at(200_001).input), (1, 2));
+        assert_eq!(Tariff::from(price(1)).at(u64::MAX).input, 1);
+    }
+}
