@@ -64,6 +64,9 @@ pub struct ChangedFile {
     pub hunks: Vec<Hunk>,
     pub base_text: Option<String>,
     pub head_text: Option<String>,
+    /// Another path at head that some file system takes for this one, where the change brought the two together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collides: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

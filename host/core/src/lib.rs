@@ -23,6 +23,7 @@ pub mod persona;
 pub mod plan;
 pub mod policy;
 pub mod run;
+pub mod spelling;
 pub mod step;
 pub mod survey;
 pub mod tariff;

@@ -37,6 +37,7 @@ fn change() -> Change {
         hunks: vec![Hunk { old_start: 1, new_start: 1, text: "-a\n+b".into() }],
         base_text: None,
         head_text: Some("b".into()),
+        collides: None,
     };
     let commit = StageCommit {
         stage: "impl".into(),
@@ -117,11 +118,30 @@ async fn a_rule_hears_what_changed_among_the_keys_that_steer_tests() {
     change.files[0].base_text = Some(r#"{"scripts":{"test":"jest"}}"#.into());
     for (head, told) in [
         (r#"{"scripts":{"test":"jest"},"version":"2"}"#, "[]"),
-        (r#"{"scripts":{"test":"true"}}"#, r#"[("test-keys", "`scripts.test` changed")]"#),
+        (
+            r#"{"scripts":{"test":"true"}}"#,
+            r#"[("test-keys", "`scripts.test` changed"), ("runs-when-started", "`npm run` runs it: `test`")]"#,
+        ),
     ] {
         change.files[0].head_text = Some(head.into());
         let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
         assert_eq!(findings[0].message, told);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_hears_what_the_survey_makes_of_a_file() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Rule, "liar", "");
+    let rule = home.open_whole().await.rule("liar", None).unwrap();
+    let mut change = change();
+    change.files[0].path = ".Husky/pre-commit".into();
+    change.files[0].hunks[0].text = "+x\u{202e}".into();
+    change.files[0].collides = Some(".husky".into());
+    let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
+    let told = &findings[0].message;
+    for mark in ["\"runs-by-itself\"", "(\"hidden\", \"1 marks that turn", "(\"collides-with\", \".husky\")"] {
+        assert!(told.contains(mark), "{mark}: {told}");
     }
 }
 

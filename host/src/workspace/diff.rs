@@ -1,10 +1,11 @@
 //! Runs the Git commands whose output the survey reads, and fetches the texts it asks for. What they mean is `core::survey`.
 
-use super::{Mirror, Result, Workspace};
+use super::{Error, Mirror, Result, Workspace, blocking, tree};
 use borg_core::{
     collect::CommitId,
-    survey::{self, Survey},
+    survey::{self, Collisions, Survey},
 };
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of the raw list that are read; one row is about a hundred bytes.
 const RAW_BYTES: usize = 32 << 20;
@@ -12,6 +13,9 @@ const RAW_BYTES: usize = 32 << 20;
 const TEXTS_BYTES: usize = 64 << 20;
 /// Texts read at once.
 const LOT: usize = 16;
+
+/// Held while the attributes of a mirror are written; a data directory has one host.
+static WRITING: Mutex<()> = Mutex::new(());
 
 impl Workspace {
     /// Facts about the files that differ between two commits of a mirror.
@@ -46,6 +50,10 @@ impl Workspace {
                 taken += 1;
             }
         }
+        if let Some(collisions) = Collisions::of(&survey.files) {
+            let collisions = self.collisions(mirror, head, collisions).await?;
+            collisions.tell(&mut survey.files);
+        }
         if taken < wanted.len() {
             let rest = wanted.len() - taken;
             survey.incomplete.push(format!(
@@ -53,6 +61,35 @@ impl Workspace {
             ));
         }
         Ok(survey)
+    }
+
+    /// Holds what a change adds against the whole tree at its head.
+    async fn collisions(&self, mirror: &Mirror, head: &CommitId, mut collisions: Collisions) -> Result<Collisions> {
+        let see = move |mut entries: tree::Stream<_>| {
+            while let Some(entry) = entries.next().map_err(Error::io("list a tree"))? {
+                collisions.see(&survey::show(&entry.path));
+            }
+            Ok(collisions)
+        };
+        self.with_tree(mirror, head, see).await
+    }
+
+    /// Sees to it that Git shows text as text. The file in the mirror outranks what the repository says of itself (gitattributes(5)), and
+    /// a Git that reads `.gitattributes` of a bare repository's `HEAD` obeys it all the same.
+    async fn show_text(&self, mirror: &Mirror) -> Result<()> {
+        let folder = mirror.dir.join("info");
+        blocking(move || {
+            let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+            let (file, text) = (folder.join("attributes"), survey::attributes());
+            if std::fs::read(&file).is_ok_and(|found| found == text.as_bytes()) {
+                return Ok(());
+            }
+            let fault = |source| Error::io(format!("write {}", file.display()))(source);
+            std::fs::create_dir_all(&folder).map_err(fault)?;
+            let fresh = folder.join("attributes.new");
+            std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &file)).map_err(fault)
+        })
+        .await
     }
 
     /// The change as text for people, cut at `limit` bytes; true when that is all of it.
@@ -80,6 +117,7 @@ impl Workspace {
     ) -> Result<Vec<u8>> {
         self.need_commit(mirror, base).await?;
         self.need_commit(mirror, head).await?;
+        self.show_text(mirror).await?;
         // The constants begin with options of git itself and go on with the command and its own.
         let at = args.iter().position(|arg| *arg == "diff-tree").expect("both are calls of diff-tree");
         let call = self

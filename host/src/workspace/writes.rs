@@ -1,35 +1,37 @@
 //! Which paths a grant lets a stage change. Who computes grants is `core::grant`.
+//!
+//! What is allowed is allowed by its exact name. What is protected or pinned is so in every spelling that some file system takes for it,
+//! and so is a file or link in the place of a folder it lies in (`core::spelling`).
 
 use super::{Error, Result};
-use borg_core::{collect::LeftReason, run::WriteGrant};
+use borg_core::{collect::LeftReason, run::WriteGrant, spelling::Forbidden};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use std::{collections::HashSet, ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 /// A [`WriteGrant`] made ready for matching.
 pub(super) struct Writes {
     allow: GlobSet,
-    deny: GlobSet,
-    pinned: HashSet<Vec<u8>>,
+    deny: Forbidden,
+    pinned: Forbidden,
 }
 
 impl Writes {
     pub fn new(grant: &WriteGrant) -> Result<Self> {
-        let pinned = grant.pinned.iter().map(|path| path.clone().into_bytes()).collect();
-        Ok(Writes { allow: globs(&grant.allow)?, deny: globs(&grant.deny)?, pinned })
-    }
-
-    pub fn is_pinned(&self, path: &[u8]) -> bool {
-        self.pinned.contains(path)
+        let bad = |(pattern, source)| Error::BadPattern { pattern, source: Box::new(source) };
+        Ok(Writes {
+            allow: globs(&grant.allow)?,
+            deny: Forbidden::patterns(&grant.deny).map_err(bad)?,
+            pinned: Forbidden::paths(grant.pinned.iter().map(String::as_str)),
+        })
     }
 
     /// Why a change of this path is not taken; nothing when it is.
     pub fn refusal(&self, path: &[u8]) -> Option<LeftReason> {
-        let text = OsStr::from_bytes(path);
-        if self.is_pinned(path) {
+        if self.pinned.matches(path) {
             Some(LeftReason::Pinned)
-        } else if self.deny.is_match(text) {
+        } else if self.deny.matches(path) {
             Some(LeftReason::Protected)
-        } else if !self.allow.is_match(text) {
+        } else if !self.allow.is_match(OsStr::from_bytes(path)) {
             Some(LeftReason::NotGranted)
         } else {
             None
@@ -51,6 +53,7 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn deny_outranks_allow_and_pins_outrank_both() {
@@ -72,7 +75,33 @@ mod tests {
         ] {
             assert_eq!(writes.refusal(path.as_bytes()), reason, "{path}");
         }
+        for spelt in
+            ["src/CI.yml", "src/ci.yml.", "src/ci.yml::$DATA", "src/T.py", "SRC/t.py", "src/t.py ", "src\\t.py"]
+        {
+            assert!(
+                matches!(writes.refusal(spelt.as_bytes()), Some(LeftReason::Protected | LeftReason::Pinned)),
+                "{spelt}"
+            );
+        }
         assert!(Writes::new(&WriteGrant::default()).unwrap().refusal(b"a").is_some());
         assert!(Writes::new(&WriteGrant { allow: list(&["a["]), ..WriteGrant::default() }).is_err());
+    }
+
+    proptest! {
+        /// Whatever else is forgiven: a path is granted only where an exact pattern matches it, and then nothing forbids it.
+        #[test]
+        fn no_spelling_widens_what_is_allowed(path in "(src|Src|SRC|s\u{200c}rc|src\\.|SRC~1)/[a-cA-C]{1,3}[ .~1]{0,2}(\\.rs|\\.RS|)", deny in "[a-cA-C]{1,3}") {
+            let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+            let open = WriteGrant { allow: list(&["src/*.rs"]), ..WriteGrant::default() };
+            let narrow = WriteGrant { deny: vec![format!("src/{deny}*")], ..open.clone() };
+            let exact = globset::GlobBuilder::new("src/*.rs").literal_separator(true).build().unwrap().compile_matcher();
+            let (open, narrow) = (Writes::new(&open).unwrap(), Writes::new(&narrow).unwrap());
+            prop_assert_eq!(open.refusal(path.as_bytes()).is_none(), exact.is_match(&path));
+            if narrow.refusal(path.as_bytes()).is_none() {
+                prop_assert!(exact.is_match(&path));
+                let denied = format!("src/{}", deny.to_lowercase());
+                prop_assert!(!path.to_lowercase().starts_with(&denied));
+            }
+        }
     }
 }

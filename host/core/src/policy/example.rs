@@ -1,7 +1,10 @@
 //! `[[example]]`: what policy should allow or deny, said by its author and checked at load.
 
 use super::Policy;
-use crate::grant::{self, Ceiling};
+use crate::{
+    grant::{self, Ceiling},
+    spelling::Forbidden,
+};
 
 /// Checks one example such as `persona "manager" writes "src/lib.rs"`; the error is a message and a hint.
 pub(super) fn check(text: &str, allow: bool, policy: &Policy) -> Result<(), (String, String)> {
@@ -22,7 +25,7 @@ pub(super) fn check(text: &str, allow: bool, policy: &Policy) -> Result<(), (Str
         "writes" => {
             let all = Ceiling { tools: Vec::new(), write: vec!["**".into()] };
             let granted = grant::grant(name, &[], &persona.write, &all, persona, &[], false);
-            matches(&granted.write().allow, object) && !matches(&granted.write().deny, object)
+            matches(&granted.write().allow, object) && !is_forbidden(&granted.write().deny, object)
         }
         _ => return Err(bad()),
     };
@@ -34,6 +37,13 @@ pub(super) fn check(text: &str, allow: bool, policy: &Policy) -> Result<(), (Str
             "narrow the grant, or take the example out".into(),
         )),
     }
+}
+
+/// Protection counts in every spelling, as it does at collection.
+fn is_forbidden(globs: &[String], path: &str) -> bool {
+    globs
+        .iter()
+        .any(|glob| Forbidden::patterns(std::slice::from_ref(glob)).is_ok_and(|glob| glob.matches(path.as_bytes())))
 }
 
 fn matches(globs: &[String], path: &str) -> bool {

@@ -1,6 +1,10 @@
 //! What kind of file a path names, by the conventions of its ecosystem. The content is looked at by rules, not here.
 
-use crate::facts::FileClass;
+use crate::{
+    facts::FileClass,
+    spelling::{fold, is_short_for},
+};
+use std::borrow::Cow;
 
 /// Languages whose tests are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,11 +17,45 @@ pub enum Language {
     Java,
 }
 
-/// Folders at the root of a repository whose files a CI runs or obeys.
-pub const CI_FOLDERS: [&str; 7] = [".circleci", ".buildkite", ".gitlab", ".ci", ".woodpecker", ".forgejo", ".gitea"];
+/// Folders at the root of a repository whose files a CI runs or obeys, by the vendors' documentation: CircleCI, Buildkite, GitLab, Woodpecker,
+/// Forgejo, Gitea, Semaphore, TeamCity, Tekton, Harness, Buddy, Azure Pipelines, SourceHut, CDS, Prow, Evergreen, Cirrus, Drone, Jenkins,
+/// Xcode Cloud, Zuul, AppVeyor, Travis, Cloud Build; and what projects use by custom.
+pub const CI_FOLDERS: [&str; 31] = [
+    ".circleci",
+    ".buildkite",
+    ".gitlab",
+    ".ci",
+    ".woodpecker",
+    ".forgejo",
+    ".gitea",
+    ".semaphore",
+    ".teamcity",
+    ".tekton",
+    ".harness",
+    ".buddy",
+    ".azure-pipelines",
+    ".azuredevops",
+    ".pipelines",
+    ".builds",
+    ".cds",
+    ".prow",
+    ".evergreen",
+    ".cirrus",
+    ".drone",
+    ".jenkins",
+    ".gitlab-ci",
+    "ci_scripts",
+    ".zuul.d",
+    "zuul.d",
+    ".screwdriver",
+    ".appveyor",
+    ".travis",
+    ".cloudbuild",
+    ".vsts-ci",
+];
 
-/// Files at the root of a repository that a CI runs.
-pub const CI_FILES: [&str; 18] = [
+/// Files at the root of a repository that a CI runs, by the vendors' documentation.
+pub const CI_FILES: [&str; 40] = [
     ".gitlab-ci.yml",
     ".travis.yml",
     "azure-pipelines.yml",
@@ -26,6 +64,8 @@ pub const CI_FILES: [&str; 18] = [
     "bitbucket-pipelines.yml",
     ".drone.yml",
     ".drone.yaml",
+    ".drone.jsonnet",
+    ".drone.star",
     ".cirrus.yml",
     ".cirrus.star",
     "appveyor.yml",
@@ -34,8 +74,40 @@ pub const CI_FILES: [&str; 18] = [
     "buildspec.yaml",
     "cloudbuild.yaml",
     "cloudbuild.yml",
+    "cloudbuild.json",
     ".woodpecker.yml",
     ".woodpecker.yaml",
+    ".build.yml",
+    "codeship-steps.yml",
+    "codeship-services.yml",
+    "wercker.yml",
+    "shippable.yml",
+    "bitrise.yml",
+    "codemagic.yaml",
+    "screwdriver.yaml",
+    "zuul.yaml",
+    ".zuul.yaml",
+    ".prow.yaml",
+    ".evergreen.yml",
+    ".taskcluster.yml",
+    "buddy.yml",
+    ".onedev-buildspec.yml",
+    ".space.kts",
+    ".vsts-ci.yml",
+    ".gocd.yaml",
+    ".semaphoreci.yml",
+];
+
+/// Other names that decide a class, of which every spelling counts.
+const STEERING: [&str; 8] = [
+    ".github",
+    "workflows",
+    "actions",
+    "dependabot.yml",
+    "dependabot.yaml",
+    "CODEOWNERS",
+    ".gitattributes",
+    ".gitmodules",
 ];
 
 /// The language of a file, by its ending.
@@ -54,8 +126,30 @@ pub fn language(path: &str) -> Option<Language> {
     }
 }
 
-/// What a file is for. Where several fit, the one that guards more wins: a CI file before a test, a test before source.
+/// The path with each name that steers a CI or a forge spelt as they spell it: `.GitHub/x` and `GITHUB~1/x` are `.github/x` on some
+/// file system, and what is known of one is known of all.
+pub fn plain(path: &str) -> Cow<'_, str> {
+    let is_plain = |name: &str| steering(name).is_none_or(|known| known == name);
+    if !path.contains('\\') && path.split('/').all(is_plain) {
+        return Cow::Borrowed(path);
+    }
+    let names: Vec<&str> = path.split(['/', '\\']).map(|name| steering(name).unwrap_or(name)).collect();
+    Cow::Owned(names.join("/"))
+}
+
+/// The name that steers, of which this is a spelling. Called for every name of large trees.
+fn steering(name: &str) -> Option<&'static str> {
+    let is_simple = name.is_ascii() && !name.ends_with(['.', ' ']) && !name.contains(':');
+    let folded = if is_simple { Cow::Borrowed(name) } else { Cow::Owned(fold(name)) };
+    let known = || CI_FOLDERS.iter().chain(&CI_FILES).chain(&STEERING).copied();
+    let spelt = known().find(|known| known.eq_ignore_ascii_case(&folded));
+    spelt.or_else(|| known().find(|known| name.contains('~') && is_short_for(name, known)))
+}
+
+/// What a file is for. Where several fit, the one that guards more wins: a CI file before a test, a test before source. A file or a link in
+/// the place of a folder of CI counts as what may lie in it.
 pub fn classify(path: &str) -> FileClass {
+    let path = &*plain(path);
     let parts: Vec<&str> = path.split('/').collect();
     let name = parts.last().copied().unwrap_or_default();
     let folders = &parts[..parts.len().saturating_sub(1)];
@@ -92,10 +186,14 @@ fn is_ownership(folders: &[&str], name: &str) -> bool {
 
 fn is_ci(folders: &[&str], name: &str) -> bool {
     let top = folders.first().copied().unwrap_or_default();
-    let in_github = top == ".github" && matches!(folders.get(1), Some(&"workflows" | &"actions"));
+    let steers = |name: &str| matches!(name, "workflows" | "actions");
+    let in_github =
+        top == ".github" && (folders.get(1).is_some_and(|name| steers(name)) || folders.len() == 1 && steers(name));
+    // Such a folder is none any more: it is a link, a file or a submodule.
+    let in_place = folders.is_empty() && (name == ".github" || CI_FOLDERS.contains(&name));
     let at_top = folders.is_empty() && CI_FILES.contains(&name);
     let dependabot = top == ".github" && folders.len() == 1 && matches!(name, "dependabot.yml" | "dependabot.yaml");
-    in_github || at_top || dependabot || CI_FOLDERS.contains(&top)
+    in_github || in_place || at_top || dependabot || CI_FOLDERS.contains(&top)
 }
 
 fn is_coverage(lower: &str) -> bool {
@@ -280,40 +378,13 @@ fn is_docs(folders: &[&str], lower: &str) -> bool {
         || folders.first().is_some_and(|top| matches!(*top, "docs" | "doc")) && !is_source(lower)
 }
 
+/// Endings of source in languages whose tests are not known.
+pub(super) const SOURCE_ENDINGS: [&str; 30] = [
+    "c", "h", "cc", "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "zig", "sh", "bash", "lua", "ex", "exs", "erl",
+    "hs", "ml", "sql", "proto", "wit", "vue", "svelte", "html", "css", "scss", "pl", "jl", "dart",
+];
+
 fn is_source(lower: &str) -> bool {
     let ending = lower.rsplit_once('.').map_or("", |(_, ending)| ending);
-    language(lower).is_some()
-        || matches!(
-            ending,
-            "c" | "h"
-                | "cc"
-                | "cpp"
-                | "hpp"
-                | "cs"
-                | "rb"
-                | "php"
-                | "swift"
-                | "scala"
-                | "zig"
-                | "sh"
-                | "bash"
-                | "lua"
-                | "ex"
-                | "exs"
-                | "erl"
-                | "hs"
-                | "ml"
-                | "sql"
-                | "proto"
-                | "wit"
-                | "vue"
-                | "svelte"
-                | "html"
-                | "css"
-                | "scss"
-                | "pl"
-                | "r"
-                | "jl"
-                | "dart"
-        )
+    language(lower).is_some() || ending == "r" || SOURCE_ENDINGS.contains(&ending)
 }

@@ -4,15 +4,26 @@
 //! which files changed and how, the patch says what changed in them; a file that one of them lacks makes the facts
 //! `incomplete`, and so do limits that were reached and text that could not be parsed. Nothing is dropped without a reason.
 
+mod attributes;
 mod classify;
+mod collide;
+mod hidden;
+mod marks;
 mod patch;
 mod quote;
 mod raw;
+mod runs;
+mod scripts;
 
-pub use classify::{CI_FILES, CI_FOLDERS, Language, classify, language};
+pub use attributes::attributes;
+pub use classify::{CI_FILES, CI_FOLDERS, Language, classify, language, plain};
+pub use collide::Collisions;
+pub use hidden::{Hidden, hidden};
+pub use marks::marks;
 pub use patch::{FilePatch, read_patch};
-pub use quote::unquote;
+pub use quote::{show, unquote};
 pub use raw::{RawEntry, RawStatus, read_raw};
+pub use runs::{Cause, Runs, cause};
 
 use crate::facts::{ChangedFile, FileClass, FileMode, FileStatus};
 
@@ -168,6 +179,7 @@ fn file_of(entry: &RawEntry) -> ChangedFile {
         hunks: Vec::new(),
         base_text: None,
         head_text: None,
+        collides: None,
     }
 }
 
@@ -178,6 +190,7 @@ impl Survey {
         for (index, (file, (base, head))) in self.files.iter().zip(&self.blobs).enumerate() {
             let old_path = file.old_path.as_deref().unwrap_or(&file.path);
             let wants = |path: &str| match classify(path) {
+                _ if scripts::wants_text(path) => true,
                 FileClass::Source | FileClass::Test => language(path).is_some(),
                 FileClass::Build => true,
                 FileClass::Fixture

@@ -39,7 +39,7 @@ pub fn unquote(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Shows path bytes as text: what is not UTF-8 becomes `\xNN`.
-pub(super) fn show(bytes: &[u8]) -> String {
+pub fn show(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());

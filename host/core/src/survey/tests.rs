@@ -6,6 +6,22 @@ use proptest::prelude::*;
 const A: &str = "1111111111111111111111111111111111111111";
 const Z: &str = "0000000000000000000000000000000000000000";
 
+/// A changed file with one hunk of these lines.
+pub(super) fn file(path: &str, status: FileStatus, lines: &[&str]) -> ChangedFile {
+    ChangedFile {
+        path: path.to_owned(),
+        old_path: None,
+        status,
+        class: classify(path),
+        mode: FileMode::Regular,
+        binary: false,
+        hunks: vec![crate::facts::Hunk { old_start: 1, new_start: 1, text: lines.join("\n") }],
+        base_text: None,
+        head_text: None,
+        collides: None,
+    }
+}
+
 fn raw(rows: &[(&str, &str, &str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (modes, status, first, second) in rows {
@@ -143,8 +159,38 @@ pub(crate) const EXAMPLES: &[(&str, FileClass)] = {
         (".forgejo/workflows/ci.yml", Ci),
         (".gitea/workflows/ci.yml", Ci),
         (".ci/build.sh", Ci),
+        (".semaphore/semaphore.yml", Ci),
+        (".teamcity/settings.kts", Ci),
+        (".tekton/push.yaml", Ci),
+        ("codemagic.yaml", Ci),
+        ("ci_scripts/ci_post_clone.sh", Ci),
+        // Each of these is such a file on some file system, or stands where its folder would.
+        (".GitHub/workflows/ci.yml", Ci),
+        (".github/Workflows/ci.yml", Ci),
+        ("GITHUB~1/workflows/ci.yml", Ci),
+        ("GI7EBA~1/WORKFL~1/ci.yml", Ci),
+        (".github./workflows/ci.yml", Ci),
+        (".github /workflows/ci.yml", Ci),
+        (".git\u{200c}hub/workflows/ci.yml", Ci),
+        (".github::$INDEX_ALLOCATION/workflows/ci.yml", Ci),
+        (".github\\workflows\\ci.yml", Ci),
+        (".github", Ci),
+        (".GITHUB", Ci),
+        (".github/workflows", Ci),
+        (".circleci", Ci),
+        ("CIRCLE~1", Ci),
+        (".GITLAB-CI.YML", Ci),
+        ("GITLAB~1.YML", Ci),
+        ("jenkinsfile", Ci),
+        ("src/.github", Other),
+        ("github/workflows/ci.yml", Other),
+        (".github2/workflows/ci.yml", Other),
         (".github/CODEOWNERS", Ownership),
         (".gitattributes", Ownership),
+        (".GitAttributes", Ownership),
+        ("GITATT~1", Ownership),
+        (".gitmodules.", Ownership),
+        (".github/codeowners", Ownership),
         ("Makefile", Build),
         ("crates/x/Cargo.toml", Build),
         (".cargo/config.toml", Build),
@@ -166,6 +212,19 @@ pub(crate) const EXAMPLES: &[(&str, FileClass)] = {
 fn paths_are_classified_by_convention() {
     for (path, class) in EXAMPLES {
         assert_eq!(classify(path), *class, "{path}");
+    }
+}
+
+#[test]
+fn text_is_shown_whatever_is_in_it() {
+    let attributes = attributes();
+    for pattern in [
+        "*.[pP][yY] diff",
+        "*.[rR][sS] diff",
+        "[mM][aA][kK][eE][fF][iI][lL][eE] diff",
+        "/.[gG][iI][tT][hH][uU][bB]/** diff",
+    ] {
+        assert!(attributes.lines().any(|line| line == pattern), "{pattern}");
     }
 }
 

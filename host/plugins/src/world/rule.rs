@@ -9,7 +9,7 @@ use crate::{
     state::State,
     text::{check_list, clip},
 };
-use borg_core::{check::harness, facts as core};
+use borg_core::{check::harness, facts as core, survey};
 use exports::borg::plugin::rule as wit;
 use serde_json::Value;
 use std::sync::Arc;
@@ -158,6 +158,7 @@ impl From<&core::ChangedFile> for wit::ChangedFile {
             extra: harness::mixed_changes(&file.path, file.base_text.as_deref(), file.head_text.as_deref())
                 .map(|words| ("test-keys".to_owned(), words))
                 .into_iter()
+                .chain(survey::marks(file))
                 .collect(),
         }
     }

@@ -2,7 +2,7 @@
 //! happened to the files is collection's to say.
 
 use crate::sandbox::{HOME, OUT, WORKSPACE};
-use borg_core::{event::DenialNote, executor::AgentEvent, run::WriteGrant};
+use borg_core::{event::DenialNote, executor::AgentEvent, run::WriteGrant, spelling::Forbidden};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// What the kernel says when a mount, a mode or Landlock refuses a write (strerror(3)).
@@ -20,8 +20,9 @@ pub(super) struct Refused {
 pub(super) struct Watch {
     persona: String,
     pinned: Vec<String>,
+    pins: Forbidden,
     allow: GlobSet,
-    deny: GlobSet,
+    deny: Forbidden,
 }
 
 impl Watch {
@@ -29,8 +30,9 @@ impl Watch {
         Watch {
             persona: persona.to_owned(),
             pinned: grant.pinned.clone(),
+            pins: Forbidden::paths(grant.pinned.iter().map(String::as_str)),
             allow: globs(&grant.allow),
-            deny: globs(&grant.deny),
+            deny: Forbidden::patterns(&readable(&grant.deny)).expect("each of them alone can be read"),
         }
     }
 
@@ -66,9 +68,9 @@ impl Watch {
         let Some(relative) = plain.strip_prefix(WORKSPACE).and_then(|rest| rest.strip_prefix('/')) else {
             return Some(self.note(plain.clone(), "it lies outside the workspace and /out"));
         };
-        let rule = if self.pinned.iter().any(|pinned| pinned == relative) {
+        let rule = if self.pins.matches(relative.as_bytes()) {
             "an earlier stage's file is protected"
-        } else if self.deny.is_match(relative) {
+        } else if self.deny.matches(relative.as_bytes()) {
             "the path is protected"
         } else if !self.allow.is_match(relative) {
             "no write grant matches"
@@ -122,6 +124,11 @@ fn globs(patterns: &[String]) -> GlobSet {
         set.add(glob);
     }
     set.build().unwrap_or_default()
+}
+
+fn readable(patterns: &[String]) -> Vec<String> {
+    let is_readable = |pattern: &&String| Forbidden::patterns(std::slice::from_ref(*pattern)).is_ok();
+    patterns.iter().filter(is_readable).cloned().collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Globs as write grants use them: `*` and `?` within a component, `**` over components, `[a-z]`, `{a,b}`.
 
+use crate::spelling;
+
 /// True when the pattern matches the whole path.
 pub fn matches(pattern: &str, path: &str) -> bool {
     let mut steps = 0;
@@ -13,6 +15,42 @@ pub fn matches(pattern: &str, path: &str) -> bool {
 /// True when any of the patterns matches.
 pub fn any(patterns: &[String], path: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, path))
+}
+
+/// True when a protection names the path in any spelling that some file system takes for it, or a folder in whose place the path stands.
+/// Grants are never read like this.
+pub fn forbids(pattern: &str, path: &str) -> bool {
+    let path: Vec<&str> = path.split(['/', '\\']).collect();
+    let mut steps = 0;
+    let literal: Vec<&str> = pattern.split('/').collect();
+    path.len() == literal.len() && literal.iter().zip(&path).all(|(one, other)| spelling::is_same(one, other))
+        || alternatives(pattern, 0).iter().any(|pattern| {
+            let pattern: Vec<&str> = pattern.split('/').collect();
+            forgiving(&pattern, &path, true, &mut steps)
+        })
+}
+
+fn forgiving(pattern: &[&str], path: &[&str], plain: bool, steps: &mut u32) -> bool {
+    *steps += 1;
+    if *steps > MOST_STEPS {
+        // What cannot be read to its end protects.
+        return true;
+    }
+    match (pattern, path) {
+        ([], []) | (["**"], _) => true,
+        (["**", rest @ ..], _) => (0..=path.len()).any(|skip| forgiving(rest, &path[skip..], false, steps)),
+        ([first, rest @ ..], [name, tail @ ..]) => {
+            let is_plain = !first.contains(['*', '?', '[', '\\']);
+            let fits = match is_plain {
+                true => spelling::is_same(first, name),
+                false => component(first.to_lowercase().as_bytes(), spelling::fold(name).as_bytes(), steps),
+            };
+            fits && forgiving(rest, tail, plain && is_plain, steps)
+        }
+        // A file or link where a folder above is meant.
+        ([_, ..], []) => plain,
+        ([], [_, ..]) => false,
+    }
 }
 
 /// Steps after which a pattern counts as not matching: a grant nobody can read grants nothing.
@@ -112,6 +150,20 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
         }
+        for (pattern, path, expected) in [
+            (".github/**", ".GitHub/workflows/ci.yml", true),
+            (".github/**", "GITHUB~1/x", true),
+            (".github/**", ".github", true),
+            (".github/**", "github/x", false),
+            ("tests/[id].py", "tests/[ID].py", true),
+            ("tests/test_a.py", "Tests/Test_A.py.", true),
+            ("tests/test_a.py", "tests", true),
+            ("tests/test_a.py", "tests/test_b.py", false),
+            ("**/*_test.go", "a/X_Test.GO", true),
+            ("**/CODEOWNERS", "a", false),
+        ] {
+            assert_eq!(forbids(pattern, path), expected, "{pattern} {path}");
+        }
         assert!(!matches(&"*a".repeat(40), &"a".repeat(200).replace("aaaa", "b")));
     }
 
@@ -119,6 +171,24 @@ mod tests {
         #[test]
         fn never_panics(pattern in "[a*?/\\[\\]{},!\\\\é-]{0,24}", path in "[ab/é]{0,24}") {
             matches(&pattern, &path);
+        }
+
+        /// A protection holds in every spelling; a grant in its own only.
+        #[test]
+        fn protections_forgive_and_grants_do_not(path in "[a-z]{2,8}(/[a-z]{2,8}){0,2}", at in 0usize..24, how in 0u8..4) {
+            let at = at % path.len();
+            let letter = &path[at..=at];
+            prop_assume!(letter != "/");
+            let spelt = match how {
+                0 => path.clone(),
+                1 => format!("{}{}{}", &path[..at], letter.to_uppercase(), &path[at + 1..]),
+                2 => format!("{}\u{200d}{}", &path[..at], &path[at..]),
+                _ => format!("{path}. "),
+            };
+            prop_assert!(forbids(&path, &spelt) && forbids(&spelt, &path), "{}", spelt);
+            let below = format!("{path}/**");
+            prop_assert!(forbids(&below, &spelt));
+            prop_assert_eq!(matches(&path, &spelt), path == spelt);
         }
 
         #[test]

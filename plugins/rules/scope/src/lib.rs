@@ -2,6 +2,8 @@
 
 mod glob;
 mod lookalike;
+mod marked;
+mod spelling;
 
 use borg_sdk::rule::{
     Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Rule, RuleInfo, Severity, StageCommit,
@@ -22,6 +24,10 @@ const FINDINGS: &[&str] = &[
     "git-look-alike",
     "link-escapes",
     "submodule-changed",
+    "runs-by-itself",
+    "runs-in-a-build",
+    "hidden-characters",
+    "name-collision",
 ];
 
 impl Rule for Scope {
@@ -40,6 +46,7 @@ impl Rule for Scope {
         for file in &change.files {
             steering(file, &mut findings);
             special(file, &mut findings);
+            marked::judge(file, &mut findings);
         }
         Ok(findings)
     }
@@ -54,7 +61,7 @@ fn granted(commit: &StageCommit, findings: &mut Vec<Finding>) {
         if lookalike::is_git(path) {
             let message = format!("{who} committed {path}, which some systems take for a Git directory: remove it");
             findings.push(Finding::new("git-look-alike", Severity::Critical, 95, message).at_head(path, 1, 1));
-        } else if glob::any(&commit.protected, path) {
+        } else if is_protected(commit, path) {
             let message = format!("{who} changed {path}, which was protected in stage {}: restore it", commit.stage);
             findings.push(Finding::new("protected-touched", Severity::Critical, 95, message).at_head(path, 1, 1));
         } else if !glob::any(&commit.write, path) {
@@ -65,6 +72,11 @@ fn granted(commit: &StageCommit, findings: &mut Vec<Finding>) {
             findings.push(Finding::new("outside-grant", Severity::Critical, 90, message).at_head(path, 1, 1));
         }
     }
+}
+
+/// Protection holds in every spelling of a path; a grant does not.
+fn is_protected(commit: &StageCommit, path: &str) -> bool {
+    commit.protected.iter().any(|pattern| glob::forbids(pattern, path))
 }
 
 /// What was written and not taken. Why is told as `extra` pairs; where it is not, it follows from the grant.
@@ -128,7 +140,7 @@ fn left_behind(commit: &StageCommit, findings: &mut Vec<Finding>) {
 /// Why a path was left behind, as far as the grant tells.
 fn deduced(commit: &StageCommit, path: &str) -> &'static str {
     let folder = path.trim_end_matches('/');
-    let inside = |pattern: &String| glob::matches(pattern, folder) || pattern.starts_with(&format!("{folder}/"));
+    let inside = |pattern: &String| glob::forbids(pattern, folder) || pattern.starts_with(&format!("{folder}/"));
     if lookalike::is_git(path) {
         "git-lookalike"
     } else if commit.protected.iter().any(inside) {
@@ -144,7 +156,7 @@ fn deduced(commit: &StageCommit, path: &str) -> &'static str {
 fn refused(commit: &StageCommit, findings: &mut Vec<Finding>) {
     for (_, path) in commit.extra.iter().filter(|(name, _)| name == "refused") {
         let (who, stage) = (&commit.persona, &commit.stage);
-        let (severity, confidence, message) = if glob::any(&commit.protected, path) {
+        let (severity, confidence, message) = if is_protected(commit, path) {
             let message = format!(
                 "{who} tried to write {path}, which is protected in stage {stage}, and was refused: check what it was after"
             );
@@ -206,14 +218,25 @@ fn looks_like_test(path: &str) -> bool {
 /// Files that decide what runs in somebody's CI, who reviews, and what a test run is.
 fn steering(file: &ChangedFile, findings: &mut Vec<Finding>) {
     let path = &file.path;
+    if let Some(was) = marked::mark(file, "was") {
+        let old = file.old_path.as_deref().unwrap_or(path);
+        let (id, what) = match was {
+            "ci" => ("ci-touched", "what CI runs"),
+            _ => ("ownership-touched", "who reviews, or how Git treats files"),
+        };
+        let message = format!("{old}, which decides {what}, became {path}: a person must read this change");
+        findings.push(Finding::new(id, Severity::Major, 70, message).at_base(old, 1, 1).at_head(path, 1, 1));
+    }
+    let same = marked::mark(file, "same-as").map(|same| format!(", on some systems the same as {same},"));
+    let same = same.unwrap_or_default();
     match file.class {
         FileClass::Ci => {
-            let message = format!("{path} decides what CI runs: a person must read this change");
+            let message = format!("{path}{same} decides what CI runs: a person must read this change");
             findings.push(Finding::new("ci-touched", Severity::Major, 70, message).at_head(path, 1, 1));
         }
         FileClass::Ownership => {
             let message =
-                format!("{path} decides who reviews, or how Git treats files: a person must read this change");
+                format!("{path}{same} decides who reviews, or how Git treats files: a person must read this change");
             findings.push(Finding::new("ownership-touched", Severity::Major, 70, message).at_head(path, 1, 1));
         }
         FileClass::Build => {

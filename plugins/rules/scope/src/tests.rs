@@ -145,6 +145,49 @@ fn steering_and_special_files_are_shown_to_a_person() {
 }
 
 #[test]
+fn marks_of_the_survey_become_findings_of_their_weight() {
+    let marked = |class, marks: &[(&str, &str)]| {
+        let mut file = file("x/.envrc", class, FileMode::Regular, "+x");
+        file.extra = marks.iter().map(|(name, words)| (name.to_string(), words.to_string())).collect();
+        let change = Change { files: vec![file], ..Change::default() };
+        let findings = Scope::judge(change).unwrap();
+        findings.into_iter().map(|found| (found.id, found.severity, found.message)).collect::<Vec<_>>()
+    };
+    for (marks, id, severity, says) in [
+        (&[("runs-by-itself", "the shell runs it")][..], "runs-by-itself", Severity::Major, "(the shell runs it)"),
+        (&[("runs-when-started", "make runs it")], "runs-in-a-build", Severity::Note, "(make runs it)"),
+        (&[("hidden", "7 NUL bytes")], "hidden-characters", Severity::Major, "NUL bytes from line 7 on"),
+        (&[("collides-with", "X/.envrc")], "name-collision", Severity::Major, "X/.envrc"),
+        (&[("was", "ci")], "ci-touched", Severity::Major, "became x/.envrc"),
+        (&[("was", "ownership")], "ownership-touched", Severity::Major, "became x/.envrc"),
+    ] {
+        let found = marked(FileClass::Other, marks);
+        assert_eq!(found.len(), 1, "{marks:?} {found:?}");
+        assert_eq!((found[0].0.as_str(), found[0].1), (id, severity), "{marks:?}");
+        assert!(found[0].2.contains(says), "{}", found[0].2);
+        assert!(Scope::describe().findings.contains(&found[0].0));
+    }
+    let found = marked(FileClass::Ci, &[("runs-by-itself", "CI runs it"), ("same-as", ".github/x")]);
+    assert_eq!(found.len(), 1, "one finding for one cause: {found:?}");
+    assert!(found[0].2.contains("the same as .github/x"), "{}", found[0].2);
+    assert!(marked(FileClass::Other, &[("something-new", "x")]).is_empty());
+}
+
+#[test]
+fn protection_is_read_forgivingly_and_a_grant_is_not() {
+    for (path, expected) in [
+        ("tests/test_a.py", "protected-touched"),
+        ("Tests/TEST_A.py", "protected-touched"),
+        ("tests/test_a.py.", "protected-touched"),
+        ("tests", "protected-touched"),
+        ("Src/a.py", "outside-grant"),
+    ] {
+        let commit = commit("worker", &["src/**", "tests/**"], &["tests/test_a.py"], &[path], &[]);
+        assert_eq!(ids(vec![commit], Vec::new()), [expected], "{path}");
+    }
+}
+
+#[test]
 fn every_finding_is_described() {
     let described = Scope::describe().findings;
     for id in ids(
