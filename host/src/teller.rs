@@ -226,7 +226,13 @@ impl Teller {
                 };
                 let what = run.kind.as_str();
                 let wall = words::duration(check.wall_ms);
-                (Step, format!("{}: tests ({what}): {tests}{} in {wall}{fault}", self.at(run), ended(&check.end)))
+                let own = check.own.as_ref().map(|own| {
+                    let failed = own.report.failed.len() + own.report.errored.len();
+                    let (passed, ended) = (own.report.passed.len(), ended(&own.end));
+                    format!(" with the base's harness; {passed} passed, {failed} failed{ended} with the change's own")
+                });
+                let (own, ended) = (own.unwrap_or_default(), ended(&check.end));
+                (Step, format!("{}: tests ({what}): {tests}{ended}{own} in {wall}{fault}", self.at(run)))
             }
             Body::Judged { findings, failures, incomplete, .. } => {
                 let mut text = match findings.len() {
@@ -457,6 +463,8 @@ mod tests {
                 image_id: None,
                 wall_ms: 2_000,
                 sandbox_error: None,
+                overlaid: Vec::new(),
+                own: None,
             };
             let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind };
             self.answer(Body::Checked { run, check: Box::new(check) })

@@ -3,7 +3,12 @@
 
 mod room;
 
-use borg_core::{collect::LeftReason, run::WriteGrant};
+use borg_core::{
+    check::harness::{Cause, Overlaid},
+    collect::LeftReason,
+    run::WriteGrant,
+};
+use borg_host::workspace::HarnessFrom;
 use room::{Room, all, is_root, left, run_key, write};
 use rustix::fs::{FileType, Mode, mknodat};
 use std::{
@@ -212,9 +217,13 @@ async fn harness_in_a_folder_whose_name_is_no_text_does_not_reach_a_check() {
     write(&folder.join("conftest.py"), "evil");
     write(&folder.join("code.py"), "code");
     let collected = room.collect(1, &base, all()).await;
-    let checked = room.workspace.with_harness_of(&room.mirror, &base, &collected.commit, run_key(1)).await.unwrap();
+    let from = HarnessFrom { base: &base, accepted: &[], command: "pytest" };
+    let checked = room.workspace.with_harness_of(&room.mirror, from, &collected.commit, run_key(1)).await.unwrap();
     let expected = [".gitignore", "keep/x", "keep/y", "src/a.py", "src/b.py", "src/\\xff/code.py"];
-    assert_eq!(room.paths(&checked).await, expected);
+    assert_eq!(room.paths(&checked.commit).await, expected);
+    // What is taken out is told.
+    let told = [Overlaid { path: "src/\\xff/conftest.py".into(), cause: Cause::TakenOut }];
+    assert_eq!(checked.overlaid, told);
 }
 
 #[tokio::test]

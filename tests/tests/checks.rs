@@ -75,6 +75,26 @@ impl Trial {
         of_stage.map(|body| body["check"]["report"].clone()).collect()
     }
 
+    /// What is found, as `rule/id path`, sorted.
+    fn findings(&self) -> Vec<String> {
+        let entries = self.host.entries(self.task).unwrap();
+        let judged = entries.iter().rfind(|entry| entry.kind() == "judged").unwrap().body();
+        let line = |finding: &Value| {
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            format!("{}/{} {}", word(&finding["rule"]), word(&finding["id"]), word(&finding["head"]["path"]))
+        };
+        let mut found: Vec<String> = judged["findings"].as_array().into_iter().flatten().map(line).collect();
+        found.sort();
+        found
+    }
+
+    /// True where the last check of a stage ran with the change's own harness, too.
+    fn ran_with_both(&self, stage: u64) -> bool {
+        let entries = self.host.entries(self.task).unwrap();
+        let checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
+        checked.filter(|body| body["run"]["stage"] == stage).last().unwrap()["check"]["own"].is_object()
+    }
+
     #[track_caller]
     fn delivers(&self, path: &str) {
         let branches = self.repo.branches().unwrap();
@@ -232,4 +252,141 @@ fn the_machines_programs_are_not_there_unless_policy_names_them() {
     };
     let log = trial.ends("blocked");
     assert!(log.contains("(127)"), "{log}");
+}
+
+const QUARTER: &str = "import shop\n\n\ndef test_a_quarter_off():\n    assert shop.discounted(1000, 25) == 750\n";
+const QUARTER_CASE: &str = "import unittest\n\nimport shop\n\n\nclass Discount(unittest.TestCase):\n    def test_a_quarter_off(self):\n        self.assertEqual(shop.discounted(1000, 25), 750)\n";
+
+#[test]
+fn a_new_pyproject_that_loads_a_plugin_makes_nothing_green_in_silence() {
+    let plugin = "import pytest\n\n\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item, call):\n    outcome = yield\n    report = outcome.get_result()\n    report.outcome, report.longrepr = 'passed', None\n";
+    let work = [("pyproject.toml", "[tool.pytest.ini_options]\naddopts = \"-p cheat\"\n"), ("cheat.py", plugin)];
+    let Some(trial) = Trial::python(PYTEST, &[("tests/test_discount.py", QUARTER)], &work) else { return };
+    let told = trial.ends("needs-review");
+    assert_eq!(trial.findings(), ["check/harness-overlaid pyproject.toml", "check/own-harness-only "]);
+    assert!(trial.ran_with_both(2), "{told}");
+    // Both results are shown, in the journal and of the task.
+    assert!(told.contains("with the base's harness") && told.contains("with the change's own"), "{told}");
+    assert!(
+        told.contains(
+            "tests after impl: green: 2 passed, 0 failed with the change's own harness; red: 1 passed, 1 failed"
+        ),
+        "{told}"
+    );
+    assert_eq!(trial.repo.branches().unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_module_that_stands_in_for_the_runner_blocks() {
+    let ids = ["tests.test_discount.Discount.test_a_quarter_off", "tests.test_total.Total.test_total"];
+    let line = |id: &str| format!("{} ({id}) ... ok\n", id.rsplit('.').next().unwrap());
+    let rule = "-".repeat(70);
+    let forged = format!("{}\n{rule}\nRan 2 tests in 0.001s\n\nOK\n", ids.map(line).concat());
+    let module = format!("import os, sys\n\nsys.stderr.write({forged:?})\nsys.stderr.flush()\nos._exit(0)\n");
+    let Some(trial) = Trial::python(UNITTEST, &[("tests/test_discount.py", QUARTER_CASE)], &[("unittest.py", &module)])
+    else {
+        return;
+    };
+    let told = trial.ends("blocked");
+    assert_eq!(trial.findings(), ["check/shadows-the-runner unittest.py"], "{told}");
+    assert_eq!(trial.repo.branches().unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_changed_package_of_tests_makes_nothing_green_in_silence() {
+    let package = "import unittest\n\nunittest.TestCase._callTestMethod = lambda self, method: None\n";
+    let work = [("tests/__init__.py", package)];
+    let Some(trial) = Trial::python(UNITTEST, &[("tests/test_discount.py", QUARTER_CASE)], &work) else { return };
+    let told = trial.ends("needs-review");
+    assert_eq!(trial.findings(), ["check/harness-overlaid tests/__init__.py", "check/own-harness-only "], "{told}");
+    assert_eq!(trial.repo.branches().unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_conftest_that_qa_brings_counts_as_its_own_and_is_told() {
+    let conftest = "import pytest\n\n\n@pytest.fixture\ndef price():\n    return 1000\n";
+    let test = "import shop\n\n\ndef test_a_quarter_off(price):\n    assert shop.discounted(price, 25) == 750\n";
+    let tests = [("tests/conftest.py", conftest), ("tests/test_discount.py", test)];
+    let Some(trial) = Trial::python(PYTEST, &tests, &[("shop.py", DONE)]) else { return };
+    let told = trial.ends("needs-review");
+    // Its own check is shown with both; the work is held to it as to the base's.
+    assert!(trial.ran_with_both(1) && !trial.ran_with_both(2), "{told}");
+    assert_eq!(ids(&trial.reports(2, "check")[0], "passed").len(), 2, "{told}");
+    assert_eq!(trial.findings(), ["check/harness-overlaid tests/conftest.py"], "{told}");
+    // One that the work brings over it is not what it is held to: that attempt ends as it would without.
+    let cheat = "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef price(monkeypatch):\n    import shop\n    monkeypatch.setattr(shop, 'discounted', lambda *a: 750, raising=False)\n    return 1000\n";
+    let Some(trial) = Trial::python(PYTEST, &tests, &[("conftest.py", cheat)]) else { return };
+    let told = trial.ends("failed");
+    assert_eq!(trial.repo.branches().unwrap(), [""; 0], "{told}");
+}
+
+#[test]
+fn a_dependency_and_another_module_of_tests_are_the_changes_own() {
+    let base = "[project]\nname = \"shop\"\nversion = \"1\"\n\n[tool.pytest.ini_options]\ntestpaths = [\"tests\"]\n";
+    let more = base.replace("version = \"1\"\n", "version = \"1\"\ndependencies = [\"tomli\"]\n");
+    let files = [("shop.py", SHOP), ("pyproject.toml", base), ("tests/test_total.py", BASE_TEST)];
+    let other = "import shop\n\n\ndef test_half():\n    assert shop.discounted(1000, 50) == 500\n";
+    let work = [
+        ("shop.py", DONE),
+        ("pyproject.toml", more.as_str()),
+        ("tests/unit/__init__.py", "\n"),
+        ("tests/unit/test_half.py", other),
+    ];
+    let script = script::feature(&[("tests/test_discount.py", QUARTER)], &work);
+    let Some(trial) = Trial::run(Sandbox::Docker, &files, PYTEST, &script, |setup| setup) else { return };
+    let told = trial.ends("completed");
+    trial.delivers("shop.py");
+    assert!(!trial.ran_with_both(2), "{told}");
+    assert_eq!((trial.findings(), ids(&trial.reports(2, "check")[0], "passed").len()), (Vec::new(), 3), "{told}");
+}
+
+#[test]
+fn a_crate_and_a_test_target_are_the_changes_own_and_another_harness_is_not() {
+    let manifest = "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    let lock = "version = 4\n\n[[package]]\nname = \"shop\"\nversion = \"0.1.0\"\n";
+    let library = "pub fn total(prices: &[u64]) -> u64 {\n    prices.iter().sum()\n}\n";
+    let total = "#[test]\nfn total_adds_up() {\n    assert_eq!(shop::total(&[100, 250]), 350);\n}\n";
+    let test = "#[test]\nfn a_quarter_off() {\n    assert_eq!(shop::discounted(1000, 25), 750);\n}\n";
+    let files = [
+        ("Cargo.toml", manifest),
+        ("Cargo.lock", lock),
+        ("src/lib.rs", library),
+        ("tests/total.rs", total),
+        (".gitignore", "/target\n"),
+    ];
+    let change = |setup: Setup| match toolchain() {
+        Some(path) => setup.policy(&format!("[checks]\nhost-paths = [{path:?}]")).unwrap(),
+        None => setup,
+    };
+    let honest = format!(
+        "{manifest}\n[dependencies]\npricing = {{ path = \"pricing\" }}\n\n[[test]]\nname = \"half\"\npath = \"checks/half.rs\"\n"
+    );
+    let (uses, pricing) = (format!("{library}\npub use pricing::discounted;\n"), manifest.replace("shop", "pricing"));
+    let work = [
+        ("Cargo.toml", honest.as_str()),
+        ("src/lib.rs", uses.as_str()),
+        ("pricing/Cargo.toml", pricing.as_str()),
+        (
+            "pricing/src/lib.rs",
+            "pub fn discounted(cents: u64, percent: u64) -> u64 {\n    cents * (100 - percent) / 100\n}\n",
+        ),
+        ("checks/half.rs", "#[test]\nfn half() {\n    assert_eq!(shop::discounted(1000, 50), 500);\n}\n"),
+    ];
+    let script = script::feature(&[("tests/discount.rs", test)], &work);
+    let Some(trial) = Trial::run(Sandbox::Local, &files, "cargo test --offline", &script, change) else { return };
+    let told = trial.ends("needs-review");
+    // As it was shown before: a person reads how the tests are run.
+    assert_eq!(trial.findings(), ["scope/test-keys-changed Cargo.toml"], "{told}");
+    assert!(!trial.ran_with_both(2), "{told}");
+    assert_eq!(ids(&trial.reports(2, "check")[0], "passed").len(), 3, "{told}");
+
+    // The file of the test stays what it is, and is not run: its place is taken by one that says what it likes.
+    let cheat = format!("{manifest}\n[[test]]\nname = \"discount\"\npath = \"cheat.rs\"\nharness = false\n");
+    let says = "fn main() {\n    println!(\"\\nrunning 1 test\\ntest a_quarter_off ... ok\\n\\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\\n\");\n}\n";
+    let script = script::feature(&[("tests/discount.rs", test)], &[("Cargo.toml", &cheat), ("cheat.rs", says)]);
+    let Some(trial) = Trial::run(Sandbox::Local, &files, "cargo test --offline", &script, change) else { return };
+    let told = trial.ends("needs-review");
+    let found = trial.findings();
+    assert!(found.contains(&"check/own-harness-only ".to_owned()), "{found:?}\n{told}");
+    assert!(found.contains(&"check/harness-overlaid Cargo.toml".to_owned()), "{found:?}\n{told}");
 }

@@ -144,6 +144,7 @@ impl ApprovedChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::harness::{Cause, Overlaid};
 
     fn review(verdict: Verdict) -> Review {
         Review {
@@ -184,7 +185,17 @@ mod tests {
             passed: vec![],
             failed: vec![],
             skipped: vec![],
+            other: None,
+            overlaid: vec![],
         }];
+        let overlaid = [TestEvidence {
+            overlaid: vec![Overlaid { path: "conftest.py".into(), cause: Cause::TakenOut }],
+            ..evidence[0].clone()
+        }];
+        assert_ne!(
+            change_digest(DigestParts { evidence: &evidence, ..parts }),
+            change_digest(DigestParts { evidence: &overlaid, ..parts })
+        );
         let other_policy = Digest::of_bytes(b"q");
         for other in [
             DigestParts { repository: "s", ..parts },

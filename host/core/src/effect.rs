@@ -162,15 +162,25 @@ pub struct CheckOrder {
     pub repository: String,
     pub image: String,
     pub command: String,
-    /// Whole-harness files come from here.
+    /// Harness comes from here.
     pub base: CommitId,
     pub head: CommitId,
     /// Paths of the stage that is checked; empty for the baseline.
     pub changed: Vec<String>,
+    /// Accepted stages that wrote tests, in order: their harness is the base's.
+    #[serde(default)]
+    pub accepted: Vec<Accepted>,
     /// What the baseline reported, to know which of its tests are gone from the text.
     pub baseline: Option<crate::check::Report>,
     pub limits: Limits,
     pub policy: crate::id::Digest,
+}
+
+/// What an accepted stage left whose tests failed as they should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub commit: CommitId,
+    pub paths: Vec<String>,
 }
 
 /// One judgement over base..head.
@@ -183,4 +193,10 @@ pub struct JudgeOrder {
     pub commits: Vec<crate::facts::StageCommit>,
     pub evidence: Vec<crate::facts::TestEvidence>,
     pub incomplete: Vec<String>,
+    /// The test command, where the tests were run.
+    #[serde(default)]
+    pub check: Option<String>,
+    /// Accepted stages that wrote tests, in order.
+    #[serde(default)]
+    pub accepted: Vec<Accepted>,
 }

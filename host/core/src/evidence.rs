@@ -1,6 +1,10 @@
 //! One run of the test command, as it ended. What it means is decided in [`crate::check`].
 
-use crate::{check::Report, event::Kept, executor::RunEnd};
+use crate::{
+    check::{Report, harness::Overlaid},
+    event::Kept,
+    executor::RunEnd,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -21,6 +25,12 @@ pub struct CheckRun {
     pub wall_ms: u64,
     /// The sandbox itself failed: why.
     pub sandbox_error: Option<String>,
+    /// What this run had of the base in the place of the branch's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaid: Vec<Overlaid>,
+    /// The same on the branch as it is, where anything was overlaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Box<CheckRun>>,
 }
 
 /// Longest tail of an output that is told to the next attempt, in bytes.

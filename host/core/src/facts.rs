@@ -1,6 +1,6 @@
 //! Facts about a change and what rules find in them. The WIT form of these is `wit/rule.wit`, where each field is described.
 
-use crate::collect::LeftBehind;
+use crate::{check::harness::Overlaid, collect::LeftBehind};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,45 @@ pub struct TestEvidence {
     /// `baseline`, or the stage the run belongs to.
     pub stage: String,
     pub outcome: CheckOutcome,
+    pub passed: Vec<String>,
+    pub failed: Vec<String>,
+    pub skipped: Vec<String>,
+    /// Where the change touches harness: the run that did not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Box<OtherRun>>,
+    /// Paths that the run with the base's harness had otherwise than the branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaid: Vec<Overlaid>,
+}
+
+/// Whose harness a check ran with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HarnessOf {
+    /// The base's, and that of accepted stages that write tests.
+    Base,
+    /// That of the change that is checked.
+    Change,
+}
+
+impl HarnessOf {
+    /// In words, to stand behind `with`.
+    pub fn words(self) -> &'static str {
+        match self {
+            HarnessOf::Base => "the base's harness",
+            HarnessOf::Change => "the change's own harness",
+        }
+    }
+}
+
+/// What a check showed with the harness that did not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherRun {
+    pub harness: HarnessOf,
+    pub outcome: CheckOutcome,
+    /// It is as it should be, too.
+    pub met: bool,
+    pub reason: String,
     pub passed: Vec<String>,
     pub failed: Vec<String>,
     pub skipped: Vec<String>,

@@ -12,7 +12,7 @@ use crate::{
     chat::{Button, Notice, NoticeKind, Part},
     collect::LeftReason,
     daily::Purse,
-    facts::{CheckOutcome, Finding, Severity},
+    facts::{CheckOutcome, Finding, HarnessOf, Severity},
     id::{RunKey, TaskId},
     intent::{self, Intent},
     permit::role_word,
@@ -286,7 +286,16 @@ fn result(task: &Task, parts: &mut Vec<Part>) {
 fn evidence(task: &Task, parts: &mut Vec<Part>) {
     for evidence in &task.evidence {
         let (passed, failed) = (evidence.passed.len(), evidence.failed.len());
-        let value = format!("{}: {passed} passed, {failed} failed", outcome(evidence.outcome));
+        let mut value = format!("{}: {passed} passed, {failed} failed", outcome(evidence.outcome));
+        if let Some(other) = &evidence.other {
+            let (passed, failed) = (other.passed.len(), other.failed.len());
+            let (counted, with) = match other.harness {
+                HarnessOf::Base => (HarnessOf::Change, HarnessOf::Base),
+                HarnessOf::Change => (HarnessOf::Base, HarnessOf::Change),
+            };
+            let (counted, with, outcome) = (counted.words(), with.words(), outcome(other.outcome));
+            value.push_str(&format!(" with {counted}; {outcome}: {passed} passed, {failed} failed with {with}"));
+        }
         parts.push(Part::Field { label: format!("tests after {}", evidence.stage), value });
     }
 }

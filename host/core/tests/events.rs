@@ -6,7 +6,10 @@
 use borg_core::{
     budget::{MicroUsd, Spent, Usage},
     chat::{Notice, NoticeKind, Part, Registration},
-    check::{Report, Runner},
+    check::{
+        Report, Runner,
+        harness::{Cause, Overlaid},
+    },
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
     effect::EffectKey,
     event::{Body, DenialNote, EVENT_VERSION, Event, Kept, StartFailure},
@@ -188,6 +191,20 @@ fn examples() -> Vec<Body> {
         image_id: Some(s("sha256:00")),
         wall_ms: 1_200,
         sandbox_error: None,
+        overlaid: Vec::new(),
+        own: None,
+    };
+    let causes = [
+        Cause::Replaced,
+        Cause::TakenOut,
+        Cause::PutBack,
+        Cause::Keys(vec![s("tool.pytest")]),
+        Cause::Unreadable(s("it is no object")),
+    ];
+    let checked = CheckRun {
+        overlaid: causes.into_iter().map(|cause| Overlaid { path: s("pyproject.toml"), cause }).collect(),
+        own: Some(Box::new(checked.clone())),
+        ..checked
     };
     let finding = Finding {
         rule: s("scope"),

@@ -220,6 +220,8 @@ fn a_delivered_change_comes_with_its_record() {
         passed: vec!["a".into(), "b".into()],
         failed: vec![],
         skipped: vec![],
+        other: None,
+        overlaid: vec![],
     }];
     let want = [
         "# #7 Add a discount: completed",

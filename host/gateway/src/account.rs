@@ -456,7 +456,7 @@ mod tests {
     fn what_an_earlier_run_left_open_is_held_as_its_own() {
         let (account, _heard) = account(Budget { cost: MicroUsd(20_000), ..PLENTY }, Spent::default());
         let usage = Usage { input_tokens: 15_000, ..Usage::default() };
-        let most = Spent { turns: 1, usage, cost: MicroUsd(15_000), wall_ms: 0 };
+        let most = Spent { turns: 1, usage, cost: MicroUsd(15_000), ..Spent::default() };
         let elder = account.adopt(&most);
         assert_eq!(account.spent().turns, 1);
         assert!(account.try_charge(&ask(1000, 32_000), false).is_none(), "4000 are left beside it, and it wants 8192");

@@ -54,6 +54,8 @@ fn change() -> Change {
         passed: vec!["a".into()],
         failed: vec![],
         skipped: vec![],
+        other: None,
+        overlaid: vec![],
     };
     Change { files: vec![file], commits: vec![commit], evidence: vec![evidence], incomplete: vec![] }
 }

@@ -3,7 +3,7 @@
 
 use crate::neutral;
 use borg_core::{
-    check::Judgement,
+    check::Both,
     effect::EffectKey,
     event::{Body, Event},
     facts::CheckOutcome,
@@ -25,7 +25,7 @@ pub struct Replay {
 #[derive(Debug, Default)]
 pub struct Meaning {
     /// Of a run of the test command.
-    pub check: Option<Judgement>,
+    pub check: Option<Both>,
     /// Where the task stands now and why, when it has stopped for a time or for good.
     pub stop: Option<(Status, String)>,
 }
@@ -97,9 +97,9 @@ fn is_cut_short(task: &Task, event: &Event) -> bool {
 }
 
 /// What a test run meant, to stand after its figures.
-pub fn judged(judgement: &Judgement) -> String {
-    let (outcome, reason) = (words::outcome(judgement.outcome), neutral::line(&judgement.reason, 500));
-    match (judgement.again, judgement.met, judgement.outcome) {
+pub fn judged(both: &Both) -> String {
+    let (outcome, reason) = (words::outcome(both.counted().outcome), neutral::line(&both.reason(), 800));
+    match (both.again(), both.met(), both.counted().outcome) {
         // Which tests, and why, the second run tells.
         (true, _, _) => "; to be run again: it counts when it is so twice".into(),
         (false, true, _) => format!("; {outcome}, as it must be: {reason}"),

@@ -6,6 +6,7 @@
 //! | `read` | reads trees and blobs of a mirror |
 //! | `diff` | what a change consists of, for the survey |
 //! | `export` | writes a commit's tree raw into an attempt's directory |
+//! | `overlay` | the tree a check runs on: the change with the base's harness |
 //! | `comfort` | the `.git` an agent sees, and the bare repository it borrows objects from |
 //! | `collect` | one collection from beginning to end |
 //! | `walk`, `merge` | the dead sandbox's tree, compared with the parent commit's |
@@ -43,6 +44,7 @@ pub use collect::{Collect, Limits};
 pub use export::{Attempt, RunDir};
 pub use mirror::{Mirror, Refreshed};
 pub use names::Slug;
+pub use overlay::{HarnessFrom, Overlay};
 pub use quarantine::Quarantine;
 pub use read::{Blob, TreeEntry};
 

@@ -70,6 +70,8 @@ impl Judgement {
             passed: self.passed.clone(),
             failed: self.failed.clone(),
             skipped: self.skipped.clone(),
+            other: None,
+            overlaid: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod judge;
 mod junit;
 mod libtest;
 mod node;
+mod pair;
 mod pytest;
 mod python;
 mod runner;
@@ -17,6 +18,7 @@ mod unittest;
 
 pub use inventory::{demands, removed_ids, test_names};
 pub use judge::{Expect, Judgement, Question, Run, judge};
+pub use pair::Both;
 pub use runner::{Runner, detect, sniff};
 
 use serde::{Deserialize, Serialize};

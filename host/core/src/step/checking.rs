@@ -2,10 +2,10 @@
 
 use super::Turn;
 use crate::{
-    check::{self, Judgement, Question},
+    check::{self, Both, Question},
     collect::CommitId,
     evidence::CheckRun,
-    facts::CheckOutcome,
+    facts::HarnessOf,
     id::{RunKey, RunKind},
     policy::{Expect, StageWork},
     task::{Doing, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
@@ -58,7 +58,7 @@ impl Turn<'_> {
 
     fn baseline_checked(&mut self, at: Position, check: &CheckRun) {
         let Some(judgement) = judgement(self.task, check) else { return };
-        if judgement.again {
+        if judgement.again() {
             let Some(head) = self.task.head.clone() else { return };
             self.owe_check(
                 at,
@@ -67,23 +67,28 @@ impl Turn<'_> {
                 Vec::new(),
                 Doing::Baseline { first: Some(Box::new(check.clone())) },
             );
-        } else if judgement.met {
+        } else if judgement.met() {
             // Its output is in the journal; a state is written with every event.
             self.task.baseline = Some(CheckRun { output: check.output.without_text(), ..check.clone() });
             // The stage's own checks get names of their own.
             self.begin(Position { attempt: at.attempt + 1, ..at });
-        } else if judgement.outcome == CheckOutcome::CheckError {
-            self.check_error(at, &judgement.reason);
+        } else if judgement.is_error() {
+            self.check_error(at, &judgement.reason());
         } else {
             let remedy =
                 format!("make the tests of the base branch pass, then `borg-host task retry {}`", self.task.id());
-            self.block(&format!("the tests are red before anything changed: {}", judgement.reason), &remedy);
+            self.block(&format!("the tests are red before anything changed: {}", judgement.reason()), &remedy);
         }
     }
 
     fn stage_checked(&mut self, at: Position, record: Box<StageRecord>, check: &CheckRun) {
         let (Some(expect), Some(judgement)) = (self.expectation(&at), judgement(self.task, check)) else { return };
-        if judgement.again {
+        // The run that counts has the output that matters, and of a stage that writes tests what is demanded from then on.
+        let counted = match judgement.counts() {
+            HarnessOf::Change => check.own.as_deref().unwrap_or(check),
+            HarnessOf::Base => check,
+        };
+        if judgement.again() {
             let (head, changed) = (record.commit.clone(), record.changed.clone());
             self.owe_check(
                 at,
@@ -92,23 +97,23 @@ impl Turn<'_> {
                 changed,
                 Doing::Checking { record, first: Some(Box::new(check.clone())) },
             );
-        } else if judgement.met {
+        } else if judgement.met() {
             if expect == Expect::TestsFail {
                 // From here on these must be reported as passed.
                 let baseline = self.task.baseline.as_ref().map(|run| &run.report);
-                let (ids, names) = check::demands(baseline, &check.report, &check.names);
+                let (ids, names) = check::demands(baseline, &counted.report, &check.names);
                 self.task.required.extend(ids);
                 self.task.required_names.extend(names);
             }
-            let evidence = judgement.evidence(&record.stage);
+            let evidence = judgement.evidence(&record.stage, &check.overlaid);
             self.stage_done(*record, Some(evidence));
-        } else if judgement.outcome == CheckOutcome::CheckError {
+        } else if judgement.is_error() {
             // The baseline could be run, so the work may be to blame: the next try is a new run, and is told.
-            let why = format!("the host could not run the tests: {}\n\n{}", judgement.reason, check.tail());
+            let why = format!("the host could not run the tests: {}\n\n{}", judgement.reason(), counted.tail());
             self.tried(&record);
-            self.check_error(Position { failure: Some(why), ..at }, &judgement.reason);
+            self.check_error(Position { failure: Some(why), ..at }, &judgement.reason());
         } else {
-            let why = format!("the host ran the tests: {}\n\n{}", judgement.reason, check.tail());
+            let why = format!("the host ran the tests: {}\n\n{}", judgement.reason(), counted.tail());
             self.attempt_failed(&why, Some(*record));
         }
     }
@@ -142,7 +147,7 @@ fn expectation(task: &Task, at: &Position) -> Option<Expect> {
 }
 
 /// What a run of the test command means to the task that waits for it; none where it waits for none.
-pub fn judgement(task: &Task, check: &CheckRun) -> Option<Judgement> {
+pub fn judgement(task: &Task, check: &CheckRun) -> Option<Both> {
     let Phase::Running(Running { at, doing, .. }) = &task.phase else { return None };
     let none = BTreeSet::new();
     let baseline = task.baseline.as_ref().map(|run| &run.report);
@@ -180,8 +185,14 @@ pub fn judgement(task: &Task, check: &CheckRun) -> Option<Judgement> {
         | Doing::Judging
         | Doing::Delivering { .. } => return None,
     };
-    let first = first.as_deref().map(run);
-    Some(check::judge(&question, first.unwrap_or(run(check)), first.is_some().then(|| run(check))))
+    let judge = |first: Option<&CheckRun>, last: &CheckRun| {
+        check::judge(&question, first.map_or_else(|| run(last), run), first.is_some().then(|| run(last)))
+    };
+    let base = judge(first.as_deref(), check);
+    // The same commits make the same tree, so the first run had one of its own, too, unless an older host performed it: then this is both.
+    let own =
+        check.own.as_deref().map(|own| judge(first.as_deref().map(|first| first.own.as_deref().unwrap_or(own)), own));
+    Some(Both::new(question.expect, base, own))
 }
 
 fn run(check: &CheckRun) -> check::Run<'_> {

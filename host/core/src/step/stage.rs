@@ -5,13 +5,14 @@ use crate::{
     approval::ApprovedChange,
     budget::Spent,
     collect::CommitId,
-    effect::{CheckOrder, InFile, JudgeOrder, Order},
+    effect::{Accepted, CheckOrder, InFile, JudgeOrder, Order},
     facts::{CheckOutcome, TestEvidence},
     id::{RunKey, RunKind},
     persona::{QUESTION_FILE, Work},
-    policy::{StageWork, Via},
+    policy::{Expect, StageWork, Via},
     task::{Base, Doing, Ending, Phase, Position, Resume, StageRecord},
 };
+use std::collections::BTreeSet;
 
 /// So many attempts in a row that failed in the same way end a stage, however many it has left.
 const STUCK: u32 = 3;
@@ -115,6 +116,8 @@ impl Turn<'_> {
                     commits: self.task.commits(),
                     evidence: self.evidence(),
                     incomplete: self.task.incomplete(),
+                    check: base.check,
+                    accepted: self.tests_since_untouched(),
                 }));
                 self.owe(at, Doing::Judging, order);
                 self.tell_progress("judging");
@@ -304,10 +307,36 @@ impl Turn<'_> {
             base: base.commit.clone(),
             head: head.clone(),
             changed,
+            accepted: self.tests_of_stages(),
             baseline: self.task.baseline.as_ref().map(|run| run.report.clone()),
             limits: checks.limits,
             policy: self.task.spec.policy,
         })))
+    }
+
+    /// What accepted stages left that were to write failing tests, for a check and for what is said about its harness.
+    fn tests_of_stages(&self) -> Vec<Accepted> {
+        let wrote_tests = |record: &&StageRecord| {
+            let stage = self.task.spec.pipeline.stages.iter().find(|stage| stage.name == record.stage);
+            match stage.map(|stage| &stage.work) {
+                Some(StageWork::Persona { check, .. }) => *check == Some(Expect::TestsFail),
+                Some(StageWork::Judge { .. } | StageWork::Deliver { .. }) | None => false,
+            }
+        };
+        let left = |record: &StageRecord| Accepted { commit: record.commit.clone(), paths: record.changed.clone() };
+        self.task.records.iter().filter(wrote_tests).map(left).collect()
+    }
+
+    /// The same without paths that another stage wrote over since.
+    fn tests_since_untouched(&self) -> Vec<Accepted> {
+        let mut accepted = self.tests_of_stages();
+        for left in &mut accepted {
+            let since = self.task.records.iter().skip_while(|record| record.commit != left.commit);
+            let others: BTreeSet<&String> =
+                since.filter(|record| record.commit != left.commit).flat_map(|record| &record.changed).collect();
+            left.paths.retain(|path| !others.contains(path));
+        }
+        accepted
     }
 
     /// True when the base came out as it went in, and nobody tried otherwise.
@@ -324,6 +353,8 @@ impl Turn<'_> {
             passed: run.report.passed.clone(),
             failed: run.report.failed.clone(),
             skipped: run.report.skipped.clone(),
+            other: None,
+            overlaid: Vec::new(),
         });
         baseline.chain(self.task.evidence.iter().cloned()).collect()
     }

@@ -208,9 +208,29 @@ impl From<&core::TestEvidence> for wit::TestEvidence {
             passed: evidence.passed.clone(),
             failed: evidence.failed.clone(),
             skipped: evidence.skipped.clone(),
-            extra: vec![],
+            extra: other_run(evidence),
         }
     }
+}
+
+/// What a check showed with the other harness, and what of the branch the base's run did not have.
+fn other_run(evidence: &core::TestEvidence) -> Vec<(String, String)> {
+    let mut extra = Vec::new();
+    if let Some(other) = &evidence.other {
+        let (counted, name) = match other.harness {
+            core::HarnessOf::Base => ("change", "base"),
+            core::HarnessOf::Change => ("base", "change"),
+        };
+        let met = if other.met { "met" } else { "not met" };
+        extra.push(("harness".to_owned(), counted.to_owned()));
+        extra.push((format!("{name}-harness"), format!("{met}: {}", clip(other.reason.clone()))));
+        let lists = [("passed", &other.passed), ("failed", &other.failed), ("skipped", &other.skipped)];
+        for (list, ids) in lists {
+            extra.extend(ids.iter().map(|id| (format!("{name}-harness-{list}"), id.clone())));
+        }
+    }
+    extra.extend(evidence.overlaid.iter().map(|overlaid| ("overlaid".to_owned(), overlaid.path.clone())));
+    extra
 }
 
 fn finding_of(rule: &str, finding: wit::Finding) -> core::Finding {

@@ -4,10 +4,11 @@ use super::{Doers, chain};
 use crate::{
     clock::now_ms,
     sandbox::{self, Line, OUT, RunDirs, Stream},
-    workspace::{self, Attempt},
+    workspace::{self, Attempt, HarnessFrom},
 };
 use borg_core::{
     check::{self, Runner},
+    collect::CommitId,
     effect::CheckOrder,
     event::{Body, Kept},
     evidence::CheckRun,
@@ -52,15 +53,51 @@ impl Doers {
         Body::Checked { run, check: Box::new(check) }
     }
 
+    /// The tests on the change with the base's harness, and where that made a difference once more on the change as it is.
+    ///
+    /// Both runs bear the same name, one after the other, so that whoever stops or forgets the check need not know how far it is. Tests
+    /// planted to fail would be a third run of this kind: on a tree of their own, and missed where nothing fails.
     async fn try_check(&self, order: &CheckOrder, policy: &Policy, begun: u64) -> Result<CheckRun, Error> {
+        let mirror = self.mirror(&order.repository);
+        let from = HarnessFrom { base: &order.base, accepted: &order.accepted, command: &order.command };
+        let overlay = {
+            let _lock = self.locks.lock(&order.repository).await;
+            self.workspace.with_harness_of(&mirror, from, &order.head, order.run).await?
+        };
+        let mut check = self.run_tests(order, policy, &overlay.commit, begun).await?;
+        if self.live.stopped(order.run).is_some() {
+            return Ok(check);
+        }
+        let survey = match order.run.kind {
+            RunKind::Check | RunKind::Recheck if order.base != order.head => {
+                Some(self.workspace.survey(&mirror, &order.base, &order.head, survey::Limits::default()).await?)
+            }
+            RunKind::Agent | RunKind::Baseline | RunKind::Check | RunKind::Recheck => None,
+        };
+        (check.test_files, check.names, check.removed) =
+            survey.map(|survey| tests_of(order, &survey)).unwrap_or_default();
+        if !overlay.overlaid.is_empty() {
+            check.overlaid = overlay.overlaid;
+            check.own = Some(Box::new(self.run_tests(order, policy, &order.head, now_ms()).await?));
+        }
+        Ok(CheckRun { wall_ms: now_ms().saturating_sub(begun), ..check })
+    }
+
+    /// One run of the test command on a commit, from a clean start.
+    async fn run_tests(
+        &self,
+        order: &CheckOrder,
+        policy: &Policy,
+        commit: &CommitId,
+        begun: u64,
+    ) -> Result<CheckRun, Error> {
         let run = order.run;
         let mirror = self.mirror(&order.repository);
-        // A check of an earlier process is not adopted: its result is asked for anew, from a clean start.
+        // A check of an earlier process is not adopted: its result is asked for anew. So is that of the run before this one.
         self.sandbox.remove(run).await?;
         let dirs = {
             let _lock = self.locks.lock(&order.repository).await;
-            let commit = self.workspace.with_harness_of(&mirror, &order.base, &order.head, run).await?;
-            let attempt = Attempt { run, mirror: mirror.clone(), commit, lender: None };
+            let attempt = Attempt { run, mirror, commit: commit.clone(), lender: None };
             self.workspace.prepare(&attempt).await?.0
         };
         let spec = SandboxSpec {
@@ -99,23 +136,12 @@ impl Doers {
         let end = end?;
         let junit = self.read_report(run).await;
         let report = check::parse(&order.command, &output, junit.as_deref());
-        let survey = match run.kind {
-            RunKind::Check | RunKind::Recheck if order.base != order.head => {
-                Some(self.workspace.survey(&mirror, &order.base, &order.head, survey::Limits::default()).await?)
-            }
-            RunKind::Agent | RunKind::Baseline | RunKind::Check | RunKind::Recheck => None,
-        };
-        let (test_files, names, removed) = survey.map(|survey| tests_of(order, &survey)).unwrap_or_default();
         Ok(CheckRun {
             end,
             report,
             output: Kept::new(tail(&output, KEPT_BYTES)),
-            test_files,
-            names,
-            removed,
             image_id: started.attestation.image_id,
-            wall_ms: now_ms().saturating_sub(begun),
-            sandbox_error: None,
+            ..stopped(EndCause::Exited, begun)
         })
     }
 
@@ -150,6 +176,8 @@ pub(super) fn stopped(cause: EndCause, begun: u64) -> CheckRun {
         image_id: None,
         wall_ms: now_ms().saturating_sub(begun),
         sandbox_error: None,
+        overlaid: Vec::new(),
+        own: None,
     }
 }
 

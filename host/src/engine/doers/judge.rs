@@ -1,21 +1,29 @@
 //! Judgement: the survey of the change, and every rule's opinion of it.
 
 use super::{Doers, chain};
+use crate::workspace::{self, Mirror};
 use borg_core::{
+    check::harness::{self, Steering},
     effect::JudgeOrder,
     event::Body,
-    facts::Change,
+    facts::{Change, ChangedFile, Finding},
     id::Digest,
     policy::Policy,
     survey,
     verdict::{self, RuleFailure},
 };
 use borg_plugins::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How deep, and how many at a time, scripts of the base are looked through for what the test command runs; bytes of each.
+const ROUNDS: usize = 4;
+const FILES: usize = 32;
+const SCRIPT_BYTES: usize = 256 << 10;
 
 impl Doers {
     pub(super) async fn judge(&self, order: JudgeOrder, policy: &Policy) -> Body {
         let mirror = self.mirror(&order.repository);
-        let mut incomplete = order.incomplete;
+        let mut incomplete = order.incomplete.clone();
         let survey = match self.workspace.survey(&mirror, &order.base, &order.head, survey::Limits::default()).await {
             Ok(survey) => survey,
             Err(error) => {
@@ -34,12 +42,20 @@ impl Doers {
         incomplete.extend(unjudged(&chosen));
         let change = Change {
             files: survey.files,
-            commits: order.commits,
-            evidence: order.evidence,
+            commits: order.commits.clone(),
+            evidence: order.evidence.clone(),
             incomplete: incomplete.clone(),
         };
+        let mut findings = harness::told(&change.evidence);
+        if let Some(command) = &order.check {
+            match self.steering(&mirror, command, &order, &change.files).await {
+                Ok(found) => findings.extend(found),
+                Err(error) => {
+                    incomplete.push(format!("what runs with the tests could not be found out: {}", chain(&error)))
+                }
+            }
+        }
         let diff = Digest::of_bytes(&serde_json::to_vec(&change.files).expect("files of a change are plain data"));
-        let mut findings = Vec::new();
         let mut failures = Vec::new();
         for name in chosen {
             let given = policy.rules.get(&name).map(|rule| rule.settings.clone()).unwrap_or_default();
@@ -58,6 +74,44 @@ impl Doers {
         verdict::sort_findings(&mut findings);
         Body::Judged { findings, failures, incomplete, diff }
     }
+}
+
+impl Doers {
+    /// What of a change steers its tests without being harness by its name.
+    async fn steering(
+        &self,
+        mirror: &Mirror,
+        command: &str,
+        order: &JudgeOrder,
+        files: &[ChangedFile],
+    ) -> Result<Vec<Finding>, workspace::Error> {
+        let texts = self.workspace.harness_texts(mirror, &order.base).await?;
+        let mut read: BTreeMap<String, Option<String>> =
+            texts.iter().map(|(path, text)| (path.clone(), Some(text.clone()))).collect();
+        let mut runs = harness::runs(command, &read);
+        // Each round reads what the one before named; recipes that call scripts that call scripts are deep enough.
+        for _ in 0..ROUNDS {
+            if runs.unread.is_empty() {
+                break;
+            }
+            for path in runs.unread.iter().filter(|path| is_plain(path)).take(FILES) {
+                let blob = self.workspace.read_file(mirror, &order.base, path, SCRIPT_BYTES).await?;
+                let text = blob.map(|blob| String::from_utf8_lossy(&blob.bytes).into_owned());
+                read.insert(path.clone(), text);
+            }
+            runs = harness::runs(command, &read);
+        }
+        let tests: BTreeSet<String> = order.accepted.iter().flat_map(|left| left.paths.iter().cloned()).collect();
+        Ok(harness::steering(&Steering { files, command, runs: &runs, texts: &texts, tests: &tests }))
+    }
+}
+
+/// True for what can be the path of a file in a tree.
+fn is_plain(path: &str) -> bool {
+    !path.is_empty()
+        && path.len() < 256
+        && !path.split('/').any(|part| matches!(part, "" | "." | ".."))
+        && !path.contains('\0')
 }
 
 /// Rules of a stage: those it names, or all that policy enables. One that is named but missing fails, and so leads to review.

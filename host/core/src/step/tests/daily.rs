@@ -36,7 +36,7 @@ fn costs(micros: u64) -> Spent {
 /// The gateway books a request of a task's latest run.
 fn pays(world: &mut World, task: TaskId, spent: Spent) {
     let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
-    world.happen(task, Body::Metered { run, spent, estimated: false });
+    world.happen(task, Body::Metered { run, spent, estimated: false, request: None });
 }
 
 /// The policy files were edited.

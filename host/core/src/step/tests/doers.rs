@@ -2,7 +2,10 @@
 
 use crate::{
     budget::{MicroUsd, Spent, Usage},
-    check::{Fault, Report, Runner},
+    check::{
+        Fault, Report, Runner,
+        harness::{Cause, Overlaid},
+    },
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
     effect::Order,
     event::{Body, DenialNote, Kept, StartFailure},
@@ -41,6 +44,8 @@ pub enum Answer {
     /// The agent left a question.
     Asked,
     Tested(Tests),
+    /// With the base's harness, and with the change's own.
+    TestedWithBoth(Tests, Tests),
     Judged(Opinion),
 }
 
@@ -118,6 +123,10 @@ pub fn answers(order: &Order, task: &Task) -> Vec<Answer> {
             let red = matches!(order.run.kind, RunKind::Check | RunKind::Recheck)
                 && expectation(task) == Some(Expect::TestsFail);
             all.swap(0, usize::from(red));
+            if matches!(order.run.kind, RunKind::Check | RunKind::Recheck) && order.baseline.is_some() {
+                let both = [Tests::Green, Tests::Red, Tests::TimedOut];
+                all.extend(both.iter().flat_map(|base| both.map(|own| TestedWithBoth(*base, own))));
+            }
             all
         }
         Order::Judge(_) => [Opinion::Clean, Opinion::Doubtful, Opinion::Bad, Opinion::RuleFailed].map(Judged).to_vec(),
@@ -208,6 +217,11 @@ pub fn body(order: &Order, answer: &Answer) -> Body {
                 // Before anybody wrote a test only the old one is there.
                 Answer::Tested(Tests::Green) if order.baseline.is_none() => baseline_run(),
                 Answer::Tested(tests) => check_run(*tests),
+                Answer::TestedWithBoth(base, own) => CheckRun {
+                    overlaid: vec![Overlaid { path: "conftest.py".into(), cause: Cause::TakenOut }],
+                    own: Some(Box::new(CheckRun { output: Kept::new("its own output\n"), ..check_run(*own) })),
+                    ..check_run(*base)
+                },
                 _ => check_run(Tests::Green),
             };
             Body::Checked { run: order.run, check: Box::new(run) }
@@ -311,6 +325,8 @@ fn check_run(tests: Tests) -> CheckRun {
         image_id: None,
         wall_ms: 1_000,
         sandbox_error: (tests == Tests::SandboxFailed).then(|| "the engine is busy".into()),
+        overlaid: Vec::new(),
+        own: None,
     }
 }
 

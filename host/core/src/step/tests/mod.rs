@@ -9,6 +9,7 @@ mod doers;
 mod faults;
 mod four_eyes;
 mod going_on;
+mod harness;
 mod promises;
 mod rows;
 mod world;

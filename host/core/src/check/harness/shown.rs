@@ -1,72 +1,13 @@
-//! Which files steer the tests: those taken from the base before a check runs, and manifests whose test keys a person must see.
+//! What a change did to those keys of a manifest that people look at where tests are concerned: for rules, which get it as `test-keys`.
 
-use crate::survey::{Language, language};
+use super::sections;
 use std::collections::BTreeMap;
 
-/// True for files that are harness as a whole, and so come from the base whatever the change did to them.
+/// What a change to a manifest that holds both the build's needs and the runners' keys did to the latter and to what decides which code
+/// is tested, in words; none for other files and when they are the same.
 ///
-/// A file of this kind that the base does not have is removed for the check.
-pub fn is_whole(path: &str) -> bool {
-    let mut parts = path.split('/').rev();
-    let name = parts.next().unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    let folder = parts.next().unwrap_or_default();
-    const NAMES: [&str; 22] = [
-        "makefile",
-        "gnumakefile",
-        "justfile",
-        "taskfile.yml",
-        "taskfile.yaml",
-        "pytest.ini",
-        ".pytest.ini",
-        "pytest.toml",
-        "tox.ini",
-        "noxfile.py",
-        "conftest.py",
-        "sitecustomize.py",
-        "usercustomize.py",
-        ".coveragerc",
-        "nextest.toml",
-        "rust-toolchain",
-        "rust-toolchain.toml",
-        "setup.cfg",
-        ".npmrc",
-        "karma.conf.js",
-        "tarpaulin.toml",
-        "run_tests.sh",
-    ];
-    const PREFIXES: [&str; 12] = [
-        "jest.config.",
-        "jest.setup.",
-        "jest-setup.",
-        "vitest.config.",
-        "vitest.setup.",
-        "vitest.workspace.",
-        ".mocharc",
-        "playwright.config.",
-        "cypress.config.",
-        "setuptests.",
-        "babel.config.",
-        ".nycrc",
-    ];
-    let ci = matches!(crate::survey::classify(path), crate::facts::FileClass::Ci);
-    let cargo = folder == ".cargo" && matches!(lower.as_str(), "config" | "config.toml");
-    let binary = path.starts_with("node_modules/") || folder == ".bin";
-    // A `.pth` file is run by the interpreter at start.
-    let pth = lower.ends_with(".pth") && language(path) != Some(Language::Python);
-    NAMES.contains(&lower.as_str())
-        || PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
-        || lower.ends_with(".mk")
-        || ci
-        || cargo
-        || binary
-        || pth
-}
-
-/// What a change to a manifest that holds both code's needs and the tests' keys did to the latter, in words; none for other files and
-/// when they are the same. Such manifests stay at head in a check, so a person must see this.
-///
-/// A manifest that cannot be parsed counts as changed.
+/// Whether a check took a key from the base or not (see [`super::Manifest`]), the branch has it, so a person must see it. A manifest that
+/// cannot be parsed counts as changed.
 pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or(path);
     if base == head {
@@ -84,6 +25,7 @@ pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Opti
             "pyproject.toml" => {
                 toml::from_str(text).map(|table| pyproject(&table)).map_err(|error| error.message().to_owned())
             }
+            "setup.cfg" => sections::shown(text),
             _ => Ok(BTreeMap::new()),
         }
     };
@@ -186,63 +128,4 @@ fn pyproject(table: &toml::Table) -> BTreeMap<String, String> {
         }
     }
     keys
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_harness_files_are_known() {
-        for path in [
-            "Makefile",
-            "sub/conftest.py",
-            ".cargo/config.toml",
-            "jest.config.ts",
-            ".github/workflows/ci.yml",
-            "sitecustomize.py",
-            "x.pth",
-            "node_modules/.bin/jest",
-        ] {
-            assert!(is_whole(path), "{path}");
-        }
-        for path in [
-            "src/lib.rs",
-            "tests/test_a.py",
-            "Cargo.toml",
-            "package.json",
-            "pyproject.toml",
-            "src/config.toml",
-            "docs/makefile.md",
-        ] {
-            assert!(!is_whole(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn only_test_and_script_keys_count_in_mixed_manifests() {
-        let cargo = "[package]\nname = \"a\"\nversion = \"1.0.0\"\n[dependencies]\nserde = \"1\"\n";
-        assert_eq!(
-            mixed_changes("Cargo.toml", Some(cargo), Some(&cargo.replace("1.0.0", "1.1.0").replace("\"1\"", "\"2\""))),
-            None
-        );
-        let off = format!("{cargo}[[test]]\nname = \"it\"\nharness = false\n");
-        assert!(mixed_changes("a/Cargo.toml", Some(cargo), Some(&off)).unwrap().contains("`test.it.harness` added"));
-        let package = r#"{"version":"1","scripts":{"test":"jest"},"dependencies":{"a":"1"}}"#;
-        assert_eq!(
-            mixed_changes("package.json", Some(package), Some(&package.replace("\"a\":\"1\"", "\"a\":\"2\""))),
-            None
-        );
-        let weak = package.replace("jest", "jest --passWithNoTests");
-        assert!(mixed_changes("package.json", Some(package), Some(&weak)).unwrap().contains("`scripts.test` changed"));
-        let py = "[project]\nname = \"a\"\n[tool.pytest.ini_options]\ntestpaths = [\"tests\"]\n";
-        assert_eq!(mixed_changes("pyproject.toml", Some(py), Some(&py.replace("\"a\"", "\"b\""))), None);
-        assert!(
-            mixed_changes("pyproject.toml", Some(py), Some("[project]\nname = \"a\"\n")).unwrap().contains("removed")
-        );
-        assert!(mixed_changes("package.json", Some(package), Some("{")).unwrap().contains("could not be read"));
-        assert!(mixed_changes("package.json", Some("{"), Some("{,")).unwrap().contains("could not be read"));
-        assert_eq!(mixed_changes("package.json", Some("{"), Some("{")), None, "only its mode changed");
-        assert_eq!(mixed_changes("src/lib.rs", Some("a"), Some("b")), None);
-    }
 }

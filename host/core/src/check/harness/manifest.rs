@@ -1,0 +1,79 @@
+//! Manifests that hold both what the build needs and what steers a runner: which they are, and one made of the base's and the change's.
+
+use super::{cargo, package, pyproject, sections};
+
+/// A manifest of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manifest {
+    Cargo,
+    /// `package.json`.
+    Package,
+    Pyproject,
+    /// `setup.cfg`.
+    Setup,
+}
+
+/// Both sides of a manifest, and what of the rest decides what its keys mean.
+#[derive(Clone, Copy)]
+pub struct Sides<'a> {
+    pub path: &'a str,
+    /// None where there is no such file.
+    pub base: Option<&'a str>,
+    pub head: Option<&'a str>,
+    /// The test command.
+    pub command: &'a str,
+    /// True for a path that the head's tree has; asked only about those of [`Manifest::asks`].
+    pub has: &'a dyn Fn(&str) -> bool,
+}
+
+/// What a check sees of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// The head's, as it is.
+    Same,
+    /// The head's with these keys as the base has them; none where the head has no such file.
+    Edited { text: String, keys: Vec<String> },
+    /// One side cannot be read, and why. Whoever asked takes the base's file, or none.
+    Unreadable(String),
+}
+
+/// Text and keys of an edited manifest, none where nothing is to be edited; or why it cannot be.
+pub(super) type Edit = Result<Option<(String, Vec<String>)>, String>;
+
+impl Manifest {
+    pub fn of(path: &str) -> Option<Self> {
+        match path.rsplit('/').next().unwrap_or(path) {
+            "Cargo.toml" => Some(Manifest::Cargo),
+            "package.json" => Some(Manifest::Package),
+            "pyproject.toml" => Some(Manifest::Pyproject),
+            "setup.cfg" => Some(Manifest::Setup),
+            _ => None,
+        }
+    }
+
+    /// Paths whose being there decides what the keys mean.
+    pub fn asks(self, path: &str, base: Option<&str>, head: Option<&str>) -> Vec<String> {
+        match self {
+            Manifest::Cargo => cargo::asks(path, base, head),
+            Manifest::Package | Manifest::Pyproject | Manifest::Setup => Vec::new(),
+        }
+    }
+
+    /// The head's manifest with what steers a runner as the base has it.
+    pub fn merge(self, sides: &Sides<'_>) -> Merged {
+        if sides.base == sides.head {
+            return Merged::Same;
+        }
+        let edit = match self {
+            Manifest::Cargo => cargo::merge(sides),
+            Manifest::Package => package::merge(sides),
+            Manifest::Pyproject => pyproject::merge(sides),
+            Manifest::Setup => sections::merge(sides),
+        };
+        match edit {
+            Ok(Some((text, keys))) => Merged::Edited { text, keys },
+            Ok(None) => Merged::Same,
+            Err(why) => Merged::Unreadable(why.lines().next().unwrap_or_default().to_owned()),
+        }
+    }
+}
