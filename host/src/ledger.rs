@@ -166,7 +166,7 @@ mod tests {
     /// What may be spent on a request whose answer is still out.
     fn held(task: borg_core::id::TaskId, request: u64) -> Held {
         let usage = Usage { input_tokens: 1000, ..Usage::default() };
-        let most = Spent { turns: 1, usage, cost: MicroUsd(5_000), wall_ms: 0 };
+        let most = Spent { turns: 1, usage, cost: MicroUsd(5_000), ..Spent::default() };
         Held {
             run: RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent },
             request,

@@ -263,16 +263,16 @@ fn a_new_pyproject_that_loads_a_plugin_makes_nothing_green_in_silence() {
     let work = [("pyproject.toml", "[tool.pytest.ini_options]\naddopts = \"-p cheat\"\n"), ("cheat.py", plugin)];
     let Some(trial) = Trial::python(PYTEST, &[("tests/test_discount.py", QUARTER)], &work) else { return };
     let told = trial.ends("needs-review");
-    assert_eq!(trial.findings(), ["check/harness-overlaid pyproject.toml", "check/own-harness-only "]);
+    assert_eq!(
+        trial.findings(),
+        ["check/harness-overlaid pyproject.toml", "check/own-harness-only ", "check/reaches-into-the-runner cheat.py"]
+    );
     assert!(trial.ran_with_both(2), "{told}");
     // Both results are shown, in the journal and of the task.
     assert!(told.contains("with the base's harness") && told.contains("with the change's own"), "{told}");
-    assert!(
-        told.contains(
-            "tests after impl: green: 2 passed, 0 failed with the change's own harness; red: 1 passed, 1 failed"
-        ),
-        "{told}"
-    );
+    let both = ["2 passed, 0 failed with the change's own harness", "red: 1 passed, 1 failed with the base's harness"];
+    let shown = told.lines().find(|line| line.contains("tests after impl"));
+    assert!(shown.is_some_and(|line| both.iter().all(|words| line.contains(words))), "{told}");
     assert_eq!(trial.repo.branches().unwrap(), [""; 0]);
 }
 
@@ -298,7 +298,15 @@ fn a_changed_package_of_tests_makes_nothing_green_in_silence() {
     let work = [("tests/__init__.py", package)];
     let Some(trial) = Trial::python(UNITTEST, &[("tests/test_discount.py", QUARTER_CASE)], &work) else { return };
     let told = trial.ends("needs-review");
-    assert_eq!(trial.findings(), ["check/harness-overlaid tests/__init__.py", "check/own-harness-only "], "{told}");
+    assert_eq!(
+        trial.findings(),
+        [
+            "check/harness-overlaid tests/__init__.py",
+            "check/own-harness-only ",
+            "check/reaches-into-the-runner tests/__init__.py"
+        ],
+        "{told}"
+    );
     assert_eq!(trial.repo.branches().unwrap(), [""; 0]);
 }
 
@@ -313,11 +321,6 @@ fn a_conftest_that_qa_brings_counts_as_its_own_and_is_told() {
     assert!(trial.ran_with_both(1) && !trial.ran_with_both(2), "{told}");
     assert_eq!(ids(&trial.reports(2, "check")[0], "passed").len(), 2, "{told}");
     assert_eq!(trial.findings(), ["check/harness-overlaid tests/conftest.py"], "{told}");
-    // One that the work brings over it is not what it is held to: that attempt ends as it would without.
-    let cheat = "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef price(monkeypatch):\n    import shop\n    monkeypatch.setattr(shop, 'discounted', lambda *a: 750, raising=False)\n    return 1000\n";
-    let Some(trial) = Trial::python(PYTEST, &tests, &[("conftest.py", cheat)]) else { return };
-    let told = trial.ends("failed");
-    assert_eq!(trial.repo.branches().unwrap(), [""; 0], "{told}");
 }
 
 #[test]

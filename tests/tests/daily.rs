@@ -16,7 +16,7 @@ const SUBSCRIPTION: &str = "sk-ant-oat01-trial-token-of-the-host";
 
 /// What costs $5 of the model that the agent chooses.
 fn dear() -> Usage {
-    Usage { input: 1_000_000, ..Usage::default() }
+    Usage { output: 200_000, ..Usage::default() }
 }
 
 fn cheap() -> Usage {
@@ -122,13 +122,14 @@ fn what_a_subscription_pays_stops_nothing_and_is_called_a_list_price() {
 
 #[test]
 fn a_question_that_nobody_can_pay_for_today_is_not_asked() {
-    let answer = |usage: Usage| Turn::say("In shop.py.").usage(usage);
-    let persona = Persona::new("answerer", Texts::ANSWERER).turn(answer(dear())).next_run().turn(answer(cheap()));
-    let capped = |setup: borg_tests::harness::Setup| setup.policy("[people]\ndaily = \"$1.00\"").unwrap();
-    let Some(mut trial) = Trial::with(Script::new().persona(persona), shop(), capped) else { return };
+    let answer = || Turn::say("In shop.py.").usage(Usage { output: 4_000, ..Usage::default() });
+    let persona = Persona::new("answerer", Texts::ANSWERER).turn(answer()).next_run().turn(answer());
+    let Some(mut trial) = Trial::start(Script::new().persona(persona)) else { return };
     let question = ["ask", "Where?", "--repo", REPOSITORY];
     trial.host.cli(&question).unwrap().success();
     trial.host.stop().unwrap();
+    // That was ten cents.
+    edit(&trial.host, "[people]\n", "[people]\ndaily = \"$0.05\"\n");
     let refused = trial.host.cli(&question).unwrap();
     assert_ne!(refused.code, Some(0), "{}", refused.stdout);
     assert!(
@@ -138,6 +139,6 @@ fn a_question_that_nobody_can_pay_for_today_is_not_asked() {
     );
     assert!(refused.stderr.contains("(`daily` in [people])"), "{}", refused.stderr);
     assert_eq!(trial.api.asked().len(), 1, "nothing was asked of the model");
-    edit(&trial.host, "daily = \"$1.00\"", "daily = \"$100.00\"");
+    edit(&trial.host, "daily = \"$0.05\"", "daily = \"$100.00\"");
     trial.host.cli(&question).unwrap().success();
 }

@@ -191,14 +191,20 @@ impl Talk {
         let mut answered = MessageId(0);
         for shown in messages.iter().filter(|shown| shown.by_bot) {
             let to = shown.reply_to.and_then(|to| messages.iter().find(|message| message.id == to));
+            let key: Said = (to.map(|to| to.text.clone()), words(&shown.text));
             if to.is_some_and(|to| self.pairing.contains(&to.id)) || shown.id < self.first_asked(&messages) {
+                last = Some(key);
+                continue;
+            }
+            // The last word of the pairing may come a second time when the first question has been asked already.
+            if said.is_empty() && last.as_ref() == Some(&key) {
+                repeated += 1;
                 continue;
             }
             if let Some(to) = to {
                 ensure!(to.id >= answered, "answered out of order");
                 answered = to.id;
             }
-            let key: Said = (to.map(|to| to.text.clone()), words(&shown.text));
             // A post whose answer was not noted is the next one sent, before anything else is: it stands right behind its first copy.
             // What progress shows was changed meanwhile.
             if !said.insert(key.clone()) {

@@ -131,6 +131,44 @@ fn an_owner_at_the_prompt_is_told_that_a_policy_edit_does_not_take_effect() {
 }
 
 #[test]
+fn who_is_made_known_is_asked_back_by_the_host_itself() {
+    let Some(host) = installation(&gate::repo().unwrap()) else { return };
+    let mut terminal = run(&host);
+    let people = || {
+        let files = fs::read_dir(host.dir().join("policies")).unwrap().flatten();
+        files.filter_map(|file| fs::read_to_string(file.path()).ok()).collect::<String>()
+    };
+    let question = |whom: &str| format!("{whom} becomes guest here? Type `yes` to confirm; anything else leaves it");
+    terminal.types("/allow telegram:71 guest\r").unwrap();
+    terminal.until(&question("telegram:71"), LIMIT).unwrap();
+    // What is no yes is what it always was.
+    terminal.types("/ping\r").unwrap();
+    terminal.until("is up for", LIMIT).unwrap();
+    terminal.types("yes\r").unwrap();
+    terminal.until("that is not a command", LIMIT).unwrap();
+    assert!(!people().contains("telegram:71"), "{}", people());
+    terminal.types("/allow telegram:72 guest\r").unwrap();
+    terminal.until(&question("telegram:72"), LIMIT).unwrap();
+    terminal.types("yes\r").unwrap();
+    terminal.until("telegram:72 is guest now", LIMIT).unwrap();
+    assert!(people().contains("telegram:72"), "{}", people());
+    // What is open is asked again after a restart, and void after ten minutes.
+    terminal.types("/allow telegram:73 guest\r").unwrap();
+    terminal.until(&question("telegram:73"), LIMIT).unwrap();
+    terminal.types("\u{3}").unwrap();
+    assert_eq!(terminal.ends(LIMIT).unwrap(), Some(0));
+    let mut terminal = Terminal::start(&host.command(&["run"])).unwrap();
+    terminal.until(&question("telegram:73"), LIMIT).unwrap();
+    let journal = rusqlite::Connection::open(host.data().join("journal.db")).unwrap();
+    journal.execute("UPDATE asked_back SET until_ms = until_ms - 600000", []).unwrap();
+    terminal.types("yes\r").unwrap();
+    terminal.until("ten minutes are over", LIMIT).unwrap();
+    assert!(!people().contains("telegram:73"), "{}", people());
+    terminal.types("\u{3}").unwrap();
+    assert_eq!(terminal.ends(LIMIT).unwrap(), Some(0));
+}
+
+#[test]
 fn ctrl_d_at_an_empty_prompt_stops_in_order() {
     let Some(host) = installation(&gate::repo().unwrap()) else { return };
     let mut terminal = run(&host);

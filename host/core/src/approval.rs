@@ -60,11 +60,9 @@ impl ApprovalError {
             ApprovalError::NotWaiting => format!("/status {task} tells more"),
             ApprovalError::OwnerOnly => "ask an owner".into(),
             ApprovalError::NotEntitled => "ask an admin or an owner".into(),
-            ApprovalError::Own { others } => {
-                let joined = others.first().map_or_else(String::new, |other| {
-                    format!("; if one of them is you, join your names, as in `same = [[\"{other}\", …]]` of [people]")
-                });
-                format!("they have been asked; /reject {task} and /cancel {task} are yours{joined}")
+            // Short: it is to fit into a toast.
+            ApprovalError::Own { .. } => {
+                format!("/reject {task} is yours; if one of them is you, say so with `same` in [people]")
             }
         }
     }
@@ -170,7 +168,8 @@ mod tests {
         assert_eq!(names(&people(7)), "bot:1, bot:2, bot:3, bot:4, bot:5 and 2 more");
         let own = ApprovalError::Own { others: people(1) };
         assert!(own.to_string().ends_with("somebody else decides on it: bot:1"), "{own}");
-        assert!(own.remedy(TaskId(3)).contains("/reject 3"), "{}", own.remedy(TaskId(3)));
+        let told = format!("#3: {own}. what to do: {}", own.remedy(TaskId(3)));
+        assert!(told.contains("/reject 3") && told.len() < 200, "{told}");
     }
 
     #[test]

@@ -60,11 +60,14 @@ impl Purse {
     pub fn level(&self) -> Level {
         let is_past =
             |percent: u128| u128::from(self.spent.0) * 100 >= u128::from(self.cap.0) * percent && self.spent.0 > 0;
-        match () {
-            () if is_past(100) => Level::Shut,
-            () if is_past(90) => Level::Narrow,
-            () if is_past(80) => Level::Told,
-            () => Level::Open,
+        if is_past(100) {
+            Level::Shut
+        } else if is_past(90) {
+            Level::Narrow
+        } else if is_past(80) {
+            Level::Told
+        } else {
+            Level::Open
         }
     }
 }

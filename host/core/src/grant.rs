@@ -13,6 +13,25 @@ use serde::{Deserialize, Serialize};
 /// at a push, or what Git does with it.
 const STEERING: [&str; 4] = [".github/**", "**/CODEOWNERS", "**/.gitmodules", "**/.gitattributes"];
 
+/// Longest word of a component that a denial quotes, in characters.
+const QUOTED: usize = 200;
+
+/// A word of a component within the host's own sentences: on one line and no longer than anybody means, so that it adds none of its own.
+pub fn claimed(word: &str) -> String {
+    let shown: String = word.chars().take(QUOTED).map(plain).collect();
+    if word.chars().nth(QUOTED).is_some() { format!("{shown}…") } else { shown }
+}
+
+/// The same as a string of TOML, which it cannot end.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", claimed(word).replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A character as it is shown: what ends a line or steers one becomes a blank.
+fn plain(c: char) -> char {
+    if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }
+}
+
 /// What a plugin may ask for at most, from `[asks]` of its manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ceiling {
@@ -55,15 +74,16 @@ pub fn grant(
     let mut denials = Vec::new();
     let mut granted_tools = Vec::new();
     for tool in tools {
+        let (said, quoted) = (claimed(tool), quoted(tool));
         let rule = if !ceiling.tools.contains(tool) {
             Some((
-                format!("its plugin.toml does not ask for {tool}"),
-                format!("[asks] tools = [\"{tool}\"] in its plugin.toml"),
+                format!("its plugin.toml does not ask for {said}"),
+                format!("[asks] tools = [{quoted}] in its plugin.toml"),
             ))
         } else if !policy.tools.contains(tool) {
             Some((
-                format!("[persona.{persona}] does not grant {tool}"),
-                format!("[persona.{persona}] tools = [\"{tool}\"]"),
+                format!("[persona.{persona}] does not grant {said}"),
+                format!("[persona.{persona}] tools = [{quoted}]"),
             ))
         } else if read_only && matches!(tool.as_str(), "Edit") {
             Some(("the pipeline is read-only".into(), String::new()))
@@ -71,7 +91,7 @@ pub fn grant(
             None
         };
         match rule {
-            Some((rule, remedy)) => denials.push(DenialNote { what: format!("tool {tool}"), rule, remedy }),
+            Some((rule, remedy)) => denials.push(DenialNote { what: format!("tool {said}"), rule, remedy }),
             None if !granted_tools.contains(tool) => granted_tools.push(tool.clone()),
             None => {}
         }
@@ -83,18 +103,19 @@ pub fn grant(
             let asked = narrowed(glob, &most);
             let granted: Vec<String> = asked.iter().flat_map(|glob| narrowed(glob, &policy.write)).collect();
             if granted.is_empty() {
+                let (said, quoted) = (claimed(glob), quoted(glob));
                 let (rule, remedy) = if asked.is_empty() {
                     (
-                        format!("its plugin.toml does not ask to write {glob}"),
-                        format!("[asks] write = [\"{glob}\"] in its plugin.toml"),
+                        format!("its plugin.toml does not ask to write {said}"),
+                        format!("[asks] write = [{quoted}] in its plugin.toml"),
                     )
                 } else {
                     (
-                        format!("[persona.{persona}] does not grant writing {glob}"),
-                        format!("[persona.{persona}] write = [\"{glob}\"]"),
+                        format!("[persona.{persona}] does not grant writing {said}"),
+                        format!("[persona.{persona}] write = [{quoted}]"),
                     )
                 };
-                denials.push(DenialNote { what: format!("writing {glob}"), rule, remedy });
+                denials.push(DenialNote { what: format!("writing {said}"), rule, remedy });
             }
             for glob in granted {
                 if !allow.contains(&glob) {
@@ -181,6 +202,29 @@ mod tests {
             budget: None,
             model: None,
             settings: serde_json::Value::Null,
+        }
+    }
+
+    /// What a denial tells is shown as the host's own, with a line to add to policy.
+    #[test]
+    fn a_persona_drafts_no_policy_by_what_it_asks_for() {
+        let hostile = "Bash\"]\n[people]\nowner = [\"telegram:66";
+        let asked = strings(&[hostile, "\\", &"x".repeat(5_000)]);
+        let ceilings = [Ceiling::default(), Ceiling { tools: asked.clone(), write: strings(&["**"]) }];
+        for ceiling in ceilings {
+            let grant = grant("qa", &asked, &asked, &ceiling, &policy(&[], &[], &[]), &[], false);
+            assert_eq!((grant.tools().len(), grant.write().allow.len()), (0, 0));
+            assert_eq!(grant.denials().len(), 6);
+            for denial in grant.denials() {
+                for text in [&denial.what, &denial.rule, &denial.remedy] {
+                    assert!(!text.contains('\n') && text.chars().count() < 2 * QUOTED + 60, "{text}");
+                }
+                // Copied as it is drafted it is one list of one word.
+                let drafted = denial.remedy.split(" in its").next().unwrap();
+                let (section, line) = drafted.split_once("] ").unwrap();
+                let table: toml::Table = format!("{section}]\n{line}").parse().unwrap();
+                assert_eq!((table.len(), table.contains_key("people")), (1, false), "{drafted}");
+            }
         }
     }
 

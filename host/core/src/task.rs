@@ -1,14 +1,16 @@
 //! A task and where it stands. Only [`crate::step`] changes one.
 
+mod money;
 mod status;
 
+pub use money::Hold;
 pub use status::Status;
 
 use crate::{
     approval::{ApprovedChange, Review},
     budget::{Budget, Spent},
     collect::{Artefact, CommitId, LeftBehind},
-    event::{Body, DenialNote, Kept},
+    event::{DenialNote, Kept},
     evidence::CheckRun,
     facts::{StageCommit, TestEvidence},
     id::{Digest, RunKey, RunKind, TaskId},
@@ -120,16 +122,6 @@ pub struct Task {
     /// What requests may cost whose answers are still out, by run: held until each is settled, also after the run or the task has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<(RunKey, Hold)>,
-}
-
-/// What a request may cost at most that its client did not wait for. The provider works on it all the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Hold {
-    /// Tells it from others of the same process and run.
-    pub request: u64,
-    pub model: String,
-    pub most: Spent,
 }
 
 /// A person's word on a review.
@@ -529,41 +521,6 @@ impl Task {
     pub fn spend(&mut self, spent: Spent) {
         self.spent = self.spent + spent;
         self.stage_spent = self.stage_spent + spent;
-    }
-
-    /// Keeps back what a request may cost whose answer is still out; once, however often it is told.
-    fn hold(&mut self, run: RunKey, hold: Hold) {
-        if !self.holds.iter().any(|(other, known)| (*other, known.request) == (run, hold.request)) {
-            self.holds.push((run, hold));
-        }
-    }
-
-    /// Books what a request of a run came to, and lets go of what was held for it. What a run of an earlier stage spent is no burden on
-    /// the stage at work.
-    fn settle(&mut self, run: RunKey, request: Option<u64>, spent: Spent) {
-        self.holds.retain(|(other, hold)| *other != run || Some(hold.request) != request);
-        match self.phase.position() {
-            Some(at) if at.stage != run.stage => self.spent = self.spent + spent,
-            Some(_) | None => self.spend(spent),
-        }
-    }
-
-    /// Takes in what an event says of money, also once the task has ended; true where it says something of that.
-    pub fn book(&mut self, body: &Body) -> bool {
-        if let Body::Metered { run, spent, request, .. } = body {
-            self.settle(*run, *request, *spent);
-            return true;
-        }
-        if let Body::Held { run, hold } = body {
-            self.hold(*run, hold.clone());
-            return true;
-        }
-        false
-    }
-
-    /// What runs of the same stage have left open.
-    pub fn holds_of(&self, run: RunKey) -> impl Iterator<Item = &(RunKey, Hold)> {
-        self.holds.iter().filter(move |(other, _)| other.stage == run.stage)
     }
 
     /// What the stage at work may spend, over all its attempts: the budget the person named, else its persona's, else the task's.

@@ -21,6 +21,9 @@ use crate::{
     verdict::Verdict,
 };
 
+/// Who asked, in a review.
+const ASKER: &str = "asked for by";
+
 /// Findings shown in one notice; the rest is counted.
 const FINDINGS_SHOWN: usize = 10;
 
@@ -95,10 +98,8 @@ pub fn review(task: &Task) -> Option<Notice> {
     left_behind(task, &mut parts);
     denied(task, &mut parts);
     let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
-    if !task.spec.chat.as_ref().is_some_and(|chat| *chat == task.spec.by.0) {
-        field("asked for by", task.spec.by.0.clone());
-    }
-    if let Some(deciders) = deciders(task) {
+    field(ASKER, task.spec.by.0.clone());
+    if let Some(deciders) = who_decides(task) {
         field("who decides", deciders);
     }
     field("change", review.digest.short());
@@ -113,16 +114,21 @@ pub fn review(task: &Task) -> Option<Notice> {
 }
 
 /// The same in one chat. Where that is of one person, `reader`, it has no button that is not theirs to press: approving is for `deciders`,
-/// turning down for whoever has the role.
+/// turning down for whoever has the role. Nor is anybody told that they asked themselves.
 pub fn review_in(notice: Notice, chat: &str, reader: Option<(&PersonId, Role)>, deciders: &[PersonId]) -> Notice {
     let is_theirs = |button: &Button| match (reader, intent::parse(&button.action)) {
         (Some((person, _)), Ok(Intent::Approve { .. })) => deciders.contains(person),
         (Some((_, role)), Ok(intent)) => intent::command(intent.name()).is_some_and(|command| role >= command.role),
         (None, _) | (Some(_), Err(_)) => true,
     };
-    let mut buttons = notice.buttons;
+    let is_known = |part: &Part| match (part, reader) {
+        (Part::Field { label, value }, Some((person, _))) => label == ASKER && *value == person.0,
+        _ => false,
+    };
+    let (mut parts, mut buttons) = (notice.parts, notice.buttons);
+    parts.retain(|part| !is_known(part));
     buttons.retain(is_theirs);
-    Notice { chat: chat.to_owned(), buttons, ..notice }
+    Notice { chat: chat.to_owned(), parts, buttons, ..notice }
 }
 
 /// What stands in the place of a review that is decided.
@@ -136,7 +142,7 @@ pub fn closed(task: &Task, what: &str, by: &PersonId) -> Option<Notice> {
 }
 
 /// Who may let the change through that waits, where that is not simply who asked for it.
-fn deciders(task: &Task) -> Option<String> {
+pub fn who_decides(task: &Task) -> Option<String> {
     task.phase.waiting_review()?;
     (!task.deciders.contains(&task.spec.by)).then(|| match task.deciders.as_slice() {
         [] => "nobody; an owner gives somebody the role in [people] of policies/people.toml".into(),
@@ -187,7 +193,7 @@ pub fn status(task: &Task) -> Vec<Part> {
         Phase::Ended { reason, .. } => field("outcome", reason.clone()),
         Phase::Queued { .. } | Phase::Running(_) | Phase::NeedsReview { .. } | Phase::Approved { .. } => {}
     }
-    if let Some(deciders) = deciders(task) {
+    if let Some(deciders) = who_decides(task) {
         field("who decides", deciders);
     }
     if let Some(base) = &task.base {

@@ -190,6 +190,13 @@ fn a_private_chat_has_the_buttons_of_its_person_and_a_decided_review_has_none() 
         assert_eq!(shown.chat, "bot:9");
         shown.buttons.into_iter().map(|button| button.label).collect()
     };
+    let mut named = task.clone();
+    named.spec.by = asker.clone();
+    let told = |reader: &PersonId| {
+        let shown = words::review_in(words::review(&named).unwrap(), "c", Some((reader, Role::Owner)), &[]);
+        lines(&shown.parts).contains(&"asked for by: bot:1".to_owned())
+    };
+    assert_eq!([&asker, &decider].map(told), [false, true], "who asked knows that");
     assert_eq!(buttons(None), ["Approve", "Reject", "Diff"], "a group is many people's");
     assert_eq!(buttons(Some((&decider, Role::Owner))), ["Approve", "Reject", "Diff"]);
     assert_eq!(buttons(Some((&asker, Role::Owner))), ["Reject", "Diff"], "their own stays theirs to turn down");

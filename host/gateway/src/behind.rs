@@ -43,8 +43,11 @@ pub(crate) enum Outcome {
     Nothing,
 }
 
+/// What became of a request and since when that is known; none while it is not.
+type Known = Option<(Outcome, Instant)>;
+
 /// The one who knows what became of a request.
-pub(crate) struct Word(watch::Sender<Option<(Outcome, Instant)>>);
+pub(crate) struct Word(watch::Sender<Known>);
 
 impl Word {
     pub fn say(self, outcome: Outcome) {
@@ -56,7 +59,7 @@ impl Word {
 #[derive(Default)]
 pub(crate) struct Behind {
     next: AtomicU64,
-    known: Mutex<HashMap<(RunKey, u64), watch::Receiver<Option<(Outcome, Instant)>>>>,
+    known: Mutex<HashMap<(RunKey, u64), watch::Receiver<Known>>>,
 }
 
 impl Behind {

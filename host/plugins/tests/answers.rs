@@ -86,6 +86,19 @@ async fn findings_are_checked() {
     assert_eq!(rule.judge(&lie("refuse"), &change()).await.unwrap(), Err("cannot judge this".to_owned()));
 }
 
+/// Findings stand in lists of the host: one must not look like several, nor like what the host says.
+#[tokio::test]
+async fn a_rule_begins_no_line_of_its_own_in_what_the_host_tells() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Rule, "liar", "");
+    let rule = home.open_whole().await.rule("liar", None).unwrap();
+    let findings = rule.judge(&lie("many-lines"), &change()).await.unwrap().unwrap();
+    assert_eq!(findings[0].message, "fine change: 0123456789ab  approved by: Ann");
+    assert_eq!(findings[0].rule, "liar", "it speaks under its own name");
+    let refused = rule.judge(&lie("refuse-in-lines"), &change()).await.unwrap();
+    assert_eq!(refused, Err("no verdict: pass".to_owned()));
+}
+
 fn job() -> Job {
     Job {
         task: task(),

@@ -195,13 +195,14 @@ fn pin(home: &mut Home, name: &str, folder: &Path) -> Digest {
 
 #[tokio::test]
 async fn what_stands_in_for_another_is_refused_without_a_pin_whatever_its_kind() {
-    for (kind, guest) in [
-        (Kind::Persona, "hostile"),
-        (Kind::Rule, "liar"),
-        (Kind::Executor, "liar"),
-        (Kind::Chat, "teller"),
-    ] {
-        let more = if kind == Kind::Chat { "[asks]\nclock = true" } else { "" };
+    for (kind, guest) in
+        [(Kind::Persona, "hostile"), (Kind::Rule, "liar"), (Kind::Executor, "liar"), (Kind::Chat, "teller")]
+    {
+        let more = match kind {
+            Kind::Chat => "[asks]\nclock = true",
+            Kind::Persona => "[asks]\nlog = true",
+            Kind::Rule | Kind::Executor => "",
+        };
         let mut home = Home::new();
         home.permits.policy.clock = true;
         home.folders.push("mine");

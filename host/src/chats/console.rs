@@ -113,7 +113,8 @@ async fn ask(conversation: &Conversation, sender: &str, screen: &Screen) -> io::
     Ok(Some(asked))
 }
 
-fn update(ordinal: u64, sender: &str, text: &str) -> Update {
+/// The update that a line is.
+pub(super) fn update(ordinal: u64, sender: &str, text: &str) -> Update {
     // Terminals slip control characters into what is pasted: nobody typed those.
     let text = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
     Update {

@@ -79,7 +79,9 @@ impl Conversation {
         for (n, said) in self.chats.hear(transport, update).await?.into_iter().enumerate() {
             let key = key.map(|key| format!("{key}.{n}"));
             let is_press = update.kind == UpdateKind::Button && said.problem.is_none();
-            if is_press && let Press::Answered(notice, posts) = self.press(transport, update, &said, key.as_deref()).await? {
+            if is_press
+                && let Press::Answered(notice, posts) = self.press(transport, update, &said, key.as_deref()).await?
+            {
                 exchanged.push((notice, posts));
                 continue;
             }
@@ -115,7 +117,7 @@ impl Conversation {
         transport == "console" || self.desk.handle.policy().await.is_ok_and(|policy| policy.role(person).is_some())
     }
 
-    pub(super) async fn reply(&self, transport: &str, said: &Said, key: Option<&str>) -> Option<Notice> {
+    pub(crate) async fn reply(&self, transport: &str, said: &Said, key: Option<&str>) -> Option<Notice> {
         if said.addressed == Addressed::Overheard {
             return None;
         }

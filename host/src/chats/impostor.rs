@@ -2,10 +2,7 @@
 //! whatever it shows, no press can do what the host did not offer.
 
 use super::*;
-use crate::{
-    engine::mailbox::Unsent,
-    fixture::Fixture,
-};
+use crate::{engine::mailbox::Unsent, fixture::Fixture};
 use borg_core::{
     chat::{Button, Marks, NoticeKind, Part, TextPost, UpdateKind},
     id::TaskId,
@@ -17,7 +14,8 @@ use borg_tests::guest;
 use std::{fs, time::Duration};
 
 const MANIFEST: &str = "name = \"telegram\"\nkind = \"chat\"\nworld = \"0.1.0\"\nversion = \"1.0.0\"\n\
-    summary = \"means no harm\"\n[asks]\n[settings.mode]\ntype = \"string\"\ndefault = \"\"\ndoc = \"How.\"\n";
+    summary = \"means no harm\"\n[asks]\n[settings.mode]\ntype = \"string\"\ndefault = \"\"\ndoc = \"How.\"\n\
+    [settings.name]\ntype = \"string\"\ndefault = \"do not\"\ndoc = \"What it would have us called.\"\n";
 
 /// What nobody is to have done in anybody's name.
 const DEEDS: [&str; 8] =
@@ -90,7 +88,10 @@ impl Stage {
     #[track_caller]
     fn deeds(&self, entries: &[crate::engine::desk::Recorded]) -> Vec<String> {
         let kinds = entries.iter().map(|entry| serde_json::to_value(&entry.event.body).unwrap()["kind"].take());
-        kinds.filter_map(|kind| kind.as_str().map(str::to_owned)).filter(|kind| DEEDS.contains(&kind.as_str())).collect()
+        kinds
+            .filter_map(|kind| kind.as_str().map(str::to_owned))
+            .filter(|kind| DEEDS.contains(&kind.as_str()))
+            .collect()
     }
 
     async fn done(&self) -> Vec<String> {
@@ -130,12 +131,13 @@ async fn whatever_it_claims_nothing_is_done_in_anybodys_name() {
     const MORE: &str = "more than one thing was said by one message";
     const NOT_OWN: &str = "words of others, forwarded or sent through a bot, are no command";
     // What it does, with what; what it is caught at, and what is told.
-    let rows: [(&str, Update, Option<&str>, &[&str]); 21] = [
+    let rows: [(&str, Update, Option<&str>, &[&str]); 22] = [
         ("forged-text", sent("good morning"), Some(OTHERS), &[]),
         ("first-word", sent("/pause is not what I want"), Some(OTHERS), &[]),
         ("last-line", sent("she wrote:\n/pause"), Some(OTHERS), &[]),
         ("longer", sent("/task Add a discount"), Some(OTHERS), &[]),
         ("unhidden", sent("/pa\u{202e}use"), Some(OTHERS), &[]),
+        ("renamed", sent("do not /pause"), Some(OTHERS), &[]),
         ("from-raw", Update { raw: "{}|/pause|".into(), ..sent("hello") }, Some(OTHERS), &[]),
         ("reply-to", sent("good morning"), None, &["that is not a command"]),
         ("second", sent("/ping"), Some(OTHERS), &["up"]),

@@ -33,6 +33,9 @@ use std::{
 };
 use tokio::sync::mpsc;
 
+/// What we are called where policy gives us no other name, as in the manifests of the shipped frontends.
+const CALLED: &str = "Borg";
+
 /// Columns assumed where nobody says.
 pub const WIDTH: u32 = 100;
 
@@ -145,12 +148,20 @@ impl Chats {
         let chat = self.plugins.chat(transport, None)?;
         let settings = self.settings(transport).await?;
         let claims = chat.hear(&settings, update).await?;
-        let called = settings.get("name").and_then(Value::as_str).unwrap_or_default();
-        let heard = said::heard(update, called, claims);
+        let heard = said::heard(update, &self.called(transport).await, claims);
         if let Some(what) = heard.forged {
             self.misconduct.note(transport, chat.plugin().digest(), what);
         }
         Ok(heard.said)
+    }
+
+    /// The name that may stand in front of what is meant for us. Policy's word: a manifest, which may have a default for it, is the
+    /// component's own, and whatever it calls us could be left out of what people say.
+    async fn called(&self, transport: &str) -> String {
+        let policy = self.handle.policy().await.ok();
+        let settings = policy.as_ref().and_then(|policy| policy.chats.get(transport)).map(|chat| &chat.settings);
+        let name = settings.and_then(|settings| settings.get("name")).and_then(Value::as_str);
+        name.unwrap_or(CALLED).to_owned()
     }
 
     /// Posts for a notice, by the plugin of its transport, with nothing in them that the notice does not bear out.

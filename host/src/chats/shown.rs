@@ -58,9 +58,7 @@ pub fn held(notice: &Notice, mut posts: Vec<Post>) -> (Vec<Post>, Option<&'stati
 fn bear_out(notice: &Notice, post: &mut TextPost, faulty: &mut impl FnMut(&'static str)) {
     post.reply_to.take_if(|receipt| notice.reply_to.as_ref() != Some(receipt));
     let is_offered = |button: &Button| {
-        notice.buttons.iter().any(|offered| {
-            offered.action == button.action && is_label(&button.label, &offered.label)
-        })
+        notice.buttons.iter().any(|offered| offered.action == button.action && is_label(&button.label, &offered.label))
     };
     if !post.buttons.iter().all(is_offered) {
         post.buttons.clear();
@@ -71,7 +69,8 @@ fn bear_out(notice: &Notice, post: &mut TextPost, faulty: &mut impl FnMut(&'stat
 /// True where a label is the offered one, on one line, or its beginning where that is too long for a platform.
 fn is_label(shown: &str, offered: &str) -> bool {
     let units = |text: &str| text.encode_utf16().count();
-    let lines = [neutral::text(offered).split_whitespace().collect::<Vec<_>>().join(" "), neutral::line(offered, usize::MAX)];
+    let lines =
+        [neutral::text(offered).split_whitespace().collect::<Vec<_>>().join(" "), neutral::line(offered, usize::MAX)];
     lines.iter().any(|offered| {
         let is_beginning = shown.strip_suffix('…').is_some_and(|beginning| offered.starts_with(beginning));
         shown == offered || (is_beginning && units(offered) > LABEL && units(shown) >= CUT)
@@ -88,14 +87,7 @@ mod tests {
     }
 
     fn text(buttons: Vec<Button>) -> TextPost {
-        TextPost {
-            chat: "7".into(),
-            text: "x".into(),
-            entities: String::new(),
-            buttons,
-            reply_to: None,
-            silent: false,
-        }
+        TextPost { chat: "7".into(), text: "x".into(), entities: String::new(), buttons, reply_to: None, silent: false }
     }
 
     fn review() -> Notice {
@@ -147,13 +139,21 @@ mod tests {
         let honest = vec![answer("press:9"), edit("5"), Post::Typing { chat: "7".into() }];
         assert_eq!(held(&notice, honest.clone()), (honest, None));
         let (posts, fault) = held(&notice, vec![edit("4")]);
-        assert_eq!((posts, fault), (vec![Post::Send(text(Vec::new()))], Some("changed a post that it was not to replace")));
+        assert_eq!(
+            (posts, fault),
+            (vec![Post::Send(text(Vec::new()))], Some("changed a post that it was not to replace"))
+        );
         let (posts, fault) = held(&notice, vec![answer("press:8")]);
         assert!(posts.is_empty() && fault.is_some());
         let elsewhere = Post::Send(TextPost { reply_to: Some("3".into()), ..text(Vec::new()) });
         assert_eq!(held(&notice, vec![elsewhere]).0, [Post::Send(text(Vec::new()))]);
         let document = Document { name: "x".into(), text: "x".into() };
-        let file = |reply_to| Post::Document { chat: "7".into(), document: document.clone(), caption: String::new(), reply_to };
+        let file = |reply_to| Post::Document {
+            chat: "7".into(),
+            document: document.clone(),
+            caption: String::new(),
+            reply_to,
+        };
         assert_eq!(held(&notice, vec![file(Some("3".into()))]).0, [file(None)]);
         assert_eq!(held(&notice, vec![edit("5"); 1_000]).0.len(), POSTS);
     }

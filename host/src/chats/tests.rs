@@ -101,7 +101,7 @@ async fn every_command_by_every_role() {
         let posts = fixture.conversation.answer("console", &update("2", said), 100).await;
         assert!(text(&posts[0]).contains(hint), "{said}: {}", text(&posts[0]));
     }
-    let posts = fixture.conversation.answer("console", &update("2", "/\u{1b}[2J"), 100).await;
+    let posts = fixture.conversation.answer("console", &console::update(1, "2", "/\u{1b}[2J"), 100).await;
     assert!(!text(&posts[0]).contains('\u{1b}'));
     fixture.stop().await;
 }

@@ -4,6 +4,7 @@ use super::Reply;
 use crate::{clock::now_ms, fixture::Fixture};
 use borg_core::{
     budget::{MicroUsd, Spent},
+    chat::{Addressed, Said},
     event::{Body, Event},
     id::{Digest, RunKey, RunKind, TaskId},
     intent::{Intent, TaskRequest},
@@ -26,7 +27,7 @@ async fn capped(fixture: &Fixture, host: u64) {
 
 async fn pays(fixture: &Fixture, task: TaskId, spent: Spent) {
     let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
-    let body = Body::Metered { run, spent, estimated: false };
+    let body = Body::Metered { run, spent, estimated: false, request: None };
     fixture.handle.post(Event { at_ms: now_ms(), task: Some(task), settles: None, body }).await.unwrap();
 }
 
@@ -53,6 +54,21 @@ async fn at_a_cap_a_new_task_is_parked_says_why_and_a_raised_cap_lets_it_go_on()
     assert_eq!(shut.to_string(), why, "and so says the desk");
     let reply = fixture.handle.intend(owner(), Intent::Retry { task }, None).await.unwrap();
     assert!(matches!(&reply, Reply::Refused { reason, .. } if reason.contains("until 00:00 UTC")), "{reply:?}");
+    // Whoever looks at the host sees it.
+    for text in ["/status", "/stats", "/policy", "/pipeline"] {
+        let said = Said {
+            sender: "1".into(),
+            chat: "1".into(),
+            text: text.into(),
+            addressed: Addressed::Command,
+            reply_to: None,
+            problem: None,
+        };
+        let told = fixture.conversation.reply("console", &said, None).await.unwrap();
+        let told = format!("{:?}", told.parts);
+        assert!(told.contains("money today, all tasks"), "{text}: {told}");
+        assert!(told.contains("$1.2500 of $1.0000; nothing starts until 00:00 UTC"), "{text}: {told}");
+    }
     // One that was blocked goes no further either.
     fixture.handle.intend(owner(), Intent::Retry { task: first }, None).await.unwrap();
     fixture.until(first, Status::Parked).await;

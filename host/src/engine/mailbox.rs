@@ -367,8 +367,7 @@ mod tests {
         assert!(!mailbox.is_offered("5", "100", "/approve 3").await.unwrap(), "no post on its way has that button");
         assert!(!mailbox.is_offered("6", "100", "/diff 3").await.unwrap(), "nor has one in another chat");
         // In this order: the press is looked for before the receipt is there.
-        let (pressed, sent) =
-            tokio::join!(mailbox.is_offered("5", "100", "/diff 3"), mailbox.sent(&row, "100".into()));
+        let (pressed, sent) = tokio::join!(mailbox.is_offered("5", "100", "/diff 3"), mailbox.sent(&row, "100".into()));
         sent.unwrap();
         assert!(pressed.unwrap(), "it is woken");
         assert!(started.elapsed() < RECEIPT, "and nobody waits for what does not come");

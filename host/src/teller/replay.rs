@@ -121,8 +121,9 @@ fn standstill(task: &Task, now_ms: u64) -> Option<(Status, String)> {
         }
         Phase::Blocked { reason, remedy, .. } => format!("{} What to do: {remedy}", sentence(reason)),
         Phase::NeedsReview { review, .. } => format!(
-            "{} What to do: `borg-host task diff {id}`, then `borg-host task approve {id}` or `borg-host task reject {id}`",
-            sentence(&review.ruling.reasons.join("; "))
+            "{} What to do: `borg-host task diff {id}`, then `borg-host task approve {id}` or `borg-host task reject {id}`{}",
+            sentence(&review.ruling.reasons.join("; ")),
+            words::who_decides(task).map(|names| format!(". Who decides: {names}")).unwrap_or_default()
         ),
         Phase::Ended { reason, .. } => headline(reason).to_owned(),
     };

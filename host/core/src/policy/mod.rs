@@ -110,7 +110,7 @@ pub struct PluginPolicy {
     pub clock: bool,
     /// True refuses every plugin without a pin.
     pub strict: bool,
-    /// SHA-256 of a plugin's component, by plugin name.
+    /// SHA-256 of a plugin's component, by plugin name. One that stands in for another of its name and kind needs one.
     pub pins: BTreeMap<String, Digest>,
     /// Per plugin: `log` and `clock` where they differ from the defaults.
     pub grants: BTreeMap<String, PluginGrant>,

@@ -397,7 +397,7 @@ impl Turn<'_> {
             Acceptance::Retry(why) => self.attempt_failed(why, Some(*record)),
             Acceptance::Fail(why) => {
                 self.keep(*record);
-                self.end(Ending::Failed, why);
+                self.end(Ending::Failed, &format!("the persona gave up: {why}"));
             }
         }
     }

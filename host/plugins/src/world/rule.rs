@@ -70,7 +70,7 @@ impl Rule {
                 self.check(&findings).map_err(|why| guest.error("judge", Cause::BadAnswer(why)))?;
                 Ok(Ok(findings.into_iter().map(|finding| finding_of(&guest.name, finding)).collect()))
             }
-            Err(refusal) => Ok(Err(clip(refusal))),
+            Err(refusal) => Ok(Err(clip(refusal).replace(['\n', '\r'], " "))),
         }
     }
 
@@ -246,6 +246,7 @@ fn finding_of(rule: &str, finding: wit::Finding) -> core::Finding {
         confidence: finding.confidence,
         base: finding.base.map(core::Span::from),
         head: finding.head.map(core::Span::from),
-        message: clip(finding.message),
+        // One sentence within the host's own list: it begins no line of its own.
+        message: clip(finding.message).replace(['\n', '\r'], " "),
     }
 }

@@ -37,7 +37,11 @@ impl Conversation {
         let label = becomes(person, role);
         if label.encode_utf16().count() > LABEL {
             let text = format!("{person} is too long a name for a button that says all of it");
-            return Some(hint(chat, text, format!("add it to `{}` of [people] in policies/people.toml", role_word(role))));
+            return Some(hint(
+                chat,
+                text,
+                format!("add it to `{}` of [people] in policies/people.toml", role_word(role)),
+            ));
         }
         let fresh = format!("{chat} {} {person} {}", now_ms(), role_word(role));
         let asked = self.desk.ask_back(key.unwrap_or(&fresh), asker, chat, (person, role)).await;

@@ -217,6 +217,52 @@ mod tests {
         assert_eq!(marked("Borg /pause", json!({ "entities": named })).mentions, [(0, 4)]);
     }
 
+    /// What a person may well write, with the entities Telegram finds in it.
+    fn written(text: &str, chat: &Value) -> Value {
+        let from = json!({ "id": 6, "is_bot": false, "first_name": "Ann" });
+        let small = text.to_ascii_lowercase();
+        let units = |end: usize| text[..end].encode_utf16().count();
+        let is_mention = |at: &usize| !text[..*at].ends_with(|c: char| c.is_alphanumeric());
+        let found = small.match_indices("@borg_bot").map(|(at, _)| at).filter(is_mention);
+        let entity = |at: usize| json!({ "type": "mention", "offset": units(at), "length": 9 });
+        let entities: Vec<Value> = found.map(entity).collect();
+        json!({ "message_id": 1, "date": 1, "chat": chat, "from": from, "text": text, "entities": entities })
+    }
+
+    #[tokio::test]
+    async fn whatever_the_shipped_component_hears_counts() {
+        use crate::fixture::Fixture;
+        use borg_core::policy::Role;
+        let Some(fixture) = Fixture::with_chats(&[("telegram:6", Role::Owner)]).await else { return };
+        let chats = &fixture.conversation.chats;
+        let before =
+            ["", " ", "@borg_bot ", "@Borg_Bot, ", "Borg, ", "borg:", "@borg_bot Borg — ", "\u{1f600} ", "\u{202e}"];
+        let bodies = [
+            "/tasks",
+            "/tasks@Borg_bot 3",
+            "what now?",
+            "/task acme/shop A\r\nmore \u{200b}of it\r\n\r\n",
+            "hello @borg_bot there  @borg_bot",
+            "\t/note 3 mind  the\u{7}\u{2028}tests ",
+            "Borgia says no",
+            "/x@other_bot",
+        ];
+        let private = json!({ "id": 6, "type": "private", "first_name": "Ann" });
+        let group = json!({ "id": -100, "type": "supergroup", "title": "Shop" });
+        let mut heard = 0;
+        for chat in [&private, &group] {
+            for (before, body) in before.iter().flat_map(|before| bodies.iter().map(move |body| (before, body))) {
+                let text = format!("{before}{body}");
+                let update = read(&update("message", written(&text, chat)), "borg_bot").unwrap();
+                heard += chats.hear("telegram", &update).await.unwrap().len();
+                let caught = tokio::time::timeout(std::time::Duration::ZERO, chats.misconduct.next()).await;
+                assert!(caught.is_err(), "{text:?}: {caught:?}");
+            }
+        }
+        assert!(heard > before.len() * bodies.len(), "only {heard} were heard");
+        fixture.stop().await;
+    }
+
     #[test]
     fn who_has_us_no_more_is_heard() {
         let me = json!({ "id": 5, "is_bot": true, "first_name": "borg" });

@@ -25,7 +25,7 @@ pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], i
     if outcome.status == OutcomeStatus::Completed {
         return outcome;
     }
-    let mut was_limited = false;
+    let (mut was_limited, mut was_refused) = (false, false);
     if let Some(cap) = cap {
         outcome.status = OutcomeStatus::Capped;
         outcome.message = format!("the budget for {cap} is used up");
@@ -33,10 +33,14 @@ pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], i
     for notice in notices {
         match notice {
             Notice::NoCredential { why, .. } => {
+                was_refused = true;
                 outcome.status = OutcomeStatus::Auth;
                 outcome.message.clone_from(why);
             }
-            Notice::CredentialRejected { .. } => outcome.status = OutcomeStatus::Auth,
+            Notice::CredentialRejected { .. } => {
+                was_refused = true;
+                outcome.status = OutcomeStatus::Auth;
+            }
             Notice::RetryAfter { ms } => {
                 was_limited = true;
                 outcome.retry_after_ms = ms.or(outcome.retry_after_ms);
@@ -59,6 +63,10 @@ pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], i
     if is_let_out && !was_limited && outcome.status == OutcomeStatus::RateLimited {
         outcome.status = OutcomeStatus::Transient;
         outcome.retry_after_ms = None;
+    }
+    // That a provider refused the credentials sends a person to change a secret: the gateway saw it, or it was not so.
+    if is_let_out && !was_refused && outcome.status == OutcomeStatus::Auth {
+        outcome.status = OutcomeStatus::Failed;
     }
     outcome
 }
@@ -92,6 +100,8 @@ mod tests {
             (Failed, None, vec![Notice::TooManyRefusals], Failed, "shut the door; so it says"),
             (RateLimited, None, vec![limited(Some(3))], RateLimited, "so it says"),
             (RateLimited, None, vec![], Transient, "so it says"),
+            (Auth, None, vec![], Failed, "so it says"),
+            (Auth, None, vec![Notice::NoCredential { secret: why(), why: why() }], Auth, "why"),
             (Completed, Some(Cap::Turns), vec![limited(None), Notice::TooManyRefusals], Completed, "so it says"),
         ] {
             let held = hold(said(claim), cap, &notices, true);

@@ -22,6 +22,7 @@ use borg_core::{
     effect::RunOrder,
     event::{Body, DenialNote, Event, Kept, StartFailure},
     executor::{AgentEvent, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
+    grant::claimed,
     id::RunKey,
     policy::Policy,
     task::{AgentRun, Hold, Task},
@@ -294,11 +295,7 @@ impl Doers {
             }
             if let AgentEvent::Denied { tool, detail } = event {
                 reader.note();
-                let denial = DenialNote {
-                    what: format!("tool {tool}: {detail}"),
-                    rule: "the agent's own permissions, set from the grant".into(),
-                    remedy: format!("[persona.{}] tools or write", reader.job.persona),
-                };
+                let denial = told_denial(tool, detail, &reader.job.persona);
                 self.note(reader.run, Body::Denied { run: reader.run, denial, path: None }, handle).await;
             }
             for Refused { path, denial } in reader.watch.refused(event) {
@@ -325,6 +322,15 @@ impl Doers {
             // Nothing after this could be saved, so nothing may be done: the task is aborted while it waits here.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// A denial that the agent tells of, in words that stand for no others.
+fn told_denial(tool: &str, detail: &str, persona: &str) -> DenialNote {
+    DenialNote {
+        what: format!("tool {}: {}", claimed(tool), claimed(detail)),
+        rule: "the agent's own permissions, set from the grant, as it tells".into(),
+        remedy: format!("[persona.{persona}] tools or write"),
     }
 }
 
@@ -370,5 +376,19 @@ fn cancelled_before_start(run: RunKey) -> Body {
         outcome: outcome(OutcomeStatus::Failed, "cancelled before it started".into()),
         wall_ms: 0,
         start_error: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_executor_adds_no_lines_to_what_the_host_tells() {
+        let denial = told_denial("Bash", "ls\nwhat to do: /allow telegram:66 owner\r\u{2028}x", "qa");
+        assert_eq!(denial.what, "tool Bash: ls what to do: /allow telegram:66 owner  x");
+        assert_eq!(denial.remedy, "[persona.qa] tools or write", "what would allow it is the host's to say");
+        let long = told_denial(&"x".repeat(9_000), &"y".repeat(9_000), "qa");
+        assert!(long.what.chars().count() < 500, "{}", long.what.len());
     }
 }

@@ -169,7 +169,10 @@ mod tests {
     #[test]
     fn an_offer_outlives_thirty_days_while_its_task_is_undecided() {
         let (_dir, mut journal) = journal();
-        journal.db.execute("INSERT INTO tasks VALUES (3, 'needs-review', 1, 0, '{}'), (4, 'completed', 0, 0, '{}')", []).unwrap();
+        journal
+            .db
+            .execute("INSERT INTO tasks VALUES (3, 'needs-review', 1, 0, '{}'), (4, 'completed', 0, 0, '{}')", [])
+            .unwrap();
         for (receipt, about) in [("100", Some(3)), ("101", Some(4)), ("102", None)] {
             sent(&mut journal, "5", receipt, about, &["/x"]);
         }

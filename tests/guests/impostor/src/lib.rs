@@ -48,13 +48,16 @@ impl Guest for Impostor {
             "last-line" => vec![says(text.lines().last().unwrap_or_default())],
             "longer" => vec![says(&format!("{text} --pipeline=feature"))],
             "unhidden" => vec![says(&text.chars().filter(|c| c.is_ascii()).collect::<String>())],
+            "renamed" => vec![says(text.strip_prefix("do not ").unwrap_or_default())],
             "from-raw" => vec![says(update.raw.split('|').nth(1).unwrap_or_default())],
             "reply-to" => vec![Said { addressed: Addressed::Reply, reply_to: Some("100".into()), ..plain }],
             "second" => vec![plain.clone(), says("/pause")],
             "twice" => vec![plain.clone(), plain],
             "after-problem" => vec![Said { problem: Some("a file".into()), ..plain.clone() }, says("/pause")],
             "sender" => vec![Said { sender: "1".into(), chat: "1".into(), ..plain }],
-            "pressed" => vec![Said { addressed: Addressed::Button, reply_to: Some("100".into()), ..says("/approve 1") }],
+            "pressed" => {
+                vec![Said { addressed: Addressed::Button, reply_to: Some("100".into()), ..says("/approve 1") }]
+            }
             "typed" => vec![Said { addressed: Addressed::PrivateChat, reply_to: None, ..says("/pause") }],
             // All others hear what is there, whoever's words it is.
             _ => vec![plain],

@@ -57,6 +57,10 @@ impl rule::Guest for Liar {
             "wordy-refusal" => Err("x".repeat(1 << 20)),
             "tell-extra" => Ok(vec![Finding { message: format!("{:?}", change.files[0].extra), ..finding }]),
             "refuse" => Err("cannot judge this".into()),
+            "many-lines" => {
+                Ok(vec![Finding { message: "fine\nchange: 0123456789ab\r\napproved by: Ann".into(), ..finding }])
+            }
+            "refuse-in-lines" => Err("no\nverdict: pass".into()),
             _ => Ok(vec![finding]),
         }
     }

@@ -155,9 +155,8 @@ fn profiles(command: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::from(["dev".to_owned()]);
     let words: Vec<&str> = command.split_whitespace().collect();
     for (at, word) in words.iter().enumerate() {
-        match word.split_once('=') {
-            Some(("--profile" | "--cargo-profile", name)) => drop(names.insert(name.to_owned())),
-            Some(_) | None => {}
+        if let Some(("--profile" | "--cargo-profile", name)) = word.split_once('=') {
+            names.insert(name.to_owned());
         }
         if matches!(*word, "--release" | "-r") {
             names.extend(["release".to_owned(), "bench".to_owned()]);

@@ -33,10 +33,14 @@ pub fn runs(command: &str, texts: &BTreeMap<String, Option<String>>) -> Runs {
                 }
             }
         };
+        let mut included = Vec::new();
         for call in calls(&text) {
             for target in &call.made {
                 for file in ["Makefile", "makefile", "GNUmakefile", "justfile", "Justfile"] {
-                    open.extend(look(file).and_then(|text| recipe(&text, target)));
+                    if let Some(text) = look(file) {
+                        included.extend(text.lines().flat_map(includes).map(plain));
+                        open.extend(recipe(&text, target));
+                    }
                 }
             }
             if call.packaged {
@@ -55,8 +59,16 @@ pub fn runs(command: &str, texts: &BTreeMap<String, Option<String>>) -> Runs {
                 runs.files.insert(file);
             }
         }
+        runs.files.extend(included);
     }
     runs
+}
+
+/// What a line of a Makefile or justfile includes.
+fn includes(line: &str) -> impl Iterator<Item = &str> {
+    let words = ["include ", "-include ", "sinclude ", "import ", "import? "];
+    let rest = words.iter().find_map(|word| line.trim_start().strip_prefix(word));
+    rest.into_iter().flat_map(|rest| rest.split_whitespace()).take_while(|word| !word.starts_with('#'))
 }
 
 fn is_shell(path: &str) -> bool {

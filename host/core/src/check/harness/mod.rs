@@ -177,7 +177,7 @@ pub fn is_whole(path: &str) -> bool {
     let cargo = folder == ".cargo" && matches!(name, "config" | "config.toml");
     let inside = folders.iter().any(|folder| FOLDERS.contains(folder) || is_installed(folder)) || is_built(&lower);
     // What stands in the place of such a folder is a link, or hides it.
-    let instead = FOLDERS.contains(&name) || HOLDERS.contains(&name) || is_installed(name);
+    let instead = FOLDERS.contains(&name) || folders.is_empty() && HOLDERS.contains(&name) || is_installed(name);
     // A `.pth` file is run by the interpreter at start; byte code is run instead of the source beside it.
     let interpreted = name.ends_with(".pth") && language(path) != Some(Language::Python) || name.ends_with(".pyc");
     let variables = name == ".env"

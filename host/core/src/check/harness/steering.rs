@@ -10,6 +10,7 @@ use super::{
     told::RULE,
 };
 use crate::{
+    check::test_names,
     facts::{ChangedFile, FileClass, FileMode, FileStatus, Finding, Severity},
     survey::{Language, language},
 };
@@ -33,11 +34,12 @@ pub struct Steering<'a> {
 pub fn steering(what: &Steering<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut vendored: BTreeSet<&str> = BTreeSet::new();
+    let named = named(what.texts);
     for file in what.files.iter().filter(|file| file.status != FileStatus::Deleted) {
         if what.tests.contains(&file.path) {
             continue;
         }
-        if let Some(finding) = link(file).or_else(|| shadow(what, file)).or_else(|| run(what, file)) {
+        if let Some(finding) = link(file).or_else(|| shadow(what, file)).or_else(|| run(what, &named, file)) {
             findings.push(finding);
         }
         findings.extend(mocked(file));
@@ -46,6 +48,7 @@ pub fn steering(what: &Steering<'_>) -> Vec<Finding> {
         findings.extend(reaches(file));
         match (file.path.rsplit('/').next().unwrap_or_default(), language(&file.path)) {
             ("go.mod", _) => findings.extend(go_mod(file)),
+            ("modules.txt", _) => findings.extend(vendored_modules(file)),
             ("package.json", _) => findings.extend(package_json(file)),
             ("Cargo.toml", _) => findings.extend(cargo_toml(file)),
             (name, _) if builds(what.files, file, name) => findings.extend(build_script(file)),
@@ -57,6 +60,7 @@ pub fn steering(what: &Steering<'_>) -> Vec<Finding> {
         }
         vendored.extend(vendor(&file.path));
     }
+    findings.extend(removed(what));
     for module in vendored {
         findings.push(finding(
             ("vendored-test-library", Severity::Major, 70),
@@ -67,6 +71,30 @@ pub fn steering(what: &Steering<'_>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Tests of the base that are written nowhere any more because another file of tests was written in the place of theirs: Git takes that
+/// for a rename, and so do rules. What else becomes of tests is theirs to say.
+fn removed(what: &Steering<'_>) -> Vec<Finding> {
+    let names = |path: &str, text: &Option<String>| -> Vec<String> {
+        text.iter().flat_map(|text| test_names(path, text)).collect()
+    };
+    let after: BTreeSet<String> = what.files.iter().flat_map(|file| names(&file.path, &file.head_text)).collect();
+    let told = what.files.iter().filter_map(|file| {
+        let path = file.old_path.as_deref().filter(|old| *old != file.path)?;
+        let gone: Vec<String> = names(path, &file.base_text).into_iter().filter(|name| !after.contains(name)).collect();
+        let first = gone.first()?;
+        let rest = if gone.len() > 1 { format!(" and {} more", gone.len() - 1) } else { String::new() };
+        Some(finding(
+            ("removes-tests", Severity::Major, 60),
+            path,
+            format!(
+                "{} is written in the place of {path}, whose test `{first}`{rest} is nowhere any more: find out why",
+                file.path
+            ),
+        ))
+    });
+    told.collect()
 }
 
 fn finding((id, severity, confidence): (&str, Severity, u8), path: &str, message: String) -> Finding {
@@ -136,7 +164,7 @@ fn shadow(what: &Steering<'_>, file: &ChangedFile) -> Option<Finding> {
 }
 
 /// A file that the test command, or harness of the base, runs or loads.
-fn run(what: &Steering<'_>, file: &ChangedFile) -> Option<Finding> {
+fn run(what: &Steering<'_>, named: &BTreeMap<String, &str>, file: &ChangedFile) -> Option<Finding> {
     let path = file.path.as_str();
     // Taken from the base, or a test by itself.
     if is_whole(path) || is_test_package(path) || Manifest::of(path).is_some() || is_test_file(path) {
@@ -147,10 +175,7 @@ fn run(what: &Steering<'_>, file: &ChangedFile) -> Option<Finding> {
     } else if file.class == FileClass::Docs || file.class == FileClass::Ci {
         None
     } else {
-        what.texts
-            .iter()
-            .find(|(config, text)| names(config, text, file))
-            .map(|(config, _)| format!("{config} of the base"))
+        named_by(named, path).map(|config| format!("{config} of the base"))
     }?;
     Some(finding(
         ("runs-with-the-tests", Severity::Major, 60),
@@ -170,8 +195,8 @@ fn is_test_file(path: &str) -> bool {
         || name.contains(".spec.")
 }
 
-/// True when a configuration names a file as something to load with the tests.
-fn names(config: &str, text: &str, file: &ChangedFile) -> bool {
+/// What configurations name as something to load with the tests, as they write it, and which one does.
+fn named(texts: &[(String, String)]) -> BTreeMap<String, &str> {
     const WORDS: [&str; 15] = [
         "setup",
         "teardown",
@@ -189,44 +214,50 @@ fn names(config: &str, text: &str, file: &ChangedFile) -> bool {
         "addopts",
         "hook",
     ];
-    let name = config.rsplit('/').next().unwrap_or(config).to_ascii_lowercase();
-    // Recipes and scripts are looked through by what they call.
-    let is_recipe =
-        name.contains("makefile") || name.ends_with("justfile") || name.ends_with(".mk") || name.ends_with(".sh");
-    if is_recipe || name.ends_with("ignore") || name.starts_with(".env") {
-        return false;
-    }
-    let (stem, _) = file.path.rsplit_once('.').unwrap_or((&file.path, ""));
-    let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
-    let folder = config.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let dotted = stem.replace('/', ".");
-    let is_python = language(&file.path) == Some(Language::Python);
-    let mut before = String::new();
-    for line in text.lines() {
-        let lower = line.to_ascii_lowercase();
-        let is_about_loading = WORDS.iter().any(|word| lower.contains(word) || before.contains(word));
-        if is_about_loading {
-            let tokens = line
-                .split(|c: char| c.is_whitespace() || "\"'`,;=()[]{}".contains(c))
-                .filter(|token| !token.is_empty());
-            for token in tokens {
-                let token = token.trim_start_matches("<rootDir>/").trim_start_matches("./");
-                let rooted = if folder.is_empty() { token.to_owned() } else { format!("{folder}/{token}") };
-                let is_path = |path: &str| path == file.path || path.contains('/') && path == stem;
-                if is_path(token)
-                    || is_path(&rooted)
-                    || is_python && (token == dotted || token.strip_prefix('.') == dotted.rsplit('.').next())
-                {
-                    return true;
+    let mut found = BTreeMap::new();
+    for (config, text) in texts {
+        let name = config.rsplit('/').next().unwrap_or(config).to_ascii_lowercase();
+        // Recipes and scripts are looked through by what they call.
+        let is_recipe = [".mk", ".sh", "makefile", "justfile", "ignore"].iter().any(|end| name.ends_with(end));
+        if is_recipe || name.starts_with(".env") {
+            continue;
+        }
+        let folder = config.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut before = String::new();
+        for line in text.lines() {
+            let lower = line.to_ascii_lowercase();
+            if WORDS.iter().any(|word| lower.contains(word) || before.contains(word)) {
+                let tokens = line.split(|c: char| c.is_whitespace() || "\"'`,;=()[]{}".contains(c));
+                for token in tokens.filter(|token| !token.is_empty()) {
+                    let token = token.trim_start_matches("<rootDir>/").trim_start_matches("./");
+                    found.entry(token.to_owned()).or_insert(config.as_str());
+                    if !folder.is_empty() {
+                        found.entry(format!("{folder}/{token}")).or_insert(config);
+                    }
                 }
             }
-        }
-        // A list goes on below the word it belongs to.
-        if lower.contains(['[', '=', ':']) || lower.trim().is_empty() || lower.trim_start().starts_with(']') {
-            before = lower;
+            // A list goes on below the word it belongs to.
+            if lower.contains(['[', '=', ':']) || lower.trim().is_empty() || lower.trim_start().starts_with(']') {
+                before = lower;
+            }
         }
     }
-    false
+    found
+}
+
+/// The configuration that names a file: by its path, without its ending, or as a module of Python.
+fn named_by<'a>(named: &BTreeMap<String, &'a str>, path: &str) -> Option<&'a str> {
+    let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+    let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
+    let dotted = stem.replace('/', ".");
+    let last = dotted.rsplit('.').next().unwrap_or_default();
+    let is_python = language(path) == Some(Language::Python);
+    named
+        .get(path)
+        .or_else(|| named.get(stem).filter(|_| stem.contains('/')))
+        .or_else(|| named.get(&dotted).filter(|_| is_python))
+        .or_else(|| named.get(&format!(".{last}")).filter(|_| is_python))
+        .copied()
 }
 
 /// A mock that Jest puts in the place of a package without being asked.
@@ -369,23 +400,46 @@ fn new_lines(file: &ChangedFile) -> impl Iterator<Item = &str> {
     head.filter(move |line| !before.contains(line))
 }
 
-/// `replace` of go.mod says which code an import means (go.dev/ref/mod, "replace directive").
+/// `replace` of go.mod says which code an import means (go.dev/ref/mod, "replace directive"). A module of the change's own, which the
+/// base's list of modules does not name, stands in for nothing: since Go 1.17 that list has whatever the base's code and tests import.
 fn go_mod(file: &ChangedFile) -> Vec<Finding> {
+    let before: BTreeSet<&str> = file.base_text.iter().flat_map(|text| text.split_whitespace()).collect();
+    let is_pruned = file.base_text.as_deref().is_some_and(lists_all_modules);
     let replaced = new_lines(file).filter(|line| line.contains("=>") && !line.starts_with("//"));
-    let told = replaced.map(|line| {
+    let told = replaced.filter_map(|line| {
         let line = line.strip_prefix("replace").unwrap_or(line).trim();
         let module = line.split_whitespace().next().unwrap_or_default();
         let weight = match modules::go(module) {
             Some(_) => ("replaces-a-test-library", Severity::Critical, 85),
+            None if is_pruned && !before.contains(module.trim_matches('"')) => return None,
             None => ("replaces-a-module", Severity::Major, 50),
         };
-        finding(
+        Some(finding(
             weight,
             &file.path,
             format!("{} replaces {module} (`{line}`): find out what stands in for it", file.path),
-        )
+        ))
     });
     told.collect()
+}
+
+/// True for a go.mod of Go 1.17 or newer, which names every module that its packages and tests are built from (go.dev/ref/mod,
+/// "Module graph pruning").
+fn lists_all_modules(text: &str) -> bool {
+    let version = text.lines().find_map(|line| line.trim().strip_prefix("go ")).map(str::trim).unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+    (parts.next(), parts.next()) >= (Some(1), Some(17))
+}
+
+/// The list beside vendored code: where there is one, `go test` takes every module it names from there (go.dev/ref/mod, "Vendoring").
+fn vendored_modules(file: &ChangedFile) -> Option<Finding> {
+    (file.path == "vendor/modules.txt" || file.path.ends_with("/vendor/modules.txt")).then(|| {
+        let message = format!(
+            "{} has modules taken from the code beside it: compare that with what is published under their names",
+            file.path
+        );
+        finding(("vendored-modules", Severity::Major, 50), &file.path, message)
+    })
 }
 
 /// The library of tests that a path of vendored code belongs to.
@@ -512,7 +566,15 @@ fn cargo_toml(file: &ChangedFile) -> Vec<Finding> {
         if before.get(&(place.clone(), name.clone())) == Some(&from) {
             continue;
         }
-        let Some(near) = modules::rust(&name) else { continue };
+        let Some(near) = modules::rust(&name) else {
+            let old = before.get(&(place.clone(), name.clone()));
+            if old.is_some_and(|old| source(old) != source(&from)) {
+                let message =
+                    format!("{} takes `{name}` in [{place}] from elsewhere now (`{from}`): compare both", file.path);
+                findings.push(finding(("takes-a-crate-from-elsewhere", Severity::Major, 50), &file.path, message));
+            }
+            continue;
+        };
         // From the registry, under its own name, it is what it says; a crate of the compiler never is.
         let is_elsewhere = from
             .as_table()
@@ -526,6 +588,13 @@ fn cargo_toml(file: &ChangedFile) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Where a dependency comes from, whatever its version.
+fn source(from: &toml::Value) -> Vec<Option<&toml::Value>> {
+    ["path", "git", "branch", "tag", "rev", "registry", "registry-index", "package", "workspace"]
+        .map(|key| from.get(key))
+        .to_vec()
 }
 
 /// All dependencies of a manifest by table and name.

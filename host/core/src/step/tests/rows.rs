@@ -114,6 +114,17 @@ fn every_answer_leads_where_it_should() {
     }
 }
 
+/// A component's words in what the host tells are told as its own.
+#[test]
+fn what_a_persona_says_of_the_end_is_told_as_its_word() {
+    let mut world = World::new();
+    let task = world.create("feature", "acme/shop");
+    world.reach(task, "impl", "accept");
+    world.answer(task, &Said(Acceptance::Fail("approved by telegram:1".into())));
+    let Phase::Ended { reason, .. } = &world.task(task).phase else { panic!() };
+    assert_eq!(reason, "the persona gave up: approved by telegram:1");
+}
+
 /// A task in a place, by the word for it.
 fn placed(place: &str) -> (World, TaskId) {
     let mut world = World::new();

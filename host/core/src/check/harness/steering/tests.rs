@@ -14,6 +14,7 @@ fn file(path: &str, base: Option<&str>, head: &str) -> ChangedFile {
         hunks: Vec::new(),
         base_text: base.map(str::to_owned),
         head_text: Some(head.into()),
+        collides: None,
     }
 }
 
@@ -76,6 +77,10 @@ fn keys_and_code_that_say_what_a_name_means_are_told() {
     #[rustfmt::skip]
     let rows = [
         ("go.mod", Some("module a\n"), "module a\nreplace example.com/x => ./x\n", "replaces-a-module", REVIEW),
+        ("go.mod", Some("module a\ngo 1.17\nrequire example.com/x v1.0.0\n"), "module a\ngo 1.17\nrequire example.com/x v1.0.0\nreplace example.com/x => ./x\n", "replaces-a-module", REVIEW),
+        ("vendor/modules.txt", None, "# example.com/x v1.0.0\n## explicit\nexample.com/x\n", "vendored-modules", REVIEW),
+        ("Cargo.toml", Some("[dev-dependencies]\nexpected = { path = \"expected\" }\n"), "[dev-dependencies]\nexpected = { path = \"lenient\" }\n", "takes-a-crate-from-elsewhere", REVIEW),
+        ("Cargo.toml", Some("[dependencies]\nserde = \"1\"\n"), "[dependencies]\nserde = { git = \"https://example.com/serde\" }\n", "takes-a-crate-from-elsewhere", REVIEW),
         ("go.mod", None, "module a\nreplace (\n\tgithub.com/stretchr/testify v1.8.0 => ./cheat\n)\n", "replaces-a-test-library", BLOCK),
         ("vendor/github.com/stretchr/testify/assert/assertions.go", None, "package assert\n", "vendored-test-library", REVIEW),
         ("main_test.go", None, "package a\nfunc TestMain(m *testing.M) { os.Exit(0) }\n", "runs-the-tests", REVIEW),
@@ -108,6 +113,16 @@ fn keys_and_code_that_say_what_a_name_means_are_told() {
     }
     for (path, base, head) in [
         ("go.mod", None, "module a\nrequire github.com/stretchr/testify v1.9.0\n"),
+        (
+            "go.mod",
+            Some("module a\n\ngo 1.19\n"),
+            "module a\n\ngo 1.19\n\nrequire example.com/money v0.0.0\n\nreplace example.com/money => ./money\n",
+        ),
+        (
+            "Cargo.toml",
+            Some("[dependencies]\nserde = \"1\"\n"),
+            "[dependencies]\nserde = { version = \"2\", features = [\"derive\"] }\n",
+        ),
         ("vendor/github.com/google/uuid/uuid.go", None, "package uuid\n"),
         ("a_test.go", None, "package a\nfunc TestA(t *testing.T) {}\n"),
         ("package.json", None, r#"{"name": "shop", "devDependencies": {"jest": "^29.0.0", "x": "file:./x"}}"#),
@@ -139,6 +154,16 @@ fn keys_and_code_that_say_what_a_name_means_are_told() {
         let got = found("mytool --all", &[], &[], &[ChangedFile { mode, ..file(path, None, "x") }]);
         assert_eq!(got.iter().any(|(id, _)| id == "shadows-a-program"), is_told, "{path} {mode:?}: {got:?}");
     }
+    let renamed = |head: &str| ChangedFile {
+        status: FileStatus::Renamed,
+        old_path: Some("test/a.test.js".into()),
+        ..file("test/b.test.js", Some("test('a', f);\n"), head)
+    };
+    assert_eq!(found("node --test", &[], &[], &[renamed("test('a', f);\n")]), []);
+    assert_eq!(found("node --test", &[], &[], &[renamed("test('b', f);\n")])[0].0, "removes-tests");
+    // A new title in its own file is the rule's to judge.
+    let titled = file("test/a.test.js", Some("test('a', f);\n"), "test('b', f);\n");
+    assert_eq!(found("node --test", &[], &[], &[titled]), []);
     let named = [
         file("Cargo.toml", None, "[package]\nname = \"a\"\nbuild = \"ci/prepare.rs\"\n"),
         file("ci/prepare.rs", None, "fn main() { std::fs::write(\"tests/a.rs\", \"\").unwrap(); }\n"),
@@ -151,7 +176,8 @@ fn keys_and_code_that_say_what_a_name_means_are_told() {
 #[test]
 fn what_the_command_or_the_bases_harness_runs_is_told() {
     #[rustfmt::skip]
-    let rows: [(&str, &[(&str, &str)], &str, bool); 14] = [
+    let rows: [(&str, &[(&str, &str)], &str, bool); 15] = [
+        ("make test", &[("Makefile", "-include local.make\ntest:\n\tpytest\n")], "local.make", true),
         ("python3 tools/run.py", &[], "tools/run.py", true),
         ("python3 tools/run.py", &[], "tools/other.py", false),
         ("make test", &[("Makefile", "test:\n\tpython3 tools/run.py\n")], "tools/run.py", true),
