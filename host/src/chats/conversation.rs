@@ -22,7 +22,6 @@ use borg_core::{
     task::Task,
     words,
 };
-use presses::Press;
 use std::{path::PathBuf, time::Duration};
 
 /// Longest wait for a policy that was edited; files are looked at every other second.
@@ -79,10 +78,8 @@ impl Conversation {
         for (n, said) in self.chats.hear(transport, update).await?.into_iter().enumerate() {
             let key = key.map(|key| format!("{key}.{n}"));
             let is_press = update.kind == UpdateKind::Button && said.problem.is_none();
-            if is_press
-                && let Press::Answered(notice, posts) = self.press(transport, update, &said, key.as_deref()).await?
-            {
-                exchanged.push((notice, posts));
+            if is_press && let Some(answered) = self.press(transport, update, &said, key.as_deref()).await? {
+                exchanged.push(answered);
                 continue;
             }
             if let Some(mut notice) = self.reply(transport, &said, key.as_deref()).await {

@@ -166,7 +166,7 @@ async fn whatever_it_claims_nothing_is_done_in_anybodys_name() {
         if let Some(now) = stage.caught().await {
             assert!(caught.is_some_and(|caught| now.contains(caught)), "{mode}: {now}");
         }
-        assert_eq!(stage.done().await, [String::new(); 0], "{mode}");
+        assert_eq!(stage.done().await, Vec::<String>::new(), "{mode}");
         let policies = stage.fixture.dir.path().join("policies");
         assert!(fs::read_dir(policies).unwrap().next().is_none(), "{mode}: nobody was made known");
     }

@@ -75,7 +75,9 @@ async fn refuse_company(host: &Host) -> Result<()> {
 
 /// Nobody would be there to answer when the day ends.
 async fn refuse_without_money(host: &Host) -> Result<()> {
-    let Some(shut) = host.conversation().desk.shut(&inline::me(), now_ms()).await? else { return Ok(()) };
+    // The engine does not run yet, so nobody else can be asked what policy is in force.
+    let day = host.conversation().desk.day().await?;
+    let Some(shut) = day.shut(&inline::me(), &host.policy, now_ms()) else { return Ok(()) };
     let remedy = "ask again then, or raise the cap in policies/";
     Err(problem(Code::Failed, format!("nothing is asked: {shut}"), remedy))
 }

@@ -31,6 +31,8 @@ fn a_press_that_nobody_was_offered_counts_for_nothing_whoever_presses() {
     room.api.add_bot(group, room.ann);
     room.begins(group);
     let review = room.sees_in(group, "needs a look");
+    // The change as a file is the last of it.
+    room.api.wait_for(group, |shown| shown.document.is_some(), LIMIT).unwrap();
     let posts = room.posts(group).len();
     let owner = format!("/allow telegram:{} owner", eve.0);
     for data in ["/approve 1", "/pause", "/cancel 1", owner.as_str(), "/answer 1 yes", "", "\u{0}/pause"] {

@@ -8,27 +8,22 @@ use borg_core::{
     policy::PersonId,
 };
 
-/// What is to become of a press.
-pub(super) enum Press {
-    /// It is a command like one that was typed.
-    Command,
-    /// It is dealt with.
-    Answered(Notice, Vec<Post>),
-}
+/// What answers a press that is dealt with here.
+pub(super) type Answered = (Notice, Vec<Post>);
 
 impl Conversation {
-    /// Looks whether a press is of a button of ours.
+    /// Looks whether a press is of a button of ours, and answers it where that is all; none where it is a command like one that was typed.
     pub(super) async fn press(
         &self,
         transport: &str,
         update: &Update,
         said: &Said,
         key: Option<&str>,
-    ) -> Result<Press, ChatError> {
+    ) -> Result<Option<Answered>, ChatError> {
         let person = PersonId(format!("{transport}:{}", said.sender));
         // Whom nobody knows is refused in silence, as with a command; and makes nobody wait or look.
         if !self.may_hear(transport, &person).await {
-            return Ok(Press::Command);
+            return Ok(None);
         }
         let chat = chat_of(transport, &update.chat);
         let offered = match (self.chats.mailbox(&chat), &update.reply_to) {
@@ -38,24 +33,24 @@ impl Conversation {
         };
         match offered {
             Ok(true) => {}
-            Ok(false) => return Ok(toast(&chat, update, unknown(&update.text))),
+            Ok(false) => return Ok(Some(toast(&chat, update, unknown(&update.text)))),
             Err(error) => {
                 tracing::error!(%error, "the journal cannot tell what was offered");
-                return Ok(toast(&chat, update, format!("{error}; nothing was done")));
+                return Ok(Some(toast(&chat, update, format!("{error}; nothing was done"))));
             }
         }
-        let Some(id) = said.text.strip_prefix(CONFIRM) else { return Ok(Press::Command) };
+        let Some(id) = said.text.strip_prefix(CONFIRM) else { return Ok(None) };
         let mut notice = self.confirmed(&chat, &person, id, key).await;
         notice.reply_to = Some(update.receipt.clone()).filter(|receipt| !receipt.is_empty());
         let posts = self.chats.show(&notice, 0).await?;
-        Ok(Press::Answered(notice, posts))
+        Ok(Some((notice, posts)))
     }
 }
 
 /// The host's own words, laid out by nobody.
-fn toast(chat: &str, update: &Update, text: String) -> Press {
+fn toast(chat: &str, update: &Update, text: String) -> Answered {
     let post = Post::Answer { chat: update.chat.clone(), press: update.receipt.clone(), text: text.clone() };
-    Press::Answered(notice(chat, NoticeKind::Hint, vec![Part::Text(text)]), vec![post])
+    (notice(chat, NoticeKind::Hint, vec![Part::Text(text)]), vec![post])
 }
 
 /// What to do in place of a press that counts for nothing.
