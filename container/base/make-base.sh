@@ -5,11 +5,13 @@
 #
 #   sudo container/base/make-base.sh                  # prints the name of the image on its last line
 #   SUITE=trixie sudo -E container/base/make-base.sh  # another suite that apt knows here
+#
+# MORE names further packages, with commas between them; WITHOUT paths below the root that are left out; IMAGE the image to make.
 set -eu
 
 SUITE=${SUITE:-bookworm}
 IMAGE=${IMAGE:-borg-rootfs:$SUITE}
-PACKAGES=ca-certificates,git,python3,python3-pytest,make,gcc,libc6-dev
+PACKAGES=ca-certificates,git,python3,python3-pytest,make,gcc,libc6-dev${MORE:+,$MORE}
 
 fail() {
     echo "make-base.sh: $*" >&2
@@ -40,6 +42,7 @@ debootstrap --variant=minbase --include="$PACKAGES" "$SUITE" "$work/root" "$MIRR
 cd "$work/root"
 rm -rf usr/share/doc/* usr/share/man/* usr/share/info/* usr/share/lintian usr/share/locale/* \
     var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* var/log/*.log var/log/apt
+for path in ${WITHOUT:-}; do rm -rf --one-file-system "./$path"; done
 find . -xdev -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tar --numeric-owner --one-file-system -c . |

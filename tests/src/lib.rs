@@ -4,6 +4,7 @@
 
 pub mod bot_api;
 pub mod busy;
+pub mod cheats;
 pub mod crash;
 pub mod guest;
 pub mod harness;

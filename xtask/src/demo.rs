@@ -15,13 +15,17 @@ pub enum Engine {
 }
 
 pub fn engine() -> Engine {
-    if !sh::succeeds(sh::command("docker").args(["version", "--format", "{{.Server.APIVersion}}"])) {
-        Engine::None
-    } else if sh::succeeds(sh::command("docker").args(["image", "inspect", IMAGE])) {
-        Engine::Ready
-    } else {
-        Engine::WithoutImage
+    match has_image(IMAGE) {
+        None => Engine::None,
+        Some(true) => Engine::Ready,
+        Some(false) => Engine::WithoutImage,
     }
+}
+
+/// Whether the engine has an image; none where no engine answers.
+pub fn has_image(name: &str) -> Option<bool> {
+    let answers = sh::succeeds(sh::command("docker").args(["version", "--format", "{{.Server.APIVersion}}"]));
+    answers.then(|| sh::succeeds(sh::command("docker").args(["image", "inspect", name])))
 }
 
 pub fn run() -> Result<()> {

@@ -15,6 +15,9 @@ use std::{
     process::Command,
 };
 
+/// Image with all the runners, for the suite of planted cheats.
+const RUNNERS: &str = "borg-test-runners:latest";
+
 pub fn run(require_all: bool) -> Result<()> {
     sh::run(sh::cargo().args(["fmt", "--all", "--check"]))?;
     let built = build::all()?;
@@ -25,6 +28,9 @@ pub fn run(require_all: bool) -> Result<()> {
         Engine::Ready => {}
         Engine::None => missing.push("no Docker engine answers: install docker.io and start dockerd".to_owned()),
         Engine::WithoutImage => missing.push(format!("the image {IMAGE} is missing: run `borg-host image build`")),
+    }
+    if demo::has_image(RUNNERS) == Some(false) {
+        missing.push(format!("the image {RUNNERS} is missing: run `sudo tests/image/make.sh`"));
     }
     let claude = claude(&built).inspect_err(|error| missing.push(format!("no Claude Code program: {error:#}"))).ok();
     if require_all && !missing.is_empty() {

@@ -109,7 +109,7 @@ fn keys_and_code_that_say_what_a_name_means_are_told() {
     ];
     for (path, base, head, id, least) in rows {
         let got = found("make test", &[], &[], &[file(path, base, head)]);
-        assert!(got.len() == 1 && got[0].0 == id && got[0].1 >= least, "{path}: {got:?}");
+        assert!(got.iter().any(|(found, risk)| found == id && *risk >= least), "{path}: {got:?}");
     }
     for (path, base, head) in [
         ("go.mod", None, "module a\nrequire github.com/stretchr/testify v1.9.0\n"),
