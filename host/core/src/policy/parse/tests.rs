@@ -285,6 +285,9 @@ fn models_we_ship_for_have_rows_of_their_own_and_others_their_familys_dearest() 
         ),
         (&["claude-sonnet-4-6", "claude-sonnet-5"], 3.0, 15.0),
         (&["claude-haiku-4-5", "claude-haiku-4-5-20251001"], 1.0, 5.0),
+        (&["claude-3-5-haiku-20241022"], 0.8, 4.0),
+        (&["claude-3-5-sonnet-20241022", "claude-3-7-sonnet-20250219"], 3.0, 15.0),
+        (&["claude-fable-5", "claude-mythos-5"], 10.0, 50.0),
     ] {
         for model in models {
             assert_eq!(shipped_price(&policy, model, 200_000), (input, output, false), "{model}");
