@@ -403,6 +403,21 @@ impl Phase {
         }
     }
 
+    /// True once no agent works on the change any more: it waits for its decision, or is decided on and on its way out.
+    pub fn is_past_work(&self) -> bool {
+        match self {
+            Phase::NeedsReview { .. }
+            | Phase::Blocked { on: BlockedOn::Verdict { .. } | BlockedOn::Delivery { .. }, .. }
+            | Phase::Running(Running { doing: Doing::Delivering { .. }, .. })
+            | Phase::Approved { .. }
+            | Phase::Ended { .. } => true,
+            Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Question { .. }, .. }
+            | Phase::Queued { .. }
+            | Phase::Running(_)
+            | Phase::Parked { .. } => false,
+        }
+    }
+
     /// Position in the pipeline; none once ended.
     pub fn position(&self) -> Option<&Position> {
         match self {

@@ -179,7 +179,8 @@ async fn broken_folders_hinder_no_other() {
 
     // A folder that is not there yet is none that is broken.
     assert_eq!(plugins.loaded(), plugins.fingerprint().await);
-    home.lay("later", "hostile", Kind::Persona, "hostile", "[asks]\nlog = true\n# later");
+    let later = home.lay("later", "hostile", Kind::Persona, "hostile", "[asks]\nlog = true\n# later");
+    pin(&mut home, "hostile", &later);
     assert_ne!(plugins.loaded(), plugins.fingerprint().await);
     plugins.reload(&home.permits).await;
     assert_eq!(plugins.loaded(), plugins.fingerprint().await);

@@ -172,6 +172,13 @@ impl Engine {
         }
         match &task.phase {
             Phase::Blocked { on: BlockedOn::Question { .. }, .. } => self.answer(id, text, permit),
+            Phase::Approved { .. }
+            | Phase::Running(Running { doing: Doing::Delivering { .. }, .. })
+            | Phase::Blocked { on: BlockedOn::Delivery { .. }, .. }
+            | Phase::Ended { .. } => {
+                let remedy = format!("/continue {id} TEXT, once it has ended, goes on from there");
+                (Vec::new(), refused(format!("no agent works on #{id} any more"), remedy))
+            }
             Phase::Queued { .. }
             | Phase::Running(_)
             | Phase::Parked { .. }
@@ -183,10 +190,6 @@ impl Engine {
             Phase::NeedsReview { .. } | Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } => {
                 let remedy = format!("/approve {id}, or /reject {id} and then /continue {id} TEXT");
                 (Vec::new(), refused(format!("#{id} is done, and waits for a decision"), remedy))
-            }
-            Phase::Approved { .. } | Phase::Blocked { on: BlockedOn::Delivery { .. }, .. } | Phase::Ended { .. } => {
-                let remedy = format!("/continue {id} TEXT, once it has ended, goes on from there");
-                (Vec::new(), refused(format!("no agent works on #{id} any more"), remedy))
             }
         }
     }

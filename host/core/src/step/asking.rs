@@ -14,9 +14,9 @@ const SHORT: usize = 200;
 
 impl Turn<'_> {
     /// Keeps what a person said, for every attempt from now on. An answer always counts: questions are few. Of a change that waits for its
-    /// decision no agent hears any more, and nobody comes to have a hand in it.
+    /// decision, or was decided on, no agent hears any more, and nobody comes to have a hand in it.
     pub(super) fn noted(&mut self, by: &PersonId, question: Option<Kept>, text: &Kept) {
-        if self.task.phase.waiting_review().is_some() {
+        if self.task.phase.is_past_work() {
             return;
         }
         if question.is_some() || self.task.notes.len() < Task::NOTES_KEPT {

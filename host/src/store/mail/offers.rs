@@ -171,7 +171,7 @@ mod tests {
         let (_dir, mut journal) = journal();
         journal
             .db
-            .execute("INSERT INTO tasks VALUES (3, 'needs-review', 1, 0, '{}'), (4, 'completed', 0, 0, '{}')", [])
+            .execute("INSERT INTO tasks (id, status, live, changed_ms, task) VALUES (3, 'needs-review', 1, 0, '{}'), (4, 'completed', 0, 0, '{}')", [])
             .unwrap();
         for (receipt, about) in [("100", Some(3)), ("101", Some(4)), ("102", None)] {
             sent(&mut journal, "5", receipt, about, &["/x"]);

@@ -170,6 +170,19 @@ fn every_hand_in_a_change_counts_while_there_are_others() {
 }
 
 #[test]
+fn a_note_that_comes_after_the_decision_gives_nobody_a_hand_in_it() {
+    let (mut world, task) = waiting(5, "console:1", Opinion::Doubtful);
+    assert_eq!(approve(&mut world, task, "bot:1"), Status::Approved);
+    for fails in [true, false] {
+        world.happen(task, Body::Noted { by: person("bot:1"), text: Kept::new("well done") });
+        assert_eq!(world.task(task).askers().collect::<Vec<_>>(), [&person("console:1")]);
+        world.answer(task, if fails { &Answer::Failed } else { &Answer::Done });
+        world.happen(task, Body::Unblocked { by: person("console:1") });
+    }
+    assert_eq!(world.task(task).status(), Status::Completed);
+}
+
+#[test]
 fn it_holds_as_policy_is_when_it_is_decided() {
     // Alone, then with another: the review goes to the other, and is theirs.
     let (mut world, task) = waiting(0, "console:1", Opinion::Doubtful);
