@@ -78,9 +78,6 @@ pub struct Price {
 }
 
 impl Price {
-    /// Nothing costs anything: what a request is held against where a subscription pays for it.
-    pub const FREE: Price = Price { input: 0, output: 0, cache_read: 0, cache_write: 0 };
-
     /// Cost of this usage, rounded up to a whole micro-dollar.
     pub fn cost(&self, usage: &Usage) -> MicroUsd {
         let sum: u128 = [

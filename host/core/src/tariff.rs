@@ -69,12 +69,28 @@ impl Unlisted {
     pub fn lines(&self) -> String {
         let dollars = |micros: u64| format!("\"${}.{:02}\"", micros / 1_000_000, micros % 1_000_000 / 10_000);
         let head = format!("[egress.{}.price.\"{}\"]", self.egress, self.model);
-        let Some((_, Tariff { price, .. })) = &self.family else {
+        let Some((_, Tariff { price, long, window })) = &self.family else {
             return format!("{head}\ninput = \"$…\"\noutput = \"$…\"\ncache-read = \"$…\"\ncache-write = \"$…\"");
         };
-        let [input, output, read, write] =
-            [price.input, price.output, price.cache_read, price.cache_write].map(dollars);
-        format!("{head}\ninput = {input}\noutput = {output}\ncache-read = {read}\ncache-write = {write}")
+        let prices = |price: &Price, between: &str| {
+            let [input, output, read, write] =
+                [price.input, price.output, price.cache_read, price.cache_write].map(dollars);
+            [
+                format!("input = {input}"),
+                format!("output = {output}"),
+                format!("cache-read = {read}"),
+                format!("cache-write = {write}"),
+            ]
+            .join(between)
+        };
+        let mut lines = format!("{head}\n{}", prices(price, "\n"));
+        if *window != LARGEST_WINDOW {
+            lines.push_str(&format!("\ncontext = {window}"));
+        }
+        if let Some(long) = long {
+            lines.push_str(&format!("\nlong = {{ above = {}, {} }}", long.above, prices(&long.price, ", ")));
+        }
+        lines
     }
 }
 
@@ -93,6 +109,17 @@ pub fn unlisted(policy: &Policy, models: &BTreeSet<String>) -> Vec<Unlisted> {
         }
     }
     found
+}
+
+/// Rows of a family that are cheaper than a row of one model in it, and that model: a name nobody looked up would pay too little.
+pub fn too_cheap<'a>(rows: &'a BTreeMap<String, Tariff>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let families = rows.iter().filter(|(name, _)| is_family(name));
+    families.filter_map(move |(family, tariff)| {
+        let mut own = rows.iter().filter(|(name, _)| !is_family(name) && fits(family, name));
+        let dearer =
+            own.find(|(_, own)| own.price.input > tariff.price.input || own.price.output > tariff.price.output);
+        dearer.map(|(name, _)| (family.as_str(), name.as_str()))
+    })
 }
 
 /// Models that policy itself names: of personas, and of executors.

@@ -130,8 +130,9 @@ impl Account {
                 Ok(output) => output,
                 Err(_) if !last => return None,
                 Err(cap) => {
+                    // Something is left all the same: the run is not at its limit.
                     let figure = format!("{}, and requests under way may need the rest", self.figure(cap, &spent));
-                    return Some(Err(self.refuse(&mut state, cap, figure)));
+                    return Some(Err((cap, figure)));
                 }
             },
         };

@@ -26,7 +26,10 @@ use hyper::{
 };
 use serde::Deserialize;
 use std::{pin::pin, sync::Arc};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{SemaphorePermit, mpsc},
+    time::timeout,
+};
 
 /// Longest error body that is read.
 const ERROR_BYTES: usize = 64 << 10;
@@ -69,7 +72,9 @@ impl Order {
     }
 }
 
-pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
+/// Holds its slot of the run until it is recorded, or nobody waits for it any more.
+pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer, slot: SemaphorePermit<'_>) {
+    let mut slot = Some(slot);
     let run = Arc::clone(&entry.run);
     if run.is_shut() || answer.is_closed() {
         return entry.stop(Stop::Gone, answer).await;
@@ -98,7 +103,12 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer) {
         tokio::select! {
             sent = &mut sending => sent,
             () = answer.closed() => {
-                tokio::join!(leave_behind(&mut entry, &mut charge, turns), &mut sending).1
+                let left = async {
+                    leave_behind(&mut entry, &mut charge, turns).await;
+                    // What it may cost is held; its place is free for those that somebody waits for.
+                    slot.take();
+                };
+                tokio::join!(left, &mut sending).1
             }
         }
     };

@@ -74,9 +74,9 @@ pub(crate) async fn serve(
         () = answer.closed() => return entry.stop(Stop::Gone, answer).await,
     };
     // The semaphore is never closed; a request without a slot would be one too many.
-    let Ok(_slot) = slot else { return };
+    let Ok(slot) = slot else { return };
     match check(&mut entry, parts, body).await {
-        Ok(ready) => exchange::serve(entry, ready, answer).await,
+        Ok(ready) => exchange::serve(entry, ready, answer, slot).await,
         Err(refusal) => entry.stop(Stop::Refused(refusal), answer).await,
     }
 }

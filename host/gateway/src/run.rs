@@ -51,7 +51,7 @@ impl Run {
             let (charge, behind) = (account.adopt(&elder.most), Arc::clone(&behind));
             tokio::spawn(async move {
                 // Nobody knows of it: it is taken for spent.
-                let unknown = Outcome::Used { usage: elder.most.usage, cost: elder.most.cost };
+                let unknown = Outcome::Used { usage: elder.most.usage, cost: elder.most.paid() };
                 charge.follow(behind.outcome(elder.run, elder.request).await.unwrap_or(unknown));
             });
         }

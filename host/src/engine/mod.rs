@@ -37,6 +37,7 @@ use once::Recent;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     ops::ControlFlow,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -48,6 +49,8 @@ use tokio::{
 
 /// Inputs taken in one turn, and so committed together.
 const BATCH: usize = 256;
+/// How long a host that stops waits for the cost of requests under way.
+const LAST_BOOKINGS: Duration = Duration::from_secs(10);
 
 /// Owns the state; everything else asks it through a [`Handle`].
 pub struct Engine {
@@ -175,14 +178,60 @@ impl Engine {
                     None => break,
                 }
             }
-            if self.finish(turn).await?.is_break() || stop {
+            if self.finish(turn).await?.is_break() {
+                // Nothing is durable any more.
+                self.end_doers().await;
+                return Ok(());
+            }
+            if stop {
                 break;
             }
         }
-        // Containers live on and are adopted by the next process; what is in flight here is redone then.
+        self.end_doers().await;
+        // A disk that is full holds up the booking, but not the end.
+        let booked = tokio::time::timeout(2 * LAST_BOOKINGS, self.book_the_last()).await;
+        self.end_doers().await;
+        booked.unwrap_or(Ok(()))
+    }
+
+    /// Containers live on and are adopted by the next process; what is in flight here is redone then.
+    async fn end_doers(&mut self) {
         self.performing.abort_all();
         while self.performing.join_next().await.is_some() {}
-        Ok(())
+    }
+
+    /// Shuts all doors and takes what is booked of the requests under way: the provider charges for them, whoever waits.
+    async fn book_the_last(&mut self) -> Result<(), StoreError> {
+        let doers = Arc::clone(&self.doers);
+        let mut shut = pin!(tokio::time::timeout(LAST_BOOKINGS, doers.live.shut()));
+        let mut is_shut = false;
+        loop {
+            let input = tokio::select! {
+                biased;
+                input = next(&mut self.waiting, &mut self.inputs) => input,
+                settled = &mut shut, if !is_shut => {
+                    is_shut = true;
+                    if settled.is_err() {
+                        tracing::warn!("requests under way were waited for long enough: what they cost is in no account");
+                    }
+                    // What was sent before that is still taken.
+                    self.inputs.close();
+                    continue;
+                }
+            };
+            match input {
+                Some(input @ Input::Event(..)) => {
+                    let mut turn = Turn::default();
+                    self.take(&mut turn, input);
+                    if self.finish(turn).await?.is_break() {
+                        return Ok(());
+                    }
+                }
+                // Whoever asks hears that the host is stopping: nobody answers.
+                Some(Input::Intent { .. } | Input::Policy(_) | Input::CurrentPolicy(_) | Input::Stop) => {}
+                None => return Ok(()),
+            }
+        }
     }
 
     fn take(&mut self, turn: &mut Turn, input: Input) {

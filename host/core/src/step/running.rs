@@ -315,6 +315,12 @@ impl Turn<'_> {
         };
         let Some((persona, stage)) = self.persona_of(&at) else { return };
         self.forget(run);
+        // What an earlier run of this try had written to /out lay in /in of this one: it need not be written again.
+        let mut artefacts = collected.artefacts.clone();
+        let kept = earlier.iter().flat_map(|kept| &kept.artefacts).filter(|kept| kept.name != QUESTION_FILE);
+        let unwritten: Vec<_> =
+            kept.filter(|kept| artefacts.iter().all(|own| own.name != kept.name)).cloned().collect();
+        artefacts.extend(unwritten);
         let mut incomplete = earlier.map(|kept| kept.incomplete).unwrap_or_default();
         incomplete
             .extend(collected.incomplete.iter().filter(|why| !incomplete.contains(why)).cloned().collect::<Vec<_>>());
@@ -328,7 +334,7 @@ impl Turn<'_> {
             protected: agent.write.pinned.clone(),
             left_behind: collected.left_behind.clone(),
             incomplete,
-            artefacts: collected.artefacts.clone(),
+            artefacts,
         };
         match (stopping.and_then(Stopping::ending), after) {
             (Some(ending), _) => {

@@ -252,6 +252,13 @@ fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<(
     {
         models.extend(asked);
     }
+    for (egress, entry) in &policy.egress {
+        for (family, model) in tariff::too_cheap(&entry.prices) {
+            let detail = format!("a model without a row of its own pays {family}, which is cheaper than {model}");
+            let remedy = format!("give [egress.{egress}.price.\"{family}\"] the dearest prices of the family");
+            report.add(Finding::warning("prices", detail, remedy))?;
+        }
+    }
     for unlisted in tariff::unlisted(policy, &models) {
         let detail = match &unlisted.family {
             Some((family, _)) => {

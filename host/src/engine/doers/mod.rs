@@ -96,6 +96,18 @@ impl LiveRuns {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
     }
 
+    /// Shuts every door. Returns when what went through them is booked, within the time that responses are drained for.
+    pub async fn shut(&self) {
+        let doors: Vec<Arc<Door>> =
+            self.doors.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for door in &doors {
+            door.close().await;
+        }
+        for door in doors {
+            door.settled().await;
+        }
+    }
+
     fn stop(&self, run: RunKey, cause: EndCause) {
         self.stops.lock().unwrap_or_else(PoisonError::into_inner).insert(run, cause);
     }

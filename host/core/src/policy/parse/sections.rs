@@ -365,7 +365,9 @@ fn tariff(section: &mut Section<'_>) -> Tariff {
         let path = section.path.replacen(']', ".long]", 1);
         let mut row = Section::new(section.file, path, value, section.out)?;
         let above = row.number("above", 1..10_000_001, 200_000);
+        let faults = row.out.len();
         let long = self::price(&mut row);
+        let is_read = row.out.len() == faults;
         let pairs = [
             ("input", long.input, price.input),
             ("output", long.output, price.output),
@@ -374,7 +376,7 @@ fn tariff(section: &mut Section<'_>) -> Tariff {
         ];
         for (key, long, price) in pairs {
             // What a request can cost at most is reckoned with the row of the most it can take in.
-            if long < price && long > 0 {
+            if long < price && is_read {
                 let span = row.span_of(key);
                 row.wrong(
                     span,

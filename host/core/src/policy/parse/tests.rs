@@ -349,6 +349,7 @@ fn prices_of_a_long_context_are_read_and_their_errors_name_the_place() {
         (long("", ""), "`input` is missing"),
         (long("", "input = \"6\"\n"), "`input` must be dollars per million tokens"),
         (long("", "input = \"$2.00\"\n"), "`input` is below that of a shorter context"),
+        (long("", "input = \"$0.00\"\n"), "`input` is below that of a shorter context"),
         (long("from = 1\n", "input = \"$6.00\"\n"), "unknown key `from`"),
     ] {
         let errors = errors(&with_row(&row));
@@ -375,8 +376,23 @@ fn models_in_use_that_have_no_row_of_their_own_are_named_with_the_line_to_add() 
         "{line}"
     );
     assert!(found[0].lines().starts_with("[egress.anthropic.price.\"claude-huge-1\"]\ninput = \"$…\""));
-    // It is a row as policy reads it.
-    let added = with("executors.toml", |text| format!("{text}\n{line}\n"));
-    let policy = parse(&added).unwrap();
+    // It is a row as policy reads it, and the family's to the letter: a long context costs what it does there.
+    models.insert("claude-sonnet-9".into());
+    let found = crate::tariff::unlisted(&policy, &models);
+    let lines: String = found[1..].iter().map(|one| format!("{}\n", one.lines())).collect();
+    let policy = parse(&with("executors.toml", |text| format!("{text}\n{lines}"))).unwrap();
     assert_eq!(crate::tariff::unlisted(&policy, &models).len(), 1);
+    let rows = &policy.egress["anthropic"].prices;
+    assert_eq!(rows["claude-sonnet-9"], rows["claude-sonnet-*"]);
+    assert!(rows["claude-sonnet-9"].long.is_some());
+}
+
+#[test]
+fn a_family_that_is_cheaper_than_one_of_its_models_is_named() {
+    let rows = |policy: &Policy| crate::tariff::too_cheap(&policy.egress["anthropic"].prices).count();
+    assert_eq!(rows(&parse(&shipped()).unwrap()), 0);
+    let family = "[egress.anthropic.price.\"claude-opus-*\"]\ninput = \"$";
+    let cheap =
+        parse(&with("executors.toml", |text| text.replace(&format!("{family}15.00"), &format!("{family}5.00"))));
+    assert_eq!(rows(&cheap.unwrap()), 1);
 }
