@@ -163,6 +163,25 @@ mod tests {
         assert!(ledger.record(row).await.is_err(), "without an engine nothing is counted, so nothing may go out");
     }
 
+    #[tokio::test]
+    async fn what_is_booked_while_the_host_stops_is_still_taken() {
+        let fixture = Fixture::start(&[("console:1", borg_core::policy::Role::Owner)], None).await;
+        let task = fixture.task("console:1").await;
+        fixture.until(task, Status::Blocked).await;
+        let desk = fixture.conversation.desk.clone();
+        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
+        let usage = Usage { input_tokens: 5, ..Usage::default() };
+        // Behind the wish to stop in the engine's queue.
+        let stopping = fixture.handle.clone();
+        let booked = ledger.record(row(run, Verdict::Allowed, Some(usage), MicroUsd(7)));
+        let ((), booked) = tokio::join!(stopping.stop(), booked);
+        booked.unwrap();
+        let spent = desk.task(task).await.unwrap().unwrap().spent;
+        assert_eq!((spent.cost, desk.ledger(task).await.unwrap().len()), (MicroUsd(7), 1));
+        fixture.stop().await;
+    }
+
     /// What may be spent on a request whose answer is still out.
     fn held(task: borg_core::id::TaskId, request: u64) -> Held {
         let usage = Usage { input_tokens: 1000, ..Usage::default() };

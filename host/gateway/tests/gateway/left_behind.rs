@@ -107,10 +107,16 @@ async fn what_is_held_for_an_earlier_run_is_not_shared() {
         request: 7,
         most: Spent { cost: budget.cost, turns: 1, ..Spent::default() },
     };
+    // Where a subscription paid for it, it is told and holds nothing.
+    let told = Elder { most: Spent { notional: budget.cost, ..elder.most }, request: 8, ..elder.clone() };
+    let (door, socket) = next_run(&world, budget, vec![told]).await;
+    assert_eq!(send(&socket, post("/v1/messages", "", BODY).as_bytes()).await.status, 200);
+    assert!(door.spent().cost < budget.cost);
+    let asked = world.upstream.got().len();
     // Nobody in this process knows what became of it: it is spent.
     let (door, socket) = next_run(&world, budget, vec![elder]).await;
     assert_capped(&send(&socket, post("/v1/messages", "", BODY).as_bytes()).await);
-    assert_eq!((door.spent().cost, world.upstream.got().len()), (budget.cost, 0));
+    assert_eq!((door.spent().cost, world.upstream.got().len()), (budget.cost, asked));
     // Known, and not settled in time.
     let (reply, _never) = late(Vec::new());
     world.upstream.reply(reply);

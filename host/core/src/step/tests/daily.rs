@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     budget::{Budget, MicroUsd, Spent},
+    collect::Collected,
     daily::DAY_MS,
     effect::Order,
     event::{Body, Event},
@@ -106,6 +107,48 @@ fn at_the_cap_a_run_is_stopped_its_work_kept_and_the_next_day_goes_on_from_there
     assert_eq!(world.status(task), Status::Completed);
     assert_eq!(world.task(task).records.len(), 1);
     world.hold_the_end();
+}
+
+/// The run that is owed a collection left nothing in /out.
+fn leaves_nothing(world: &mut World, task: TaskId) {
+    let effect = world.work(task).cloned().expect("a collection");
+    let Order::Collect(order) = &effect.order else { panic!("{:?}", effect.order) };
+    let commit = order.parent.clone();
+    let collected = Collected {
+        commit,
+        changed: Vec::new(),
+        left_behind: Vec::new(),
+        incomplete: Vec::new(),
+        artefacts: Vec::new(),
+    };
+    let body = Body::Collected { run: order.run, collected };
+    world.take(Event { at_ms: world.now, task: Some(task), settles: Some(effect.key.clone()), body });
+}
+
+#[test]
+fn what_was_written_before_a_cap_need_not_be_written_again() {
+    let mut world = World::under(capped(Some("$1.00"), None));
+    let task = world.create("feature", "acme/shop");
+    world.reach(task, "spec", "run");
+    pays(&mut world, task, costs(1_000_000));
+    stopped_at_cap(&mut world, task);
+    // The next day it is stopped before it writes anything, and the day after it finds all of it there.
+    world.now = DAY_MS;
+    world.happen(task, Body::DeadlinePassed);
+    world.reach(task, "spec", "run");
+    pays(&mut world, task, costs(1_000_000));
+    world.answer(task, &killed());
+    leaves_nothing(&mut world, task);
+    world.now = 2 * DAY_MS;
+    world.happen(task, Body::DeadlinePassed);
+    world.reach(task, "spec", "run");
+    world.answer(task, &Answer::Ended(EndCause::Exited, OutcomeStatus::Completed));
+    leaves_nothing(&mut world, task);
+    let Some(Order::Accept { produced, .. }) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
+    assert!(produced.iter().any(|file| file.name == "spec.md"), "{produced:?}");
+    world.finish(task);
+    assert_eq!(world.status(task), Status::Completed);
+    assert!(world.task(task).records[0].artefacts.iter().any(|made| made.name == "spec.md"));
 }
 
 #[test]
