@@ -70,7 +70,7 @@ impl Trial {
     /// Reports of the check runs of a stage, in order.
     fn reports(&self, stage: u64, kind: &str) -> Vec<Value> {
         let entries = self.host.entries(self.task).unwrap();
-        let checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
+        let mut checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
         let of_stage = checked.filter(|body| body["run"]["stage"] == stage && body["run"]["kind"] == kind);
         of_stage.map(|body| body["check"]["report"].clone()).collect()
     }
@@ -91,8 +91,8 @@ impl Trial {
     /// True where the last check of a stage ran with the change's own harness, too.
     fn ran_with_both(&self, stage: u64) -> bool {
         let entries = self.host.entries(self.task).unwrap();
-        let checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
-        checked.filter(|body| body["run"]["stage"] == stage).last().unwrap()["check"]["own"].is_object()
+        let mut checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
+        checked.rfind(|body| body["run"]["stage"] == stage).unwrap()["check"]["own"].is_object()
     }
 
     #[track_caller]

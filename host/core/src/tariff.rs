@@ -112,7 +112,7 @@ pub fn unlisted(policy: &Policy, models: &BTreeSet<String>) -> Vec<Unlisted> {
 }
 
 /// Rows of a family that are cheaper than a row of one model in it, and that model: a name nobody looked up would pay too little.
-pub fn too_cheap<'a>(rows: &'a BTreeMap<String, Tariff>) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub fn too_cheap(rows: &BTreeMap<String, Tariff>) -> impl Iterator<Item = (&str, &str)> {
     let families = rows.iter().filter(|(name, _)| is_family(name));
     families.filter_map(move |(family, tariff)| {
         let mut own = rows.iter().filter(|(name, _)| !is_family(name) && fits(family, name));

@@ -35,7 +35,7 @@ pub(super) fn merge(sides: &Sides<'_>) -> Edit {
     for (name, text) in old.iter().chain(&new) {
         let is_in = |list: &[(String, String)]| list.iter().any(|(other, same)| other == name && same == text);
         let name = format!("[{name}]");
-        if !(is_in(&old) && is_in(&new)) && !names.contains(&name) {
+        if !(names.contains(&name) || is_in(&old) && is_in(&new)) {
             names.push(name);
         }
     }
@@ -70,8 +70,8 @@ fn read(text: &str) -> Result<Vec<Section<'_>>, String> {
     let mut starts = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        if line.starts_with('[') {
-            let name = line[1..].split(']').next().filter(|name| line.contains(']') && !name.contains(['#', ';']));
+        if let Some(header) = line.strip_prefix('[') {
+            let name = header.split(']').next().filter(|name| line.contains(']') && !name.contains(['#', ';']));
             starts.push((at, name.ok_or("a header that is not closed")?));
         } else if line.trim_start().starts_with('[') && line.contains(']') && is_like_header(line) {
             return Err("a header that does not stand at the start of its line".into());
