@@ -143,7 +143,8 @@ impl Fixture {
 
 async fn load(data: &Path, folder: Option<PathBuf>, policy: &Policy) -> Plugins {
     let options = Options {
-        folders: folder.into_iter().collect(),
+        shipped: folder.into_iter().collect(),
+        folders: Vec::new(),
         cache: data.join("plugins"),
         compiler: Compiler::InProcess,
         limits: Limits::default(),

@@ -113,8 +113,10 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let sandbox = sandbox(settings, &mut policy, &data, lock.installation(), &init, &spawner, wish).await?;
     let (store, loaded) = Store::open(&data)?;
     let program = std::env::current_exe().context("finding the program itself")?;
+    let folders = settings.plugin_folders();
     let plugins = Options {
-        folders: settings.plugin_folders(),
+        shipped: folders.shipped,
+        folders: folders.own,
         cache: data.join("plugins"),
         compiler: compiler::confined(spawner.clone(), init.path.clone(), program),
         limits: borg_plugins::Limits::default(),

@@ -42,6 +42,10 @@ pub fn join(policies: &Path, one: &PersonId, other: &PersonId) -> Result<()> {
     if policy.human(one) == policy.human(other) {
         return Ok(());
     }
+    // Policy takes it, for the sake of those who lost their role; nobody else is written there.
+    if let Some(stranger) = [one, other].into_iter().find(|person| policy.role(person).is_none()) {
+        bail!("`{stranger}` has no role: give it one before it is joined with another");
+    }
     let file = folder.find(|document| document.contains_key("people"));
     folder.edit(file.as_deref().unwrap_or(FILE), |document| put_together(document, one, other))?;
     Ok(())
@@ -173,6 +177,28 @@ mod tests {
         let error = join(dir.path(), &PersonId("telegram:7".into()), &PersonId("console:2".into())).unwrap_err();
         assert!(format!("{error:#}").contains("has no role"), "{error:#}");
         assert_eq!(fs::read_to_string(&file).unwrap(), PEOPLE);
+    }
+
+    #[test]
+    fn who_loses_the_role_is_a_stranger_though_they_were_joined() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("people.toml");
+        let (here, phone) = (PersonId("console:1000".into()), PersonId("telegram:9".into()));
+        fs::write(&file, PEOPLE).unwrap();
+        add(dir.path(), &phone, Role::Owner).unwrap();
+        join(dir.path(), &here, &phone).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let revoked = text.replacen(", \"telegram:9\"]", "]", 1);
+        assert!(revoked != text && revoked.contains("same = [[\"console:1000\", \"telegram:9\"]]"), "{revoked}");
+        fs::write(&file, revoked).unwrap();
+        let (_, policy) = Folder::read(dir.path()).unwrap();
+        assert_eq!((policy.role(&phone), policy.role(&here)), (None, Some(Role::Owner)));
+        // The next phone is the same human's, too.
+        let next = PersonId("telegram:10".into());
+        add(dir.path(), &next, Role::Owner).unwrap();
+        join(dir.path(), &here, &next).unwrap();
+        let (_, policy) = Folder::read(dir.path()).unwrap();
+        assert_eq!((policy.human(&next), policy.human(&phone)), (&here, &here));
     }
 
     #[test]

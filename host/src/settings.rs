@@ -24,6 +24,15 @@ use zeroize::Zeroizing;
 /// Largest file of settings or variables, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
 
+/// Folders of plugin folders, by whose they are.
+#[derive(Clone, Debug)]
+pub struct PluginFolders {
+    /// Of what came with the program.
+    pub shipped: Vec<PathBuf>,
+    /// The operator's, in the order in which they stand in for what lies before them.
+    pub own: Vec<PathBuf>,
+}
+
 /// One thing that can be set, by either name.
 struct Known {
     /// Name in the environment and `.env`.
@@ -314,20 +323,24 @@ impl Settings {
     }
 
     /// Folders that hold plugin folders: the program's own, then the operator's (`plugins/` beside `borg.toml`), which stand in for
-    /// those where policy pins them. Those that are not there may come while the host runs.
-    pub fn plugin_folders(&self) -> Vec<PathBuf> {
+    /// those where policy pins them. Those that are not there may come while the host runs. Where BORG_PLUGINS names folders, its first
+    /// is that of what came with the program.
+    pub fn plugin_folders(&self) -> PluginFolders {
+        let mut own = self.own_plugin_roots();
         let shipped = match self.value("BORG_PLUGINS") {
+            // The last is `plugins/`, which nobody named.
+            Some(_) if own.len() > 1 => Some(own.remove(0)),
             Some(_) => None,
             None => shipped_plugins(),
         };
-        shipped.iter().flat_map(|root| by_kind(root)).chain(self.own_plugin_folders()).collect()
+        let below = |roots: &[PathBuf]| roots.iter().flat_map(|root| by_kind(root)).collect();
+        PluginFolders { shipped: below(shipped.as_slice()), own: below(&own) }
     }
 
-    /// The same without those that came with the program.
-    fn own_plugin_folders(&self) -> Vec<PathBuf> {
+    /// Roots of plugins that settings name, and the operator's `plugins/`.
+    fn own_plugin_roots(&self) -> Vec<PathBuf> {
         let named = self.value("BORG_PLUGINS").unwrap_or_default().split(':').filter(|part| !part.is_empty());
-        let roots = named.map(|part| self.root.join(part)).chain([self.root.join("plugins")]);
-        roots.flat_map(|root| by_kind(&root)).collect()
+        named.map(|part| self.root.join(part)).chain([self.root.join("plugins")]).collect()
     }
 
     /// The operator's home, whose secrets are never mounted.

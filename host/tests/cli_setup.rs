@@ -246,6 +246,11 @@ fn the_doctor_proposes_to_join_two_owners_that_may_be_one_human() {
     assert!(proposes(), "{text}");
     fs::write(&people, format!("{}\n{line}\n", text.trim_end())).unwrap();
     assert!(!proposes(), "it is there now");
+    // That phone is lost: its role is gone, the line may stay.
+    let without = text.replace("\"console:4711\", \"telegram:7\"]", "\"console:4711\"]");
+    fs::write(&people, format!("{}\n{line}\n", without.trim_end())).unwrap();
+    let told = place.run(&["doctor", "--json"]).out;
+    assert!(told.contains("without a role, in `same` only: telegram:7"), "{told}");
 }
 
 #[test]

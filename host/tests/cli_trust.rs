@@ -211,6 +211,18 @@ fn what_a_strangers_folder_sets_is_shown_and_taken_over_only_with_a_word() {
     let before = hostile.folder.path().join("policies/people.toml");
     let people = fs::read_to_string(&before).unwrap().replace("owner = [", "owner = [\"telegram:666\", ");
     fs::write(&before, people).unwrap();
+    let policy = "[people]\nsame = [[\"telegram:666\", \"telegram:667\"]]\ndaily = \"$7\"\n";
+    let people = fs::read_to_string(&before).unwrap().replacen("[people]\n", policy, 1);
+    fs::write(&before, people).unwrap();
+    let host = hostile.folder.path().join("policies/host.toml");
+    let text = fs::read_to_string(&host).unwrap();
+    let loose = text.replace("review = 28\nblock = 80", "review = 90\nblock = 101\nown = \"allow\"");
+    assert_ne!(loose, text);
+    fs::write(&host, loose.replace("[rule.scope]\n", "[rule.scope]\nenabled = false\n")).unwrap();
+    // A code that whoever made the folder knows.
+    let pairing = hostile.folder.path().join("data/pairing");
+    fs::write(&pairing, "{\"open\":{\"code\":\"KNKNKNKN\",\"tries\":0}}").unwrap();
+    fs::set_permissions(&pairing, fs::Permissions::from_mode(0o600)).unwrap();
     symlink("/nonexistent", hostile.folder.path().join("policies/README.md.old")).unwrap();
     let url = format!("http://{}", hostile.server.local_addr().unwrap());
     let names = |folder: &Path| -> Vec<_> {
@@ -232,6 +244,13 @@ fn what_a_strangers_folder_sets_is_shown_and_taken_over_only_with_a_word() {
             "executor claude-code runs in borg-base:latest".into(),
             "rules/evil, without a component".into(),
             "data ".into(),
+            "changes are reviewed from a risk of 90 on and blocked by no risk; one's own are approved by whoever"
+                .into(),
+            "one human is telegram:666, telegram:667".into(),
+            "a day of each human may cost $7.0000".into(),
+            "a day of all together has no cap".into(),
+            "rules that are switched off: scope".into(),
+            "plugins with a new name need no pin".into(),
         ] {
             assert!(told.out.contains(&words), "`{words}` is not in:\n{}", told.out);
         }
@@ -240,7 +259,9 @@ fn what_a_strangers_folder_sets_is_shown_and_taken_over_only_with_a_word() {
         hostile.run(&["config"], &[]).expect(4, &["not registered"]);
     }
     assert!(hostile.server.accept().is_err(), "showing sends nothing");
+    assert!(pairing.exists());
     hostile.run(&["init", "--yes", "--trust"], &[]).expect(0, &["telegram:666", "registered "]);
+    assert!(!pairing.exists(), "the next start of the host makes a code that nobody knows");
     hostile.run(&["config"], &[]).expect(0, &[&url]);
     hostile.run(&["doctor"], &[]).expect(1, &["good   installation: ", "is registered as yours"]);
 }
@@ -358,7 +379,8 @@ fn what_others_can_write_is_not_read() {
     ] {
         for args in [&["config"][..], &["--config", "borg.toml", "config"], &["init", "--yes"]] {
             set(path, usual | 0o002);
-            place.run(args).expect(4, &["can be written by others", "`chmod go-w "]);
+            let all = format!("`chmod -R go-w {}`", place.path().canonicalize().unwrap().display());
+            place.run(args).expect(4, &["can be written by others", &all]);
             set(path, usual);
             place.run(args).expect(0, &[]);
         }

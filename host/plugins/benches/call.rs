@@ -33,7 +33,8 @@ async fn main() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = plugins().join("personas");
     let options = Options {
-        folders: vec![folder.clone()],
+        shipped: vec![folder.clone()],
+        folders: Vec::new(),
         cache: scratch.path().join("cache"),
         compiler: Compiler::InProcess,
         limits: Limits::default(),

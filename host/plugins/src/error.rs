@@ -70,6 +70,10 @@ pub enum Problem {
         other = other.display()
     )]
     StandIn { name: String, kind: Kind, found: Digest, other: PathBuf },
+    #[error(
+        "has the name of the shipped {kind} `{name}`, which cannot be read just now, and policy does not pin it: put the shipped one back (`cargo xtask build`, or install the program anew); if this one is to stand in for it, after looking at it add `sha256 = \"{found}\"` to `[plugin.{name}]`"
+    )]
+    ShippedName { name: String, kind: Kind, found: Digest },
     #[error("{0}")]
     Compile(#[source] CompileError),
     #[error(

@@ -13,6 +13,7 @@ use crate::{
 };
 use borg_core::{chat::Transport, id::Digest};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -28,6 +29,8 @@ pub(crate) struct Found {
     pub(crate) manifest: Manifest,
     pub(crate) manifest_text: String,
     pub(crate) digest: Digest,
+    /// It lies in a folder of what came with the program.
+    pub(crate) is_shipped: bool,
     pub(crate) overrides: Option<PathBuf>,
 }
 
@@ -48,6 +51,15 @@ pub(crate) fn discover(folder: &Path, cache: &Cache) -> Vec<Result<Found, Vec<Lo
         }
         Err(error) => unreadable(error),
     }
+}
+
+/// The folders without those that an earlier one is already, under another name or the same: nothing stands in for itself. Does blocking I/O.
+pub(crate) fn distinct(folders: &[PathBuf]) -> Vec<(usize, &Path)> {
+    let mut seen = BTreeSet::new();
+    // One that is not there yet is itself.
+    let is_new =
+        |(_, folder): &(usize, &Path)| seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf()));
+    folders.iter().map(PathBuf::as_path).enumerate().filter(is_new).collect()
 }
 
 /// What tells that plugins came, went or changed, without reading them: names, sizes, times. Does blocking I/O.
@@ -80,7 +92,7 @@ fn find(path: &Path, cache: &Cache) -> Result<Found, Vec<LoadError>> {
     })?;
     let digest = Digest::of_bytes(&wasm);
     cache.keep(&digest, &wasm, &text).map_err(|error| vec![at(&cache.wasm(&digest), Problem::Unreadable(error))])?;
-    Ok(Found { path: path.to_owned(), manifest, manifest_text: text, digest, overrides: None })
+    Ok(Found { path: path.to_owned(), manifest, manifest_text: text, digest, is_shipped: false, overrides: None })
 }
 
 /// A component that an unfinished task began with, as the cache kept it. Does blocking I/O.
@@ -91,7 +103,7 @@ pub(crate) fn revive(digest: Digest, cache: &Cache) -> Result<Found, Vec<LoadErr
         vec![at(&path, Problem::Forgotten { digest, why })]
     })?;
     let manifest = parse(&path, &text)?;
-    Ok(Found { path, manifest, manifest_text: text, digest, overrides: None })
+    Ok(Found { path, manifest, manifest_text: text, digest, is_shipped: false, overrides: None })
 }
 
 fn parse(path: &Path, text: &str) -> Result<Manifest, Vec<LoadError>> {
@@ -131,7 +143,7 @@ pub(crate) async fn load(
     compiler: &Compiler,
     permits: &Permits,
 ) -> Result<Plugin, LoadError> {
-    let Found { path, manifest, manifest_text, digest, overrides } = found;
+    let Found { path, manifest, manifest_text, digest, is_shipped: _, overrides } = found;
     let failed = |problem| at(&path, problem);
     let component = code(&digest, runtime, cache, compiler).await.map_err(|error| failed(Problem::Compile(error)))?;
     let names = Names::of(&component, &runtime.engine);

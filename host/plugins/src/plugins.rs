@@ -11,6 +11,7 @@ use crate::{
     manifest::{Kind, Manifest},
     nearest::did_you_mean,
     plugin::{Plugin, Summary},
+    shipped,
     world::{Bound, chat::Chat, executor::Executor, persona::Persona, rule::Rule},
 };
 use borg_core::{id::Digest, policy::PluginPolicy};
@@ -22,8 +23,11 @@ use std::{
 
 /// Where plugins come from and how they run; fixed while the host runs.
 pub struct Options {
-    /// Folders of plugin folders, which need not exist yet. A plugin of a later folder stands in for one of the same name and kind in an
-    /// earlier, where policy pins it.
+    /// Folders of the plugin folders that came with the program. What has one of their names ([`crate::SHIPPED`]) and lies elsewhere needs a
+    /// pin, also while these are away.
+    pub shipped: Vec<PathBuf>,
+    /// More of them, which need not exist yet. A plugin of a later folder stands in for one of the same name and kind in an earlier, where
+    /// policy pins it.
     pub folders: Vec<PathBuf>,
     /// Folder for components and machine code; made with mode 0700, refused when others can reach into it.
     pub cache: PathBuf,
@@ -59,6 +63,9 @@ impl Permits {
             (Some(pinned), _) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),
             (Some(_), _) => Ok(()),
             (None, Some(other)) => Err(Problem::StandIn { name, kind, found, other: other.clone() }),
+            (None, None) if let Some(kind) = shipped::kind_of(&name).filter(|_| !plugin.is_shipped) => {
+                Err(Problem::ShippedName { name, kind, found })
+            }
             (None, None) if self.policy.strict => Err(Problem::Unpinned { name, found }),
             (None, None) => Ok(()),
         }
@@ -73,6 +80,8 @@ pub struct Plugins {
 
 struct Shared {
     folders: Vec<PathBuf>,
+    /// So many of the folders, from the first, hold what came with the program.
+    shipped: usize,
     compiler: Compiler,
     cache: Arc<Cache>,
     runtime: Arc<Runtime>,
@@ -97,9 +106,11 @@ impl Plugins {
     pub async fn load(options: Options, permits: &Permits) -> Result<(Plugins, Vec<LoadError>), StartError> {
         let runtime = Runtime::start(options.limits, options.now_ms)?;
         let cache = Cache::open(options.cache, engine::fingerprint(&runtime.engine))?;
+        let shipped = options.shipped.len();
         let plugins = Plugins {
             shared: Arc::new(Shared {
-                folders: options.folders,
+                folders: options.shipped.into_iter().chain(options.folders).collect(),
+                shipped,
                 compiler: options.compiler,
                 cache: Arc::new(cache),
                 runtime: Arc::new(runtime),
@@ -189,11 +200,12 @@ impl Plugins {
     async fn discover(&self) -> (Vec<Vec<Found>>, Vec<LoadError>) {
         let shared = Arc::clone(&self.shared);
         let found = tokio::task::spawn_blocking(move || {
-            shared.folders.iter().map(|folder| load::discover(folder, &shared.cache)).collect::<Vec<_>>()
+            let folders = load::distinct(&shared.folders);
+            folders.into_iter().map(|(at, folder)| (at, load::discover(folder, &shared.cache))).collect::<Vec<_>>()
         });
         let mut candidates: BTreeMap<String, Vec<(usize, Found)>> = BTreeMap::new();
         let mut errors = vec![];
-        for (folder, found) in found.await.expect("reading the folders does not panic").into_iter().enumerate() {
+        for (folder, found) in found.await.expect("reading the folders does not panic") {
             for found in found {
                 let mut found = match found {
                     Ok(found) => found,
@@ -202,8 +214,16 @@ impl Plugins {
                         continue;
                     }
                 };
+                found.is_shipped = folder < self.shared.shipped;
                 let name = found.manifest.name.clone();
                 let earlier = candidates.entry(name.clone()).or_default();
+                // A copy of the first of that name is the same plugin: there is nothing to choose.
+                let is_copy = earlier.last().is_some_and(|(of, first)| {
+                    *of != folder && (first.digest, &first.manifest_text) == (found.digest, &found.manifest_text)
+                });
+                if is_copy {
+                    continue;
+                }
                 match earlier.first() {
                     Some((before, other)) if *before == folder || other.manifest.kind != found.manifest.kind => {
                         errors.push(load::at(&found.path, Problem::NameTaken { name, by: other.path.clone() }));

@@ -248,6 +248,74 @@ async fn a_pin_of_the_shipped_one_holds_against_a_stand_in() {
 }
 
 #[tokio::test]
+async fn what_has_a_shipped_name_is_refused_without_a_pin_also_while_the_shipped_one_is_away() {
+    const SETTINGS: &str = "[settings.mode]\ntype = \"string\"\ndefault = \"\"\ndoc = \"How.\"\n\
+        [settings.name]\ntype = \"string\"\ndefault = \"\"\ndoc = \"What.\"";
+    let mut home = Home::new();
+    home.folders.push("mine");
+    let shipped = home.lay("plugins", "telegram", Kind::Chat, "impostor", SETTINGS);
+    let running = home.open_whole().await;
+    let mine = home.lay("mine", "telegram", Kind::Chat, "impostor", &format!("{SETTINGS}\n# mine"));
+    // Gone, of another folder, without its component, with a manifest that says nothing.
+    let away = home.path("away");
+    let (manifest, component) = (shipped.join("plugin.toml"), shipped.join("telegram.wasm"));
+    let hinder: [&dyn Fn(); 3] = [
+        &|| fs::rename(home.path("plugins"), &away).unwrap(),
+        &|| fs::rename(&component, home.path("kept.wasm")).unwrap(),
+        &|| fs::write(&manifest, "name =").unwrap(),
+    ];
+    let text = fs::read(&manifest).unwrap();
+    for (at, hinder) in hinder.into_iter().enumerate() {
+        hinder();
+        // While the host runs, and at a start.
+        let (started, at_start) = home.open().await;
+        for (plugins, errors) in [(&running, running.reload(&home.permits).await), (&started, at_start)] {
+            let of_mine: Vec<_> = errors.iter().filter(|error| error.path.starts_with(&mine)).collect();
+            assert!(matches!(of_mine[0].problem, Problem::ShippedName { kind: Kind::Chat, .. }), "{at}: {errors:#?}");
+            let line = format!("add `sha256 = \"{}\"` to `[plugin.telegram]`", digest_of(&mine.join("telegram.wasm")));
+            assert!(of_mine[0].to_string().contains(&line), "{errors:#?}");
+            assert!(plugins.list().is_empty(), "{at}: {:?}", plugins.list());
+        }
+        match at {
+            0 => fs::rename(&away, home.path("plugins")).unwrap(),
+            1 => fs::rename(home.path("kept.wasm"), &component).unwrap(),
+            _ => fs::write(&manifest, &text).unwrap(),
+        }
+        running.reload(&home.permits).await;
+        assert_eq!(running.list()[0].path, manifest, "{at}");
+    }
+    // A pin is leave.
+    fs::remove_dir_all(&shipped).unwrap();
+    pin(&mut home, "telegram", &mine);
+    assert_eq!(home.open_whole().await.list()[0].path, mine.join("plugin.toml"));
+}
+
+#[tokio::test]
+async fn no_plugin_stands_in_for_itself() {
+    let mut home = Home::hostile();
+    // The same folder again, by another way, and a copy of it.
+    symlink(home.path("plugins"), home.path("link")).unwrap();
+    home.lay("copy", "hostile", Kind::Persona, "hostile", "[asks]\nlog = true");
+    home.folders = vec!["plugins", "plugins", "link", "copy"];
+    let plugins = home.open_whole().await;
+    let list = plugins.list();
+    assert_eq!((list.len(), list[0].path.clone()), (1, home.path("plugins/hostile/plugin.toml")));
+    // What is wrong there is told once.
+    fs::write(home.path("plugins/hostile/plugin.toml"), "name =").unwrap();
+    fs::remove_dir_all(home.path("copy")).unwrap();
+    let errors = plugins.reload(&home.permits).await;
+    assert!(errors.iter().all(|error| error.path == errors[0].path), "{errors:?}");
+    assert_eq!(errors.len(), home.open().await.1.len());
+    home.folders.truncate(1);
+    assert_eq!(errors.len(), home.open().await.1.len());
+    // A copy with another component stands in.
+    let home = Home { folders: vec!["plugins", "copy"], ..Home::hostile() };
+    home.lay("copy", "hostile", Kind::Persona, "hostile", "[asks]\nlog = true");
+    touch(&home.path("copy/hostile/hostile.wasm"));
+    assert!(matches!(only(home.open().await.1).0, Problem::StandIn { .. }));
+}
+
+#[tokio::test]
 async fn names_are_taken_once_and_a_later_folder_wins_where_it_is_pinned() {
     let mut home = Home::hostile();
     home.folders.push("mine");

@@ -5,8 +5,9 @@
 //! before it went out goes out closed.
 
 use super::{Chats, operators::chat_of};
+use crate::engine::Mailbox;
 use borg_core::{
-    chat::Notice,
+    chat::{Notice, Part},
     id::{Digest, TaskId},
     policy::PersonId,
 };
@@ -38,37 +39,76 @@ impl Chats {
         mailbox.post_copy(key, notice, posts, topic).await.map_err(|error| error.to_string())
     }
 
-    /// Puts a notice in the place of every copy. A terminal is not written over: what stands there has no buttons.
+    /// As [`Chats::tell_copy`], while `waits` says that there is something to decide; false when not. What is decided while the copy is
+    /// written may have closed all others already, so this one is closed here.
     ///
     /// # Errors
-    /// As of [`Chats::tell_copy`].
+    /// As of [`Chats::tell_copy`], and when nobody can say whether it waits.
+    pub async fn tell_copy_while<F: Future<Output = Result<bool, String>>>(
+        &self,
+        key: &str,
+        notice: &Notice,
+        topic: &str,
+        waits: impl Fn() -> F,
+    ) -> Result<bool, String> {
+        if !waits().await? {
+            return Ok(false);
+        }
+        self.tell_copy(key, notice, topic).await?;
+        let still = waits().await?;
+        if !still && let Some(mailbox) = self.mailbox(&notice.chat) {
+            self.close_copy(mailbox, &format!("{key}:late"), decided(notice), topic).await?;
+        }
+        Ok(still)
+    }
+
+    /// Puts a notice in the place of every copy. A terminal is not written over: what stands there has no buttons. One that fails does not
+    /// leave the others as they are.
+    ///
+    /// # Errors
+    /// As of [`Chats::tell_copy`], all of them.
     pub async fn close_copies(&self, key: &str, notice: &Notice, topic: &str) -> Result<(), String> {
+        let mut failures = Vec::new();
         for mailbox in &self.mailboxes {
-            for chat in mailbox.copies(topic).await.map_err(|error| error.to_string())? {
+            let chats = mailbox.copies(topic).await.unwrap_or_else(|error| {
+                failures.push(error.to_string());
+                Vec::new()
+            });
+            for chat in chats {
                 let chat = format!("{}:{chat}", mailbox.transport);
-                let key = format!("{key}:{chat}");
-                let mut posts = self
-                    .show(&Notice { chat: chat.clone(), ..notice.clone() }, 0)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                // One post takes the place of one post.
-                posts.truncate(1);
-                let closed = Notice { chat, ..notice.clone() };
-                mailbox.post_copy(&key, &closed, posts, topic).await.map_err(|error| error.to_string())?;
+                let closed = Notice { chat: chat.clone(), ..notice.clone() };
+                if let Err(failure) = self.close_copy(mailbox, &format!("{key}:{chat}"), closed, topic).await {
+                    failures.push(format!("{chat}: {failure}"));
+                }
             }
         }
-        Ok(())
+        if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
     }
+
+    async fn close_copy(&self, mailbox: &Mailbox, key: &str, closed: Notice, topic: &str) -> Result<(), String> {
+        let mut posts = self.show(&closed, 0).await.map_err(|error| error.to_string())?;
+        // One post takes the place of one post.
+        posts.truncate(1);
+        mailbox.post_copy(key, &closed, posts, topic).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What stands in the place of a review that was decided while it was on its way; by whom stands in the other copies.
+fn decided(notice: &Notice) -> Notice {
+    let heading = notice.parts.iter().find(|part| matches!(part, Part::Heading(_))).cloned();
+    let parts = heading.into_iter().chain([Part::Text("this is decided: there is nothing to press any more".into())]);
+    Notice { parts: parts.collect(), buttons: Vec::new(), document: None, silent: true, ..notice.clone() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, engine::Mailbox, fixture::Fixture, store::mail::Unsent};
+    use crate::{chats::telegram, fixture::Fixture, store::mail::Unsent};
     use borg_core::{
-        chat::{Button, Document, NoticeKind, Part, Post},
+        chat::{Button, Document, NoticeKind, Post},
         policy::Role,
     };
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     const TOPIC: &str = "review-1-0123456789ab";
 
@@ -134,6 +174,54 @@ mod tests {
             chats.of_people(&["telegram:7", "nowhere:1"].map(|name| PersonId(name.into()))),
             ["telegram:7".to_owned()].into()
         );
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_what_is_decided_meanwhile_is_closed() {
+        let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
+        let store = fixture.conversation.desk.store.clone();
+        let mailbox = Mailbox::new(telegram::NAME, store.clone());
+        let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
+        let asked = AtomicU32::new(0);
+        // All copies were closed when this one was not there yet.
+        let waits = || std::future::ready(Ok(asked.fetch_add(1, Ordering::SeqCst) == 0));
+        assert!(!chats.tell_copy_while("a", &review("telegram:1", "look"), TOPIC, waits).await.unwrap());
+        assert!(!chats.tell_copy_while("b", &review("telegram:2", "look"), TOPIC, waits).await.unwrap());
+        let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        let told = waiting(&mailbox, &rows, "1").await;
+        assert!(told[0].contains("this is decided") && told.iter().all(|post| !post.ends_with("[1]")), "{told:?}");
+        assert!(waiting(&mailbox, &rows, "2").await.is_empty());
+        // What waits on is left open.
+        assert!(
+            chats
+                .tell_copy_while("c", &review("telegram:3", "look"), TOPIC, || std::future::ready(Ok(true)))
+                .await
+                .unwrap()
+        );
+        let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        assert_eq!(waiting(&mailbox, &rows, "3").await[0], "look [1]");
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_cannot_be_closed_leaves_no_other_open() {
+        let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
+        let store = fixture.conversation.desk.store.clone();
+        let (broken, mailbox) = (Mailbox::new("nowhere", store.clone()), Mailbox::new(telegram::NAME, store.clone()));
+        let chats = fixture.conversation.chats.clone().by_mail(broken.clone()).by_mail(mailbox.clone());
+        for chat in ["telegram:1", "telegram:2"] {
+            chats.tell_copy(chat, &review(chat, "look"), TOPIC).await.unwrap();
+        }
+        let posts = chats.show(&review("telegram:1", "look"), 0).await.unwrap();
+        broken.post_copy("x", &review("nowhere:1", "look"), posts, TOPIC).await.unwrap();
+        let closed = Notice { buttons: Vec::new(), document: None, ..review("", "approved") };
+        let failed = chats.close_copies("c", &closed, TOPIC).await.unwrap_err();
+        assert!(failed.starts_with("nowhere:1: "), "{failed}");
+        let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        for chat in ["1", "2"] {
+            assert_eq!(waiting(&mailbox, &rows, chat).await[0], "approved [0]");
+        }
         fixture.stop().await;
     }
 }

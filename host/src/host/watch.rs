@@ -168,6 +168,7 @@ mod tests {
             let seen = fingerprint(&folder);
             let policy = load(&folder, &Defaults::default()).unwrap().0;
             let options = Options {
+                shipped: Vec::new(),
                 folders: Vec::new(),
                 cache: dir.path().join("cache"),
                 compiler: Compiler::InProcess,

@@ -130,7 +130,7 @@ impl Installation {
 
     fn at(root: PathBuf, settings: &Path, standing: Standing) -> Result<Installation, InstallationError> {
         let settings = root.join(settings);
-        kept::check(&settings, 0)?;
+        kept::check(&settings, 0, Some(&root))?;
         is_kept(&root)?;
         if lies(&root, DOTENV) && !settings.exists() {
             return Err(InstallationError::Alone(root.join(DOTENV)));
@@ -159,7 +159,7 @@ impl Installation {
 /// When they can, with what keeps them out.
 pub fn is_kept(folder: &Path) -> Result<(), InstallationError> {
     for (part, depth) in [("", 0), (SETTINGS, 0), (DOTENV, 0), ("policies", 2), ("plugins", 3)] {
-        kept::check(&folder.join(part), depth)?;
+        kept::check(&folder.join(part), depth, Some(folder))?;
     }
     Ok(())
 }

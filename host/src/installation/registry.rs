@@ -134,8 +134,8 @@ impl Registry {
     fn read(&self) -> Result<Known, InstallationError> {
         let path = self.file();
         let failed = |source| InstallationError::Io { path: path.clone(), source };
-        kept::check(&self.folder, 0)?;
-        kept::check(&path, 0)?;
+        kept::check(&self.folder, 0, None)?;
+        kept::check(&path, 0, None)?;
         let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
         let file = match File::options().read(true).custom_flags(flags).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Known::default()),

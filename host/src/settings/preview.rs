@@ -1,11 +1,14 @@
 //! What the files of a folder would set, for whoever is asked whether to trust it. Nothing of it takes effect.
 
-use super::{Defaults, KNOWN, Settings, SettingsError, Shown};
+use super::{Defaults, KNOWN, Settings, SettingsError, Shown, by_kind};
 use crate::{
     environment::Environment,
     installation::{DOTENV, SETTINGS},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// Variables that are no settings of ours and no secrets, but change where things go.
 const TELLING: [&str; 12] = [
@@ -36,6 +39,13 @@ pub struct Preview {
     pub plugins: Vec<PathBuf>,
 }
 
+/// Each folder once, however often it is named.
+fn plugins(settings: &Settings) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let folders = settings.own_plugin_roots().into_iter().flat_map(|root| by_kind(&root));
+    folders.filter(|folder| seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()))).collect()
+}
+
 impl Preview {
     /// Reads them; either may be absent.
     ///
@@ -60,7 +70,7 @@ impl Preview {
             defaults: settings.defaults()?,
             policies: settings.policies(),
             data: settings.data_dir(),
-            plugins: settings.own_plugin_folders(),
+            plugins: plugins(&settings),
         })
     }
 }

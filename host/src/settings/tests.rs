@@ -253,6 +253,25 @@ fn paths_count_from_where_they_are_written() {
 }
 
 #[test]
+fn what_counts_as_shipped_is_the_first_folder_that_is_named_and_nothing_else_of_the_operators() {
+    let folder = Folder::new("", "");
+    let root = folder.0.path().canonicalize().unwrap();
+    let of = |named: &[(&str, &str)]| folder.load(named).unwrap().plugin_folders();
+    for (named, shipped, own) in [
+        ("a:b", vec![root.join("a")], vec![root.join("b"), root.join("plugins")]),
+        ("plugins", vec![root.join("plugins")], vec![root.join("plugins")]),
+        (":", vec![], vec![root.join("plugins")]),
+    ] {
+        let found = of(&[("BORG_PLUGINS", named)]);
+        let below = |roots: &[PathBuf]| roots.iter().flat_map(|root| by_kind(root)).collect::<Vec<_>>();
+        assert_eq!((found.shipped, found.own), (below(&shipped), below(&own)), "{named}");
+    }
+    let unnamed = of(&[]);
+    assert!(unnamed.shipped.iter().all(|folder| !folder.starts_with(&root)), "{unnamed:?}");
+    assert_eq!(unnamed.own, by_kind(&root.join("plugins")));
+}
+
+#[test]
 fn without_an_installation_only_what_the_operator_says_counts() {
     let folder = Folder::new("task-timeout = 5\n", "CLAUDE_MODEL=from-dotenv\nDOCKER_HOST=unix:///evil\n");
     let before = std::env::current_dir().unwrap();
@@ -266,7 +285,8 @@ fn without_an_installation_only_what_the_operator_says_counts() {
     assert_eq!(told, [("DATA_DIR", "/typed"), ("CLAUDE_MODEL", "mine")]);
     assert_eq!(settings.docker_host(), None);
     assert!(
-        !settings.policies().exists() && settings.plugin_folders().iter().all(|folder| !folder.starts_with(&before))
+        !settings.policies().exists()
+            && settings.plugin_folders().own.iter().all(|folder| !folder.starts_with(&before))
     );
 }
 

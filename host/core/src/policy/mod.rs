@@ -33,7 +33,7 @@ pub struct Policy {
     pub egress: BTreeMap<String, EgressPolicy>,
     pub budgets: BTreeMap<String, Budget>,
     pub people: BTreeMap<PersonId, Role>,
-    /// `[people] same`: identities that belong to one human; each is in `people`, and in one of these at most.
+    /// `[people] same`: identities that belong to one human; each is in one of these at most. One that is not in `people` has no role.
     pub same: Vec<Vec<PersonId>>,
     /// `[people] daily`: money that the tasks of one human may cost in a day of UTC, whichever of their identities asked; none is no cap.
     pub people_daily: Option<MicroUsd>,

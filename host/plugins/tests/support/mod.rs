@@ -20,7 +20,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const GUESTS: [&str; 5] = ["hostile", "liar", "burglar", "teller", "misfit"];
+const GUESTS: [&str; 6] = ["hostile", "liar", "burglar", "teller", "misfit", "impostor"];
 
 /// The frontends that are shipped.
 pub const FRONTENDS: [&str; 2] = ["console", "telegram"];
@@ -81,6 +81,7 @@ pub struct Home {
     pub dir: TempDir,
     pub limits: Limits,
     pub permits: Permits,
+    /// The first is that of what is shipped.
     pub folders: Vec<&'static str>,
     pub compiled: Arc<AtomicUsize>,
 }
@@ -138,8 +139,10 @@ impl Home {
 
     pub fn options(&self) -> Options {
         let compiled = Arc::clone(&self.compiled);
+        let mut folders = self.folders.iter().map(|folder| self.path(folder));
         Options {
-            folders: self.folders.iter().map(|folder| self.path(folder)).collect(),
+            shipped: folders.next().into_iter().collect(),
+            folders: folders.collect(),
             cache: self.path("cache"),
             compiler: Compiler::Child(Arc::new(move |wasm, out| {
                 compiled.fetch_add(1, Ordering::SeqCst);

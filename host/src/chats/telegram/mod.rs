@@ -38,6 +38,7 @@ use borg_core::{
 use intake::Intake;
 use outbox::{Outbox, pause_after};
 use pairing::Pairing;
+pub use pairing::forget as forget_pairing;
 use standing::Standing;
 use std::{path::Path, sync::Arc, time::Duration};
 use teloxide_core::{

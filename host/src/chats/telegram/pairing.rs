@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs,
     io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -25,6 +26,8 @@ const LENGTH: usize = 8;
 
 /// What the code is kept in, in the data directory, until it is used or void.
 const FILE: &str = "pairing";
+/// Largest such file, in bytes.
+const FILE_LIMIT: u64 = 4 << 10;
 
 /// What came of what somebody sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,16 +61,22 @@ enum Code {
 }
 
 impl Pairing {
-    /// `policies` is the folder of policy files, `data` the data directory; the code is shown at the terminal of `here`.
+    /// `policies` is the folder of policy files, `data` the data directory; the code is shown at the terminal of `here`. A kept code that
+    /// somebody else could have written or read is none: they would know it before it stands on any terminal.
     pub fn new(policies: PathBuf, data: &Path, here: PersonId) -> Self {
         let file = data.join(FILE);
-        let code = match fs::read(&file) {
+        let code = match own(&file) {
             Ok(kept) => serde_json::from_slice(&kept)
                 .inspect_err(
                     |error| tracing::warn!(%error, "the kept pairing code cannot be read; there will be another"),
                 )
                 .ok(),
-            Err(_) => None,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(%error, "the kept pairing code does not count; there will be another");
+                }
+                None
+            }
         };
         Pairing { policies, file, here, code: Mutex::new(code) }
     }
@@ -168,6 +177,31 @@ impl Pairing {
     }
 }
 
+/// The file that keeps a code, where it is this user's own and nobody else may read or write it: as it is written here.
+fn own(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    let is_own = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
+    if !found.is_file() || !is_own {
+        return Err(io::Error::other("it is no file of this user's alone"));
+    }
+    let mut kept = Vec::new();
+    file.take(FILE_LIMIT).read_to_end(&mut kept)?;
+    Ok(kept)
+}
+
+/// Forgets a code that is kept in a data directory, whoever put it there; the next start of the host makes another.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn forget(data: &Path) -> io::Result<()> {
+    match fs::remove_file(data.join(FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +273,38 @@ mod tests {
             assert_eq!(pairing.hear("telegram:1", "/pair WRONG").unwrap(), Heard::Wrong);
         }
         assert_eq!(pairing.hear("telegram:1", &format!("/pair {code}")).unwrap(), Heard::NoCode);
+    }
+
+    #[test]
+    fn a_code_that_others_could_have_put_there_is_none() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (policies, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = data.path().join(FILE);
+        let start = || Pairing::new(policies.path().to_owned(), data.path(), here());
+        let planted = serde_json::to_vec(&Code::Open { code: "KNKNKNKN".into(), tries: 0 }).unwrap();
+        let told = "/start KNKNKNKN";
+        for mode in [0o644, 0o640, 0o604, 0o620, 0o602] {
+            fs::write(&file, &planted).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_ne!(start().begin().unwrap(), "KNKNKNKN", "{mode:o}");
+            assert_eq!(start().hear("telegram:66", told).unwrap(), Heard::Wrong, "{mode:o}");
+            fs::remove_file(&file).unwrap();
+        }
+        let elsewhere = data.path().join("elsewhere");
+        fs::write(&elsewhere, &planted).unwrap();
+        fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&elsewhere, &file).unwrap();
+        assert_ne!(start().begin().unwrap(), "KNKNKNKN", "a link");
+        if rustix::process::geteuid().is_root() {
+            fs::rename(&elsewhere, &file).unwrap();
+            std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+            assert_ne!(start().begin().unwrap(), "KNKNKNKN", "another user's");
+        }
+        // What a folder brings with it that is taken over is forgotten, whatever its mode.
+        fs::write(&file, &planted).unwrap();
+        forget(data.path()).unwrap();
+        forget(data.path()).unwrap();
+        assert!(!file.exists());
     }
 
     #[test]

@@ -123,12 +123,19 @@ fn people(policy: &Policy, report: &mut Report) -> Result<()> {
         ),
         owners => Finding::good("people", format!("owned by {}", owners.join(", "))),
     })?;
-    if let Some(line) = maybe_one_human(policy) {
-        report.add(Finding::warning(
-            "people",
-            "the owner at the console and the one on Telegram are two humans to policy: neither approves what they asked for",
-            format!("if both are you, add `{line}` to [people] in policies/people.toml"),
-        ))?;
+    for (detail, remedy) in maybe_one_human(policy, &me) {
+        report.add(Finding::warning("people", detail, remedy))?;
+    }
+    let without_role: Vec<&str> = policy
+        .same
+        .iter()
+        .flatten()
+        .filter(|person| policy.role(person).is_none())
+        .map(|person| person.0.as_str())
+        .collect();
+    if !without_role.is_empty() {
+        let names = without_role.join(", ");
+        report.add(Finding::good("people", format!("without a role, in `same` only: {names}")))?;
     }
     if policy.role(&me).is_none() {
         let remedy = format!("add \"{me}\" to policies/people.toml");
@@ -141,18 +148,53 @@ fn people(policy: &Policy, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The line that joins the one owner at the console with the one on Telegram, where nothing says that they are one human.
-fn maybe_one_human(policy: &Policy) -> Option<String> {
-    let only = |transport: &str| {
-        let is_there = |(person, role): &(&PersonId, &Role)| {
-            **role == Role::Owner && person.0.split_once(':').is_some_and(|(of, _)| of == transport)
-        };
-        let mut owners = policy.people.iter().filter(is_there).map(|(person, _)| person);
-        owners.next().filter(|_| owners.next().is_none())
-    };
-    let (console, telegram) = (only("console")?, only("telegram")?);
-    let is_open = policy.human(console) != policy.human(telegram) && policy.own_changes == OwnChanges::Deny;
-    is_open.then(|| format!("same = [[\"{console}\", \"{telegram}\"]]"))
+/// Who may decide and may be a human that policy knows by another name already, with the line that says so: whoever has two names that are
+/// not joined approves their own changes. `me` is whoever runs the host.
+fn maybe_one_human(policy: &Policy, me: &PersonId) -> Vec<(String, String)> {
+    if policy.own_changes == OwnChanges::Allow {
+        return Vec::new();
+    }
+    let is_console = |person: &PersonId| person.0.starts_with("console:");
+    let deciders = policy.people.iter().filter(|(_, role)| **role >= Role::Admin).map(|(person, _)| person);
+    let (console, elsewhere): (Vec<&PersonId>, Vec<&PersonId>) = deciders.partition(|person| is_console(person));
+    let is_joined = |person: &PersonId| policy.same.iter().any(|human| human.len() > 1 && human.contains(person));
+    let mut found = Vec::new();
+    for person in console {
+        if person != me && policy.human(person) != policy.human(me) {
+            let detail = format!(
+                "{person} may decide, and nobody but the user that runs the host ({me}) is heard at the console: to policy they are two humans"
+            );
+            let remedy = format!(
+                "if both are you, add `{}` to [people] in policies/people.toml; else take the role of {person} away there",
+                line(me, person)
+            );
+            found.push((detail, remedy));
+        }
+        if let [first, others @ ..] = elsewhere.as_slice()
+            && !is_joined(person)
+        {
+            let names: Vec<&str> = elsewhere.iter().map(|other| other.0.as_str()).collect();
+            let detail = format!(
+                "{person} and {} are different humans to policy: neither approves what they asked for, each what the other did",
+                names.join(", ")
+            );
+            let line = line(person, first);
+            let remedy = match others {
+                [] => format!("if both are you, add `{line}` to [people] in policies/people.toml"),
+                _ => format!(
+                    "if one of {} is you, add `{line}`, or the same with that one, to [people] in policies/people.toml",
+                    names.join(", ")
+                ),
+            };
+            found.push((detail, remedy));
+        }
+    }
+    found
+}
+
+/// The line that makes two names one human.
+fn line(one: &PersonId, other: &PersonId) -> String {
+    format!("same = [[\"{one}\", \"{other}\"]]")
 }
 
 /// Loads every plugin as a host would, in a cache of its own: a running host's is not ours to prune.
@@ -164,7 +206,8 @@ async fn plugins(settings: &Settings, policy: &Policy, report: &mut Report) -> R
     };
     let folders = settings.plugin_folders();
     let options = Options {
-        folders: folders.clone(),
+        shipped: folders.shipped,
+        folders: folders.own,
         cache: cache.path().join("plugins"),
         compiler,
         limits: Limits::default(),
@@ -336,22 +379,40 @@ mod tests {
     use super::*;
     use borg_core::policy::{parse, source::SourceFile};
 
+    fn told(people: &str, verdict: &str) -> Vec<(String, String)> {
+        let text = format!("[people]\n{people}\n[verdict]\n{verdict}\n");
+        let policy = parse::parse(&[SourceFile { name: "policies/a.toml".into(), text }]).unwrap();
+        maybe_one_human(&policy, &PersonId("console:1".into()))
+    }
+
     #[test]
-    fn two_owners_that_may_be_one_human_are_asked_about() {
-        let line = Some("same = [[\"console:1\", \"telegram:1\"]]");
+    fn deciders_that_may_be_one_human_are_asked_about() {
+        let (joined, service) = ("same = [[\"console:1\", \"telegram:1\"]]", "same = [[\"console:1\", \"console:2\"]]");
+        let of_service = "same = [[\"console:2\", \"telegram:1\"]]";
         for (people, verdict, want) in [
-            ("owner = [\"console:1\", \"telegram:1\"]", "", line),
-            ("owner = [\"console:1\", \"telegram:1\"]\nadmin = [\"telegram:2\"]", "", line),
-            ("owner = [\"console:1\", \"telegram:1\"]", "own = \"allow\"", None),
-            ("owner = [\"console:1\", \"telegram:1\"]\nsame = [[\"telegram:1\", \"console:1\"]]", "", None),
-            ("owner = [\"console:1\", \"telegram:1\", \"telegram:2\"]", "", None),
-            ("owner = [\"console:1\", \"console:2\", \"telegram:1\"]", "", None),
-            ("owner = [\"console:1\"]\nadmin = [\"telegram:1\"]", "", None),
-            ("owner = [\"console:1\"]", "", None),
+            ("owner = [\"console:1\", \"telegram:1\"]", "", &[joined][..]),
+            ("owner = [\"console:1\", \"telegram:1\"]\nmember = [\"telegram:2\"]", "", &[joined]),
+            ("owner = [\"console:1\", \"telegram:1\", \"telegram:2\"]", "", &[joined]),
+            ("owner = [\"console:1\"]\nadmin = [\"telegram:1\"]", "", &[joined]),
+            ("admin = [\"console:1\"]\nowner = [\"telegram:1\"]", "", &[joined]),
+            ("owner = [\"console:1\", \"telegram:1\"]", "own = \"allow\"", &[]),
+            ("owner = [\"console:1\", \"telegram:1\"]\nsame = [[\"telegram:1\", \"console:1\"]]", "", &[]),
+            // Another user's name at the console, which nobody can use.
+            ("owner = [\"console:1\", \"console:2\"]", "", &[service]),
+            ("owner = [\"console:1\"]\nadmin = [\"console:2\"]", "", &[service]),
+            ("owner = [\"console:1\"]\nmember = [\"console:2\"]", "", &[]),
+            ("owner = [\"console:1\", \"console:2\"]\nsame = [[\"console:2\", \"console:1\"]]", "", &[]),
+            ("owner = [\"console:2\", \"telegram:1\"]", "", &[service, of_service]),
+            ("owner = [\"console:1\"]", "", &[]),
+            ("owner = [\"telegram:1\", \"telegram:2\"]", "", &[]),
         ] {
-            let text = format!("[people]\n{people}\n[verdict]\n{verdict}\n");
-            let policy = parse::parse(&[SourceFile { name: "policies/a.toml".into(), text }]).unwrap();
-            assert_eq!(maybe_one_human(&policy).as_deref(), want, "{people}");
+            let told = told(people, verdict);
+            assert_eq!(told.len(), want.len(), "{people}: {told:?}");
+            for ((_, remedy), line) in told.iter().zip(want) {
+                assert!(remedy.contains(line), "{people}: {remedy}");
+            }
         }
+        let two = told("owner = [\"console:1\", \"telegram:1\", \"telegram:2\"]", "");
+        assert!(two[0].1.contains("if one of telegram:1, telegram:2 is you"), "{two:?}");
     }
 }

@@ -7,12 +7,13 @@ use crate::cli::{
     policy::SHIPPED,
     secret,
 };
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use borg_core::{
     id::Digest,
-    policy::{Policy, Role, SandboxChoice, Strangers, parse, source::SourceFile},
+    policy::{OwnChanges, Policy, Role, SandboxChoice, Strangers, parse, source::SourceFile},
 };
 use borg_host::{
+    chats::telegram,
     installation::{self, Registry},
     policies::{self, PolicyError},
     secrets,
@@ -44,7 +45,10 @@ pub(super) fn take_over(init: &Init, registry: &Registry) -> Result<()> {
         out::line(format!("  {}", neutral::text(&line)))?;
     }
     if init.trust || (questions::is_asking(init) && is_agreed()?) {
-        return Ok(());
+        // Whoever made the folder may know a code that lies there; the next start of the host makes another.
+        let data = Preview::of(&dir)?.data;
+        return telegram::forget_pairing(&data)
+            .with_context(|| format!("forgetting the pairing code of {}", data.display()));
     }
     let message =
         format!("{shown} was not registered: nothing says that you trust what lies there; nothing was written");
@@ -101,6 +105,7 @@ fn setting(shown: &Shown) -> String {
         "TELEGRAM_API_URL" => "; the bot's token goes there",
         "ANTHROPIC_BASE_URL" => "; the model's credential goes there",
         "ANTHROPIC_CA_FILE" => "; whoever they vouch for gets the model's credential",
+        "BORG_PLUGINS" => "; the first counts as what came with the program, and needs no pin",
         _ => "",
     };
     format!("{name} = {value} ({source}: {summary}{consequence})")
@@ -156,11 +161,42 @@ fn policy_lines(policy: &Policy) -> Vec<String> {
     lines.extend(policy.repos.iter().map(|(name, repo)| {
         format!("repository {name} at {}, tested by {}", repo.url, repo.check.as_deref().unwrap_or("make test"))
     }));
+    lines.extend(decisions(policy));
     lines.extend(policy.checks.host_paths.iter().map(|path| format!("tests may read {path} of this machine")));
     let chats: Vec<&str> =
         policy.chats.iter().filter(|(_, chat)| chat.enabled).map(|(name, _)| name.as_str()).collect();
     lines.push(format!("chats {}", chats.join(", ")));
     lines.extend(policy.plugins.pins.iter().map(|(name, pin)| format!("plugin {name} is pinned to {pin}")));
+    lines
+}
+
+/// What policy says of who decides and what is looked at. Risks of more than 100 are reached by nothing.
+fn decisions(policy: &Policy) -> Vec<String> {
+    let from = |risk: u8| if risk > 100 { "by no risk".to_owned() } else { format!("from a risk of {risk} on") };
+    let own = match policy.own_changes {
+        OwnChanges::Deny => "left to somebody else where there is one",
+        OwnChanges::Allow => "approved by whoever asked for them",
+    };
+    let mut lines = vec![format!(
+        "changes are reviewed {} and blocked {}; one's own are {own}",
+        from(policy.verdict.review),
+        from(policy.verdict.block)
+    )];
+    let humans = policy.same.iter().map(|human| human.iter().map(|person| person.0.as_str()).collect::<Vec<_>>());
+    lines.extend(humans.map(|names| format!("one human is {}", names.join(", "))));
+    let caps = [("all together", policy.host.daily), ("each human", policy.people_daily)];
+    lines.extend(caps.into_iter().map(|(of, cap)| match cap {
+        Some(cap) => format!("a day of {of} may cost {cap}"),
+        None => format!("a day of {of} has no cap"),
+    }));
+    let off: Vec<&str> = policy.rules.iter().filter(|(_, rule)| !rule.enabled).map(|(name, _)| name.as_str()).collect();
+    if !off.is_empty() {
+        lines.push(format!("rules that are switched off: {}", off.join(", ")));
+    }
+    lines.push(match policy.plugins.strict {
+        true => "every plugin needs a pin".into(),
+        false => "plugins with a new name need no pin".into(),
+    });
     lines
 }
 

@@ -2,12 +2,15 @@
 //! nobody can look at it otherwise. A review goes to everybody who may decide on it, each copy with the buttons that are theirs.
 
 use super::{Doers, Handle, chain};
-use crate::chats::{copies, person_of};
+use crate::{
+    chats::{copies, person_of},
+    store::Store,
+};
 use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},
     effect::Audience,
     event::Body,
-    id::Digest,
+    id::{Digest, TaskId},
     policy::PersonId,
     task::Task,
     words,
@@ -75,27 +78,21 @@ impl Doers {
         };
         let policy = handle.policy().await.map_err(|error| error.to_string())?;
         let topic = copies::topic(task.id(), change);
+        let (store, id, digest) = (self.store.clone(), task.id(), *change);
+        let waits = || waits(store.clone(), id, digest);
         let mut failures = Vec::new();
         for chat in &chats {
-            if !self.waits(task, change).await? {
-                break;
-            }
             let notice = if self.chats.is_by_mail(chat) { &by_mail } else { notice };
             let reader = person_of(chat);
             let reader = policy.role(&reader).map(|role| (&reader, role));
             let copy = words::review_in(notice.clone(), chat, reader, &deciders);
-            if let Err(failure) = self.chats.tell_copy(&format!("{key}:{chat}"), &copy, &topic).await {
-                failures.push(format!("{chat}: {failure}"));
+            match self.chats.tell_copy_while(&format!("{key}:{chat}"), &copy, &topic, &waits).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure) => failures.push(format!("{chat}: {failure}")),
             }
         }
         if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
-    }
-
-    /// True while a change waits to be decided on: a copy that comes later would have buttons for ever.
-    async fn waits(&self, task: &Task, change: &Digest) -> Result<bool, String> {
-        let id = task.id();
-        let now = self.store.run(move |journal| journal.task(id)).await.map_err(|error| chain(&error))?;
-        Ok(now.is_some_and(|task| task.phase.waiting_review().is_some_and(|review| review.digest == *change)))
     }
 
     /// The notice with its change, to look at and as a file; one that cannot be read is told as such.
@@ -118,4 +115,10 @@ impl Doers {
         }
         notice
     }
+}
+
+/// True while a change waits to be decided on: a copy that comes later would have buttons for ever.
+async fn waits(store: Store, id: TaskId, change: Digest) -> Result<bool, String> {
+    let now = store.run(move |journal| journal.task(id)).await.map_err(|error| chain(&error))?;
+    Ok(now.is_some_and(|task| task.phase.waiting_review().is_some_and(|review| review.digest == change)))
 }

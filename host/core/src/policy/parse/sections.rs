@@ -190,13 +190,8 @@ impl<'a> Builder<'a> {
         let roles = [("owner", Role::Owner), ("admin", Role::Admin), ("member", Role::Member), ("guest", Role::Guest)];
         for (word, role) in roles {
             for (person, span) in section.strings(word) {
-                let known = person.split_once(':').is_some_and(|(frontend, id)| !frontend.is_empty() && !id.is_empty());
-                if !known {
-                    section.wrong(
-                        span,
-                        format!("`{person}` does not say where the person is known"),
-                        "write frontend:id, as in \"console:1000\"",
-                    );
+                if !says_where(&person) {
+                    section.wrong(span, format!("`{person}` does not say where the person is known"), KNOWN);
                 } else if self.policy.people.contains_key(&PersonId(person.clone())) {
                     section.wrong(span, format!("`{person}` has two roles"), "keep the higher one");
                 } else {
@@ -305,28 +300,32 @@ impl<'a> Builder<'a> {
 }
 
 impl Policy {
-    /// One list of `[people] same`, read after the roles; none where it is wrong.
+    /// One list of `[people] same`; what is wrong in it is left out. Who has no role may stand in it, and gains none by that: so a role is
+    /// taken away in one place, and what they asked for before is still theirs.
     fn one_human(&self, section: &mut Section<'_>, group: Vec<(String, Range<usize>)>) -> Option<Vec<PersonId>> {
         let mut human: Vec<PersonId> = Vec::new();
         for (identity, span) in group {
-            let person = PersonId(identity);
-            let wrong = if !self.people.contains_key(&person) {
-                Some((
-                    format!("`{person}` has no role"),
-                    "give it one above: `same` says only that two identities are one human",
-                ))
-            } else if human.contains(&person) || self.same.iter().any(|other| other.contains(&person)) {
-                Some((format!("`{person}` stands twice in `same`"), "put all identities of one human into one list"))
+            let wrong = if !says_where(&identity) {
+                Some((format!("`{identity}` does not say where the person is known"), KNOWN))
+            } else if human.iter().chain(self.same.iter().flatten()).any(|other| other.0 == identity) {
+                Some((format!("`{identity}` stands twice in `same`"), "put all identities of one human into one list"))
             } else {
                 None
             };
             match wrong {
                 Some((message, hint)) => section.wrong(span, message, hint),
-                None => human.push(person),
+                None => human.push(PersonId(identity)),
             }
         }
         (!human.is_empty()).then_some(human)
     }
+}
+
+/// How an identity is written.
+const KNOWN: &str = "write frontend:id, as in \"console:1000\"";
+
+fn says_where(person: &str) -> bool {
+    person.split_once(':').is_some_and(|(frontend, id)| !frontend.is_empty() && !id.is_empty())
 }
 
 /// Limits as sections of runs and of checks write them. How long a run may be silent is not here: a check has no such limit.

@@ -1,7 +1,7 @@
 //! Policy as shipped, and everything that can be wrong with one.
 
 use super::*;
-use crate::policy::PersonId;
+use crate::policy::{PersonId, Role};
 use std::{fs, path::Path};
 
 fn shipped() -> Vec<SourceFile> {
@@ -124,8 +124,8 @@ fn sense_is_checked_too() {
         (
             "people.toml",
             "owner = []",
-            "owner = [\"console:1\"]\nsame = [[\"console:1\", \"a:2\"]]",
-            "`a:2` has no role",
+            "owner = [\"console:1\"]\nsame = [[\"console:1\", \"a2\"]]",
+            "`a2` does not say where the person is known",
         ),
         ("people.toml", "owner = []", "owner = [\"a:1\"]\nsame = [[\"a:1\"], [\"a:1\"]]", "stands twice"),
         ("people.toml", "owner = []", "strangers = \"shout\"", "must be one of silence, hold"),
@@ -212,6 +212,21 @@ fn identities_of_one_human_are_one() {
     for (identity, human) in [("console:1", "console:1"), ("telegram:1", "console:1"), ("telegram:2", "telegram:2")] {
         assert_eq!(policy.human(&PersonId(identity.into())).0, human);
     }
+}
+
+#[test]
+fn who_loses_the_role_may_still_stand_in_same_and_gains_nothing_by_it() {
+    let of = |owners: &str| {
+        let people = format!("owner = [{owners}]\nsame = [[\"telegram:1\", \"console:1\"]]");
+        parse(&with("people.toml", |text| text.replace("owner = []", &people))).unwrap()
+    };
+    let (console, phone) = (PersonId("console:1".into()), PersonId("telegram:1".into()));
+    let policy = of("\"console:1\", \"telegram:1\"");
+    assert_eq!(policy.role(&phone), Some(Role::Owner));
+    // The phone is lost.
+    let policy = of("\"console:1\"");
+    assert_eq!((policy.role(&phone), policy.role(&console)), (None, Some(Role::Owner)));
+    assert_eq!(policy.human(&phone), policy.human(&console), "what the phone asked for, they do not approve");
 }
 
 #[test]
