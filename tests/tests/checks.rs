@@ -70,7 +70,7 @@ impl Trial {
     /// Reports of the check runs of a stage, in order.
     fn reports(&self, stage: u64, kind: &str) -> Vec<Value> {
         let entries = self.host.entries(self.task).unwrap();
-        let mut checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
+        let checked = entries.iter().filter(|entry| entry.kind() == "checked").map(|entry| entry.body());
         let of_stage = checked.filter(|body| body["run"]["stage"] == stage && body["run"]["kind"] == kind);
         of_stage.map(|body| body["check"]["report"].clone()).collect()
     }

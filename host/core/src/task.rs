@@ -1,6 +1,7 @@
 //! A task and where it stands. Only [`crate::step`] changes one.
 
 mod money;
+mod phase;
 mod status;
 
 pub use money::Hold;
@@ -371,65 +372,6 @@ pub enum Ending {
     Failed,
     Cancelled,
     Capped,
-}
-
-impl Phase {
-    pub fn status(&self) -> Status {
-        match self {
-            Phase::Queued { .. } => Status::Queued,
-            Phase::Running(_) => Status::Running,
-            Phase::Parked { .. } => Status::Parked,
-            Phase::Blocked { .. } => Status::Blocked,
-            Phase::NeedsReview { .. } => Status::NeedsReview,
-            Phase::Approved { .. } => Status::Approved,
-            Phase::Ended { ending, .. } => (*ending).into(),
-        }
-    }
-
-    /// The review a person is asked about.
-    pub fn waiting_review(&self) -> Option<&Review> {
-        match self {
-            Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => {
-                Some(review)
-            }
-            Phase::Blocked {
-                on: BlockedOn::Repair | BlockedOn::Delivery { .. } | BlockedOn::Question { .. }, ..
-            }
-            | Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => None,
-        }
-    }
-
-    /// True once no agent works on the change any more: it waits for its decision, or is decided on and on its way out.
-    pub fn is_past_work(&self) -> bool {
-        match self {
-            Phase::NeedsReview { .. }
-            | Phase::Blocked { on: BlockedOn::Verdict { .. } | BlockedOn::Delivery { .. }, .. }
-            | Phase::Running(Running { doing: Doing::Delivering { .. }, .. })
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => true,
-            Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Question { .. }, .. }
-            | Phase::Queued { .. }
-            | Phase::Running(_)
-            | Phase::Parked { .. } => false,
-        }
-    }
-
-    /// Position in the pipeline; none once ended.
-    pub fn position(&self) -> Option<&Position> {
-        match self {
-            Phase::Running(running) => Some(&running.at),
-            Phase::Queued { at }
-            | Phase::Parked { at, .. }
-            | Phase::Blocked { at, .. }
-            | Phase::NeedsReview { at, .. }
-            | Phase::Approved { at, .. } => Some(at),
-            Phase::Ended { .. } => None,
-        }
-    }
 }
 
 /// Somebody's words, so that nothing in them passes for the words of another.

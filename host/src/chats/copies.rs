@@ -103,7 +103,7 @@ fn decided(notice: &Notice) -> Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, fixture::Fixture, store::mail::Unsent};
+    use crate::{chats::telegram, engine::mailbox::Unsent, fixture::Fixture};
     use borg_core::{
         chat::{Button, Document, NoticeKind, Post},
         policy::Role,

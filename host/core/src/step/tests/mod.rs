@@ -4,6 +4,7 @@
 //! `rows` is the table of answers and what follows, `faults` one test per fault once found, `promises` any sequence at all.
 
 mod asking;
+mod attempts;
 mod daily;
 mod doers;
 mod faults;

@@ -1,6 +1,9 @@
 //! A host without I/O: keeps what is owed as the journal does, hands events to `step`, and holds every outcome against the promises.
 
-use super::doers::{Answer, answers, body, followers};
+use super::{
+    attempts::hold_attempts,
+    doers::{Answer, answers, body, followers},
+};
 use crate::{
     approval::Approver,
     budget::{Budget, MicroUsd},
@@ -10,7 +13,7 @@ use crate::{
     event::{Body, Event, Kept},
     facts::Finding,
     id::{Digest, RunKey, TaskId},
-    policy::{OwnChanges, PersonId, Policy, Role, StageWork, Via, parse, source::SourceFile},
+    policy::{OwnChanges, PersonId, Policy, Role, Via, parse, source::SourceFile},
     step::{Policies, State, next_deadline, step},
     task::{BlockedOn, Doing, NewTask, Phase, Running, Status, Task},
     verdict::Verdict,
@@ -554,41 +557,6 @@ fn is_work(order: &Order) -> bool {
 fn leads(from: Status, to: Status) -> bool {
     let one = |from: Status, to: Status| from == to || from.next().contains(&to);
     one(from, to) || (one(from, Status::Queued) && one(Status::Queued, to))
-}
-
-/// Attempts never exceed the allowance, and only work that was found wanting uses one up.
-fn hold_attempts(was: &Task, task: &Task, cause: &Body) {
-    let (Some(before), Some(after)) = (was.phase.position(), task.phase.position()) else { return };
-    assert!(
-        (after.stage, after.attempt) >= (before.stage, before.attempt),
-        "the fence went back: {before:?} {after:?}"
-    );
-    if let Some(StageWork::Persona { attempts, .. }) =
-        task.spec.pipeline.stages.get(after.stage as usize).map(|stage| &stage.work)
-    {
-        assert!(after.used < *attempts, "{after:?} of {attempts}");
-    }
-    if after.stage != before.stage || after.used == before.used {
-        return;
-    }
-    assert_eq!(after.used, before.used + 1);
-    use crate::executor::{EndCause, OutcomeStatus};
-    let fair = match cause {
-        Body::RunEnded { end, outcome, start_error, .. } => {
-            let machinery =
-                matches!(outcome.status, OutcomeStatus::Transient | OutcomeStatus::RateLimited | OutcomeStatus::Auth)
-                    && matches!(end.cause, EndCause::Exited | EndCause::KilledBySignal);
-            start_error.is_none() && end.cause != EndCause::Lost && !machinery
-        }
-        Body::Accepted { .. } => true,
-        Body::Asked { .. } => before.asked == 3,
-        Body::Checked { check, .. } => {
-            let mut runs = std::iter::once(&**check).chain(check.own.as_deref());
-            check.sandbox_error.is_none() && runs.any(|run| run.end.cause == EndCause::Exited)
-        }
-        _ => false,
-    };
-    assert!(fair, "an attempt was used up by {cause:?}");
 }
 
 pub fn small_budget(turns: u32) -> Budget {
