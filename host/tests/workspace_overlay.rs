@@ -137,6 +137,27 @@ async fn the_harness_of_an_accepted_stage_stays_and_nobody_else_changes_it() {
 }
 
 #[tokio::test]
+async fn the_package_of_tests_is_the_bases_where_either_side_does_something() {
+    let room = Room::new(&[
+        ("a/tests/__init__.py", "import warnings\nwarnings.simplefilter('error')\n"),
+        ("b/tests/__init__.py", ""),
+        ("c/tests/__init__.py", "# tests\n"),
+        ("d/tests/__init__.py", "import strict\n"),
+        ("x", "x\n"),
+    ])
+    .await;
+    let base = room.base().await;
+    fs::remove_file(room.source.join("b/tests/__init__.py")).unwrap();
+    fs::remove_file(room.source.join("d/tests/__init__.py")).unwrap();
+    let bare = [("a/tests/__init__.py", ""), ("c/tests/__init__.py", "'Tests.'\n"), ("e/tests/__init__.py", "")];
+    let head = commit(&room, &bare).await;
+    let got = overlay(&room, &base, &[], &head).await;
+    assert_eq!(told(&got), [("a/tests/__init__.py", &Cause::Replaced), ("d/tests/__init__.py", &Cause::PutBack)]);
+    assert!(room.text(&got.commit, "a/tests/__init__.py").await.unwrap().contains("simplefilter"));
+    assert_eq!(room.text(&got.commit, "d/tests/__init__.py").await.as_deref(), Some("import strict\n"));
+}
+
+#[tokio::test]
 async fn links_and_what_cannot_be_read_give_way_to_the_base() {
     let room =
         Room::new(&[(".cargo/config.toml", "[build]\n"), ("a/setup.cfg", "[tool:pytest]\n"), ("x", "x\n")]).await;
@@ -177,4 +198,15 @@ async fn a_removed_manifest_leaves_what_steers_the_tests() {
         room.text(&got.commit, "pyproject.toml").await.unwrap().trim(),
         "[tool.pytest.ini_options]\nxfail_strict = true"
     );
+}
+
+#[tokio::test]
+async fn texts_of_the_harness_are_those_nearest_to_the_top_and_the_rest_is_counted() {
+    let names: Vec<String> = (0..1005).map(|n| format!("a/deep/{n}/conftest.py")).collect();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x\n")).collect();
+    files.extend([("z/conftest.py", "near\n"), ("Cargo.toml", "[package]\n")]);
+    let room = Room::new(&files).await;
+    let (texts, more) = room.workspace.harness_texts(&room.mirror, &room.base().await).await.unwrap();
+    assert_eq!((texts.len(), more), (1000, 6));
+    assert_eq!(texts[0], ("z/conftest.py".to_owned(), "near\n".to_owned()));
 }

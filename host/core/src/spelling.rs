@@ -68,6 +68,9 @@ pub fn is_same_path(one: &str, other: &str) -> bool {
 /// True when `short` is a name that Windows may give `long` beside its own: six characters, a tilde and a number, or two characters,
 /// four hexadecimal digits of a sum that is not computed here, a tilde and a number; then the first three characters of the ending.
 pub fn is_short_for(short: &str, long: &str) -> bool {
+    if !may_be_short_for(short, long) {
+        return false;
+    }
     let short = fold(short);
     let Some((stem, ending)) = short_parts(&short) else { return false };
     let long = fold(long);
@@ -89,6 +92,14 @@ pub fn is_short_for(short: &str, long: &str) -> bool {
             .is_some_and(|sum| !lead.is_empty() && sum.len() == 4 && sum.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     !head.is_empty() && (head == whole || hashed())
+}
+
+/// False where two names cannot belong together, by their first letters and without folding either: the short one begins as the long
+/// one does.
+fn may_be_short_for(short: &str, long: &str) -> bool {
+    let first = |name: &str| name.chars().find(|c| *c != '.').filter(char::is_ascii_alphanumeric);
+    let is_other = first(short).zip(first(long)).is_some_and(|(a, b)| !a.eq_ignore_ascii_case(&b));
+    short.contains('~') && !is_other
 }
 
 /// What Windows writes for a character that a short name cannot have.

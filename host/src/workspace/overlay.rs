@@ -33,6 +33,8 @@ const PACKAGE_BYTES: usize = 64 << 10;
 /// Manifests that are taken apart in one change, and blobs read at once.
 const MANIFESTS: usize = 500;
 const LOT: usize = 16;
+/// Harness files of a base that are looked into for what they load.
+const TEXTS: usize = 1000;
 
 /// True for an index of ours in a mirror, and for its lock.
 pub(super) fn is_index(name: &[u8]) -> bool {
@@ -115,20 +117,24 @@ impl Workspace {
     }
 
     /// Texts of a commit's harness files, by path, as far as they are text of a usual length: what else they name runs with the tests.
-    pub async fn harness_texts(&self, mirror: &Mirror, commit: &CommitId) -> Result<Vec<(String, String)>> {
-        const FILES: usize = 200;
+    /// Those nearest to the top, and how many more there are.
+    pub async fn harness_texts(&self, mirror: &Mirror, commit: &CommitId) -> Result<(Vec<(String, String)>, usize)> {
         let harness = self.harness(mirror, commit).await?;
         let is_config = |path: &str| {
             let in_packages = ["node_modules/", ".yarn/", "venv/"].iter().any(|folder| path.contains(folder));
-            !in_packages && borg_core::survey::classify(path) != borg_core::facts::FileClass::Ci
+            !in_packages
+                && Manifest::of(path) != Some(Manifest::Cargo)
+                && borg_core::survey::classify(path) != borg_core::facts::FileClass::Ci
         };
-        let files: Vec<(String, String)> = harness
+        let mut files: Vec<(String, String)> = harness
             .into_iter()
             .filter(|(_, (mode, _))| is_file(*mode))
             .map(|(path, (_, id))| (show(&path), id))
             .filter(|(path, _)| is_config(path))
-            .take(FILES)
             .collect();
+        files.sort_by_key(|(path, _)| path.matches('/').count());
+        let more = files.len().saturating_sub(TEXTS);
+        files.truncate(TEXTS);
         let mut texts = Vec::new();
         for lot in files.chunks(LOT) {
             let ids = lot.iter().map(|(_, id)| id.clone()).collect();
@@ -137,7 +143,19 @@ impl Workspace {
                 texts.extend(text.map(|text| (path.clone(), text)));
             }
         }
-        Ok(texts)
+        Ok((texts, more))
+    }
+
+    /// Where the tests of a commit lie.
+    pub async fn test_places(&self, mirror: &Mirror, commit: &CommitId) -> Result<harness::Places> {
+        self.with_tree(mirror, commit, |mut entries| {
+            let mut places = harness::Places::default();
+            while let Some(entry) = entries.next().map_err(Error::io("list a tree"))? {
+                places.add(&show(&entry.path));
+            }
+            Ok(places)
+        })
+        .await
     }
 
     /// Mode and id of a commit's harness files, by their paths byte for byte: a runner finds those whose names are no text as well.
@@ -180,10 +198,10 @@ impl Workspace {
         }
         let mut edits: Vec<Edit> = whole.into_iter().map(taken).collect();
         for lot in packages.chunks(LOT) {
-            let texts = self.texts(mirror, lot.iter().map(|pair| pair.head.as_ref()), PACKAGE_BYTES).await?;
-            for (pair, text) in lot.iter().zip(texts) {
-                // One that is not there, where the base's does nothing, is no harness either.
-                if !text.is_some_and(|text| harness::is_bare(&text)) {
+            let bases = self.texts(mirror, lot.iter().map(|pair| pair.base.as_ref()), PACKAGE_BYTES).await?;
+            let heads = self.texts(mirror, lot.iter().map(|pair| pair.head.as_ref()), PACKAGE_BYTES).await?;
+            for ((pair, base), head) in lot.iter().zip(bases).zip(heads) {
+                if !(is_idle(&pair.base, base.as_deref()) && is_idle(&pair.head, head.as_deref())) {
                     edits.push(taken(pair.clone()));
                 }
             }
@@ -301,6 +319,11 @@ fn is_harness(path: &str) -> bool {
 
 fn is_file(mode: u32) -> bool {
     matches!(Kind::of_mode(mode), Some(Kind::Regular | Kind::Executable))
+}
+
+/// True for a side of an `__init__.py` that does nothing; one that is not there does not either. What cannot be read may do anything.
+fn is_idle(side: &Option<(u32, String)>, text: Option<&str>) -> bool {
+    side.is_none() || text.is_some_and(harness::is_bare)
 }
 
 /// The base's in the place of the head's.

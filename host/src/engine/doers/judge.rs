@@ -49,7 +49,12 @@ impl Doers {
         let mut findings = harness::told(&change.evidence);
         if let Some(command) = &order.check {
             match self.steering(&mirror, command, &order, &change.files).await {
-                Ok(found) => findings.extend(found),
+                Ok((found, unread)) => {
+                    findings.extend(found);
+                    incomplete.extend((unread > 0).then(|| {
+                        format!("{unread} more files that steer the tests of the base were not looked into for what they load")
+                    }));
+                }
                 Err(error) => {
                     incomplete.push(format!("what runs with the tests could not be found out: {}", chain(&error)))
                 }
@@ -77,15 +82,15 @@ impl Doers {
 }
 
 impl Doers {
-    /// What of a change steers its tests without being harness by its name.
+    /// What of a change steers its tests without being harness by its name; and how many files of the base were too many to look into.
     async fn steering(
         &self,
         mirror: &Mirror,
         command: &str,
         order: &JudgeOrder,
         files: &[ChangedFile],
-    ) -> Result<Vec<Finding>, workspace::Error> {
-        let texts = self.workspace.harness_texts(mirror, &order.base).await?;
+    ) -> Result<(Vec<Finding>, usize), workspace::Error> {
+        let (texts, unread) = self.workspace.harness_texts(mirror, &order.base).await?;
         let mut read: BTreeMap<String, Option<String>> =
             texts.iter().map(|(path, text)| (path.clone(), Some(text.clone()))).collect();
         let mut runs = harness::runs(command, &read);
@@ -102,7 +107,9 @@ impl Doers {
             runs = harness::runs(command, &read);
         }
         let tests: BTreeSet<String> = order.accepted.iter().flat_map(|left| left.paths.iter().cloned()).collect();
-        Ok(harness::steering(&Steering { files, command, runs: &runs, texts: &texts, tests: &tests }))
+        let places = self.workspace.test_places(mirror, &order.base).await?;
+        let what = Steering { files, command, runs: &runs, texts: &texts, tests: &tests, places: &places };
+        Ok((harness::steering(&what), unread))
     }
 }
 

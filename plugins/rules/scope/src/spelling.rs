@@ -21,6 +21,9 @@ fn is_ignored(char: char) -> bool {
 
 /// True when Windows may give `long` this name beside its own, such as `GITHUB~1` for `.github`, or `GI1A2B~1` by a sum of it.
 fn is_short_for(short: &str, long: &str) -> bool {
+    if !may_be_short_for(short, long) {
+        return false;
+    }
     let short = fold(short);
     let (stem, ending) = short.split_once('.').unwrap_or((&short, ""));
     let Some((head, number)) = stem.rsplit_once('~') else { return false };
@@ -42,6 +45,14 @@ fn is_short_for(short: &str, long: &str) -> bool {
         .strip_prefix(lead.as_str())
         .is_some_and(|sum| !lead.is_empty() && sum.len() == 4 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()));
     kept(full, 3) == ending && !head.is_empty() && (head == kept(base, (7 - number.len()).min(6)) || is_hashed)
+}
+
+/// False where two names cannot belong together, by their first letters and without folding either: the short one begins as the long
+/// one does.
+fn may_be_short_for(short: &str, long: &str) -> bool {
+    let first = |name: &str| name.chars().find(|c| *c != '.').filter(char::is_ascii_alphanumeric);
+    let is_other = first(short).zip(first(long)).is_some_and(|(a, b)| !a.eq_ignore_ascii_case(&b));
+    short.contains('~') && !is_other
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ struct Call {
 }
 
 /// Options whose value is a file or module that is loaded.
-const LOADERS: [&str; 18] = [
+pub(super) const LOADERS: [&str; 18] = [
     "-r",
     "--require",
     "--import",
@@ -144,9 +144,11 @@ fn call(text: &str) -> Call {
         _ => {}
     }
     let mut loads: Option<&str> = None;
+    let mut takes_tests = is_runner(program);
     for word in &rest {
         let (option, value) = word.split_once('=').map_or((*word, None), |(option, value)| (option, Some(value)));
         if word.starts_with('-') {
+            takes_tests |= *word == "--test" && matches!(program, "node" | "tsx");
             loads = LOADERS.contains(&option).then_some(option);
             if let Some(value) = value.filter(|_| loads.take().is_some()) {
                 call.files.extend(loaded(value));
@@ -158,14 +160,38 @@ fn call(text: &str) -> Call {
                 break;
             }
         } else {
-            // What stands there may be an argument; it counts only where it is a file that runs.
-            call.files.push(plain(word));
+            // What stands there may be an argument; it counts only where it is a file that runs. A test that a runner is told to run
+            // is a test by itself.
+            let path = plain(word);
+            takes_tests |= is_runner(&path);
+            if !(takes_tests && is_test_file(&path)) {
+                call.files.push(path);
+            }
             if !is_wrapper(program) {
                 break;
             }
         }
     }
     call
+}
+
+/// Programs whose arguments are tests, which they run as such.
+fn is_runner(program: &str) -> bool {
+    matches!(
+        program,
+        "pytest" | "py.test" | "nose2" | "jest" | "vitest" | "mocha" | "ava" | "tap" | "tape" | "jasmine" | "uvu"
+    )
+}
+
+/// A file by whose name a runner knows a test.
+pub(super) fn is_test_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
+    stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("_tests")
+        || name.contains(".test.")
+        || name.contains(".spec.")
 }
 
 /// Programs that run another one that stands behind them.
@@ -202,7 +228,7 @@ fn is_assignment(word: &str) -> bool {
     })
 }
 
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     word.trim_start_matches("./").trim_matches(['"', '\'']).to_owned()
 }
 

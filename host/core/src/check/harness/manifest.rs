@@ -1,6 +1,9 @@
 //! Manifests that hold both what the build needs and what steers a runner: which they are, and one made of the base's and the change's.
 
-use super::{cargo, package, pyproject, sections};
+use super::{cargo, package, pyproject, sections, told::few_keys};
+
+/// Longest reason that is kept, in characters: parsers quote what they read.
+const WHY: usize = 200;
 
 /// A manifest of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub struct Sides<'a> {
 pub enum Merged {
     /// The head's, as it is.
     Same,
-    /// The head's with these keys as the base has them; none where the head has no such file.
+    /// The head's with these keys as the base has them; names are cut, and their number is.
     Edited { text: String, keys: Vec<String> },
     /// One side cannot be read, and why. Whoever asked takes the base's file, or none.
     Unreadable(String),
@@ -71,9 +74,9 @@ impl Manifest {
             Manifest::Setup => sections::merge(sides),
         };
         match edit {
-            Ok(Some((text, keys))) => Merged::Edited { text, keys },
+            Ok(Some((text, keys))) => Merged::Edited { text, keys: few_keys(keys) },
             Ok(None) => Merged::Same,
-            Err(why) => Merged::Unreadable(why.lines().next().unwrap_or_default().to_owned()),
+            Err(why) => Merged::Unreadable(why.lines().next().unwrap_or_default().chars().take(WHY).collect()),
         }
     }
 }

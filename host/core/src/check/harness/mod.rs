@@ -30,7 +30,7 @@ mod told;
 pub use commands::{Runs, runs};
 pub use manifest::{Manifest, Merged, Sides};
 pub use shown::mixed_changes;
-pub use steering::{Steering, steering};
+pub use steering::{Places, Steering, steering};
 pub use told::{Cause, OWN_ONLY, Overlaid, RULE, own_only, told};
 
 use crate::survey::{CI_FILES, CI_FOLDERS, Language, language};

@@ -32,7 +32,12 @@ const PYTHON_RUNNERS: [&str; 9] =
     ["unittest", "pytest", "_pytest", "pluggy", "iniconfig", "doctest", "nose2", "sitecustomize", "usercustomize"];
 
 /// Others that runners and tests of Python import.
-const PYTHON_TESTING: [&str; 16] = [
+const PYTHON_TESTING: [&str; 23] = [
+    "_distutils_hack",
+    "anyio",
+    "attr",
+    "attrs",
+    "colorama",
     "coverage",
     "exceptiongroup",
     "execnet",
@@ -40,8 +45,10 @@ const PYTHON_TESTING: [&str; 16] = [
     "hypothesis",
     "mock",
     "nose",
+    "packaging",
     "parameterized",
     "py",
+    "pygments",
     "responses",
     "sure",
     "testtools",
@@ -226,6 +233,9 @@ mod tests {
             (python("json"), Some(Near::Imported)),
             (python("zoneinfo"), Some(Near::Imported)),
             (python("pytest_asyncio"), Some(Near::Imported)),
+            (python("pygments"), Some(Near::Imported)),
+            (python("attr"), Some(Near::Imported)),
+            (python("_distutils_hack"), Some(Near::Imported)),
             (python("shop"), None),
             (python("test"), None),
             (node("chai"), Some(Near::Imported)),

@@ -35,7 +35,8 @@ pub(super) fn merge(sides: &Sides<'_>) -> Edit {
     for (name, text) in old.iter().chain(&new) {
         let is_in = |list: &[(String, String)]| list.iter().any(|(other, same)| other == name && same == text);
         let name = format!("[{name}]");
-        if !(names.contains(&name) || is_in(&old) && is_in(&new)) {
+        let is_same = is_in(&old) && is_in(&new);
+        if !is_same && !names.contains(&name) {
             names.push(name);
         }
     }
@@ -70,8 +71,8 @@ fn read(text: &str) -> Result<Vec<Section<'_>>, String> {
     let mut starts = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        if let Some(header) = line.strip_prefix('[') {
-            let name = header.split(']').next().filter(|name| line.contains(']') && !name.contains(['#', ';']));
+        if let Some(rest) = line.strip_prefix('[') {
+            let name = rest.split(']').next().filter(|name| line.contains(']') && !name.contains(['#', ';']));
             starts.push((at, name.ok_or("a header that is not closed")?));
         } else if line.trim_start().starts_with('[') && line.contains(']') && is_like_header(line) {
             return Err("a header that does not stand at the start of its line".into());
@@ -92,6 +93,12 @@ fn is_like_header(line: &str) -> bool {
     let inner = line.trim().strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or_default();
     let name = Section { name: inner, text: "" };
     name.is_steering() || inner == "options.entry_points"
+}
+
+/// Texts of those sections that steer a runner, but for entry points.
+pub(super) fn steering(text: &str) -> Result<Vec<&str>, String> {
+    let own = |section: &Section<'_>| section.is_steering() && section.name != "options.entry_points";
+    Ok(read(text)?.into_iter().filter(own).map(|section| section.text).collect())
 }
 
 /// Sections to be shown to people, with their text.

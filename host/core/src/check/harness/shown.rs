@@ -1,7 +1,10 @@
 //! What a change did to those keys of a manifest that people look at where tests are concerned: for rules, which get it as `test-keys`.
 
-use super::sections;
-use std::collections::BTreeMap;
+use super::{
+    pyproject, sections,
+    told::{KEYS, few_keys},
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a change to a manifest that holds both the build's needs and the runners' keys did to the latter and to what decides which code
 /// is tested, in words; none for other files and when they are the same.
@@ -23,7 +26,7 @@ pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Opti
                 toml::from_str(text).map(|table| cargo_toml(&table)).map_err(|error| error.message().to_owned())
             }
             "pyproject.toml" => {
-                toml::from_str(text).map(|table| pyproject(&table)).map_err(|error| error.message().to_owned())
+                toml::from_str(text).map(|table| pyproject_toml(&table)).map_err(|error| error.message().to_owned())
             }
             "setup.cfg" => sections::shown(text),
             _ => Ok(BTreeMap::new()),
@@ -35,19 +38,28 @@ pub fn mixed_changes(path: &str, base: Option<&str>, head: Option<&str>) -> Opti
             return Some(format!("it could not be read: {}", why.lines().next().unwrap_or_default()));
         }
     };
-    let mut changed: Vec<String> = Vec::new();
+    let mut changed: Vec<(String, &str)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for key in base.keys().chain(head.keys()) {
         let words = match (base.get(key), head.get(key)) {
             (Some(old), Some(new)) if old == new => continue,
-            (Some(_), Some(_)) => format!("`{key}` changed"),
-            (Some(_), None) => format!("`{key}` removed"),
-            (None, _) => format!("`{key}` added"),
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "removed",
+            (None, _) => "added",
         };
-        if !changed.contains(&words) {
-            changed.push(words);
+        if seen.insert(key) {
+            changed.push((key.clone(), words));
         }
     }
-    (!changed.is_empty()).then(|| changed.join(", "))
+    let (keys, words): (Vec<String>, Vec<&str>) = changed.into_iter().unzip();
+    let keys = few_keys(keys);
+    let said = keys.iter().zip(words).enumerate().map(|(at, (key, words))| match at {
+        // How many more there are.
+        KEYS => key.clone(),
+        _ => format!("`{key}` {words}"),
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn package_json(value: &serde_json::Value) -> BTreeMap<String, String> {
@@ -103,10 +115,12 @@ fn cargo_toml(table: &toml::Table) -> BTreeMap<String, String> {
     keys
 }
 
-fn pyproject(table: &toml::Table) -> BTreeMap<String, String> {
+fn pyproject_toml(table: &toml::Table) -> BTreeMap<String, String> {
     let mut keys = BTreeMap::new();
     for (name, value) in table.get("tool").and_then(toml::Value::as_table).into_iter().flatten() {
-        if matches!(name.as_str(), "pytest" | "tox" | "coverage" | "hatch" | "nox" | "pdm" | "poe" | "taskipy") {
+        if pyproject::is_pytest(name)
+            || matches!(name.as_str(), "tox" | "coverage" | "hatch" | "nox" | "pdm" | "poe" | "taskipy")
+        {
             keys.insert(format!("tool.{name}"), value.to_string());
         }
     }

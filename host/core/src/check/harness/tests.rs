@@ -145,6 +145,8 @@ fn of_pyproject_the_runners_tables_are_the_bases() {
         ("tox, coverage and environments", "pyproject.toml", NOTHING,
             "[tool.tox]\nx = 1\n[tool.coverage.run]\nx = 1\n[tool.hatch.envs.test]\nx = 1\n[tool.hatch.build]\nx = 1\n[tool.black]\nx = 1\n",
             Some("[tool.hatch.build]\nx = 1\n[tool.black]\nx = 1\n"), &["tool.tox", "tool.coverage", "tool.hatch.envs"]),
+        ("plugins of pytest", "pyproject.toml", NOTHING, "[tool.pytest_env]\nCHEAT = \"1\"\n[tool.pytest-watch]\nx = 1\n[tool.black]\nx = 1\n",
+            Some("[tool.black]\nx = 1\n"), &["tool.pytest-watch", "tool.pytest_env"]),
         ("dependency groups and sources", "pyproject.toml", base, &format!("{base}[dependency-groups]\ndev = [\"x\"]\n[tool.uv.sources]\nx = {{ path = \"x\" }}\n"), None, &[]),
     ];
     hold(rows, "python -m pytest", &[]);
@@ -168,6 +170,9 @@ fn of_package_json_the_runners_keys_and_the_scripts_of_tests_are_the_bases() {
         ("what runs before and after", "package.json", base,
             r#"{"scripts": {"test": "npm run unit", "unit": "node --test", "pretest": "x", "postunit": "x", "prebuild": "x"}}"#,
             Some("{\n  \"scripts\": {\n    \"test\": \"npm run unit\",\n    \"unit\": \"node --test\",\n    \"prebuild\": \"x\"\n  }\n}\n"), &["scripts.postunit", "scripts.pretest"]),
+        ("whatever is named for tests", "package.json", "{}", r#"{"scripts": {"tests": "x", "testUnit": "x", "test.unit": "x", "attest": "x"}}"#,
+            Some("{\n  \"scripts\": {\n    \"attest\": \"x\"\n  }\n}\n"), &["scripts.test.unit", "scripts.testUnit", "scripts.tests"]),
+        ("a package that is gone", "a/package.json", base, NOTHING, None, &[]),
         ("removed", "a/package.json", base, "{}", Some("{\n  \"scripts\": {\n    \"test\": \"npm run unit\",\n    \"unit\": \"node --test\"\n  }\n}\n"), &["scripts.test", "scripts.unit"]),
     ];
     hold(rows, "npm test", &[]);
@@ -270,6 +275,8 @@ fn what_people_look_at_in_manifests_is_shown() {
     let py = "[project]\nname = \"a\"\n[tool.pytest.ini_options]\ntestpaths = [\"tests\"]\n";
     assert_eq!(mixed_changes("pyproject.toml", Some(py), Some(&py.replace("\"a\"", "\"b\""))), None);
     assert!(mixed_changes("pyproject.toml", Some(py), Some("[project]\nname = \"a\"\n")).unwrap().contains("removed"));
+    let env = "[tool.pytest_env]\nCHEAT = \"1\"\n";
+    assert_eq!(mixed_changes("pyproject.toml", None, Some(env)).as_deref(), Some("`tool.pytest_env` added"));
     assert!(mixed_changes("package.json", Some(package), Some("{")).unwrap().contains("could not be read"));
     assert!(mixed_changes("package.json", Some("{"), Some("{,")).unwrap().contains("could not be read"));
     assert_eq!(mixed_changes("package.json", Some("{"), Some("{")), None, "only its mode changed");
@@ -281,4 +288,22 @@ fn what_people_look_at_in_manifests_is_shown() {
             .unwrap()
             .contains("`[options.entry_points]` removed")
     );
+}
+
+#[test]
+fn names_of_keys_are_cut_and_so_is_their_number() {
+    let script = |n: usize| format!("\"test{n}{}\\n`x\": \"x\"", "y".repeat(1 << 16));
+    let scripts: Vec<String> = (0..30).map(script).collect();
+    let text = format!("{{\"scripts\": {{{}}}}}", scripts.join(","));
+    let Merged::Edited { keys, .. } = merge("package.json", "{}", &text, "npm test", &[]) else { panic!() };
+    assert_eq!((keys.len(), keys[20].as_str()), (21, "and 10 more"));
+    assert!(keys.iter().all(|key| key.chars().count() <= 80));
+    let shown = mixed_changes("package.json", Some("{}"), Some(&text)).unwrap();
+    assert!(shown.len() < 4096 && shown.ends_with(", and 10 more"), "{shown}");
+    let odd = r#"{"scripts": {"test\n`\u001b": "x"}}"#;
+    let Merged::Edited { keys, .. } = merge("package.json", "{}", odd, "npm test", &[]) else { panic!() };
+    assert_eq!(keys, ["scripts.test???"]);
+    let bad = format!("{{\"{}\": 1, 2", "x".repeat(1 << 16));
+    let Merged::Unreadable(why) = merge("package.json", NOTHING, &bad, "", &[]) else { panic!() };
+    assert!(why.chars().count() <= 200);
 }

@@ -73,6 +73,42 @@ impl Cause {
     }
 }
 
+/// Longest message of a finding of the host, in characters.
+const MESSAGE: usize = 2000;
+
+/// A message as it is shown and kept, whatever names and lines of a repository are in it: on one line, without signs that steer a terminal,
+/// and of a length that somebody reads.
+pub(super) fn said(message: &str) -> String {
+    let is_sign = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut chars = message.chars().map(|c| match c {
+        '\n' => ' ',
+        c if is_sign(c) => '?',
+        c => c,
+    });
+    let mut said: String = chars.by_ref().take(MESSAGE).collect();
+    if chars.next().is_some() {
+        said.push('…');
+    }
+    said
+}
+
+/// Keys of one manifest that are named.
+pub(super) const KEYS: usize = 20;
+
+/// Names of keys to be shown and kept, whoever chose them: each short, and not too many.
+pub(super) fn few_keys(keys: Vec<String>) -> Vec<String> {
+    const LONGEST: usize = 80;
+    let count = keys.len();
+    let short = |key: String| -> String {
+        key.chars().take(LONGEST).map(|c| if c.is_control() || c == '`' { '?' } else { c }).collect()
+    };
+    let more = (count > KEYS).then(|| format!("and {} more", count - KEYS));
+    keys.into_iter().take(KEYS).map(short).chain(more).collect()
+}
+
 /// Findings on all checks whose stages were accepted.
 pub fn told(evidence: &[TestEvidence]) -> Vec<Finding> {
     let mut paths: BTreeMap<&Cause, BTreeSet<&str>> = BTreeMap::new();
@@ -97,7 +133,7 @@ pub fn told(evidence: &[TestEvidence]) -> Vec<Finding> {
                 confidence: 60,
                 base: None,
                 head: Some(Span { path, start: 1, end: 1 }),
-                message: format!("{}; look at it before it is delivered", cause.words(&what)),
+                message: said(&format!("{}; look at it before it is delivered", cause.words(&what))),
             });
         }
     }
@@ -122,14 +158,14 @@ pub fn own_only(evidence: &TestEvidence) -> Option<Finding> {
         confidence: 100,
         base: None,
         head: None,
-        message: format!(
+        message: said(&format!(
             "the tests after stage {} come out as they must with the change's own harness only ({}), and not with the base's ({}; {}): find \
              out why before it is delivered",
             evidence.stage,
             told(counted.0, counted.1, counted.2),
             told(other.outcome, other.passed.len(), other.failed.len()),
             other.reason,
-        ),
+        )),
     })
 }
 
