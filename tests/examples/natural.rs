@@ -101,7 +101,8 @@ async fn rules(scratch: &Path) -> Result<Vec<(String, Rule)>> {
     let built = std::env::var("BORG_PLUGINS")
         .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"), PathBuf::from);
     let options = Options {
-        folders: vec![built.join("rules")],
+        shipped: vec![built.join("rules")],
+        folders: Vec::new(),
         cache: scratch.join("cache"),
         compiler: Compiler::Child(Arc::new(|wasm, out| {
             let (wasm, out) = (wasm.to_owned(), out.to_owned());
