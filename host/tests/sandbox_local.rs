@@ -15,6 +15,9 @@ async fn a_run_of_an_earlier_host_is_lost_but_its_lines_are_not() {
     let started = room.start(&spec).await.unwrap();
     let said = room.dirs(spec.run).out.join("said");
     until("the process speaks", || said.exists()).await;
+    // Init passes it on in its own time: what has not left it by then is lost with it.
+    let output = room.top().join(format!("runs/{}/output.ndjson", spec.run));
+    until("init passes it on", || fs::read_to_string(&output).is_ok_and(|text| text.contains("said"))).await;
     // What the kernel does to it when the host dies.
     kill_process(Pid::from_raw(started.init_pid).unwrap(), Signal::KILL).unwrap();
     until("init is gone", || !fs::exists(format!("/proc/{}/fd/1", started.init_pid)).unwrap_or(true)).await;
