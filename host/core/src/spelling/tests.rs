@@ -109,6 +109,17 @@ fn names_that_are_one_somewhere_are_one() {
 }
 
 #[test]
+fn a_name_that_is_no_short_one_is_not_folded_to_find_out() {
+    let pad = |with: &str| format!("GITHUB~1{}", with.repeat(10_000));
+    for short in [pad("."), pad(" "), pad(":x"), pad("\u{200c}"), format!("\u{200c}{}", pad(".\u{200d} "))] {
+        assert!(may_be_short_for(&short, ".github") && is_short_for(&short, ".github"), "{:?}", &short[..12]);
+    }
+    for long in [pad("x"), pad("~1"), pad("\u{301}"), pad(". x"), format!("{}~1", "g".repeat(20))] {
+        assert!(!may_be_short_for(&long, ".github"), "{:?}", &long[..12]);
+    }
+}
+
+#[test]
 fn what_is_forbidden_is_so_in_every_spelling_and_in_place_of_its_folder() {
     let patterns =
         strings(&[".github/**", "**/CODEOWNERS", "docs/", ".config/nextest.toml", "*_test.go", "a[0-9].txt"]);

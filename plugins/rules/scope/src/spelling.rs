@@ -47,12 +47,18 @@ fn is_short_for(short: &str, long: &str) -> bool {
     kept(full, 3) == ending && !head.is_empty() && (head == kept(base, (7 - number.len()).min(6)) || is_hashed)
 }
 
-/// False where two names cannot belong together, by their first letters and without folding either: the short one begins as the long
-/// one does.
+/// Characters of a short name: eight, a dot and three. Every name of a change is held against every name that is known, so one that is
+/// longer is not worth folding.
+const SHORT: usize = 12;
+
+/// False where two names cannot belong together, by length and first letters and without folding either: the short one begins as the
+/// long one does.
 fn may_be_short_for(short: &str, long: &str) -> bool {
     let first = |name: &str| name.chars().find(|c| *c != '.').filter(char::is_ascii_alphanumeric);
     let is_other = first(short).zip(first(long)).is_some_and(|(a, b)| !a.eq_ignore_ascii_case(&b));
-    short.contains('~') && !is_other
+    let seen = short.split(':').next().unwrap_or_default().chars().filter(|c| !is_ignored(*c)).enumerate();
+    let is_long = || seen.skip(SHORT).any(|(_, c)| !matches!(c, ' ' | '.'));
+    short.contains('~') && !is_other && !is_long()
 }
 
 #[cfg(test)]
