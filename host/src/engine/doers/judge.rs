@@ -109,7 +109,7 @@ impl Doers {
         let tests: BTreeSet<String> = order.accepted.iter().flat_map(|left| left.paths.iter().cloned()).collect();
         let places = self.workspace.test_places(mirror, &order.base).await?;
         let what = Steering { files, command, runs: &runs, texts: &texts, tests: &tests, places: &places };
-        Ok((harness::steering(&what), unread))
+        Ok((harness::steering(&what), unread + usize::from(runs.is_cut)))
     }
 }
 

@@ -1,89 +1,23 @@
-//! What a test command runs, as far as its words and the base's recipes and scripts tell: files that somebody could change under it.
+//! Commands of a shell, taken apart: which program is called where, and which of its words are files that it runs or loads.
 
-use super::package;
-use std::collections::{BTreeMap, BTreeSet};
+use super::{
+    steps::Steps,
+    variables::{SOMEWHERE, Variables, cut, python_path},
+};
 
-/// Files that are looked into at most; who hides a script deeper than that has to be found otherwise.
-const LOOKED_INTO: usize = 40;
-
-/// What a command runs.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Runs {
+/// One simple command.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// Its name without folders.
+    pub program: String,
+    /// Where it is called, from the top; empty there.
+    pub folder: String,
+    /// What stands behind it.
+    pub words: Vec<String>,
     /// Paths that may be files it runs or loads, as they are written.
-    pub files: BTreeSet<String>,
-    /// Files of the base that would tell more and were not given.
-    pub unread: BTreeSet<String>,
-}
-
-/// Looks through recipes and scripts from a command on; `texts` are files of the base, none for one that is not there.
-pub fn runs(command: &str, texts: &BTreeMap<String, Option<String>>) -> Runs {
-    let mut runs = Runs::default();
-    let mut open = vec![command.to_owned()];
-    let mut seen = BTreeSet::new();
-    while let Some(text) = open.pop() {
-        if seen.len() > LOOKED_INTO || !seen.insert(text.clone()) {
-            continue;
-        }
-        let mut look = |path: &str| -> Option<String> {
-            match texts.get(path) {
-                Some(text) => text.clone(),
-                None => {
-                    runs.unread.insert(path.to_owned());
-                    None
-                }
-            }
-        };
-        let mut included = Vec::new();
-        for call in calls(&text) {
-            for target in &call.made {
-                for file in ["Makefile", "makefile", "GNUmakefile", "justfile", "Justfile"] {
-                    if let Some(text) = look(file) {
-                        included.extend(text.lines().flat_map(includes).map(plain));
-                        open.extend(recipe(&text, target));
-                    }
-                }
-            }
-            if call.packaged {
-                let scripts =
-                    look("package.json").and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-                if let Some(scripts) = scripts.as_ref().and_then(|value| value.get("scripts")?.as_object()) {
-                    let names = package::steering(&text, scripts, scripts);
-                    open.extend(names.iter().filter_map(|name| scripts.get(name)?.as_str().map(str::to_owned)));
-                }
-            }
-            for file in call.files {
-                // A program of the machine has no such text; a script has.
-                if file.contains(['/', '.']) && !runs.files.contains(&file) && is_shell(&file) {
-                    open.extend(look(&file));
-                }
-                runs.files.insert(file);
-            }
-        }
-        runs.files.extend(included);
-    }
-    runs
-}
-
-/// What a line of a Makefile or justfile includes.
-fn includes(line: &str) -> impl Iterator<Item = &str> {
-    let words = ["include ", "-include ", "sinclude ", "import ", "import? "];
-    let rest = words.iter().find_map(|word| line.trim_start().strip_prefix(word));
-    rest.into_iter().flat_map(|rest| rest.split_whitespace()).take_while(|word| !word.starts_with('#'))
-}
-
-fn is_shell(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    !name.contains('.') || name.ends_with(".sh") || name.ends_with(".bash")
-}
-
-/// One simple command of a shell.
-#[derive(Default)]
-struct Call {
-    files: Vec<String>,
-    /// Targets of `make` or `just`.
-    made: Vec<String>,
-    /// A package manager runs scripts of `package.json`.
-    packaged: bool,
+    pub files: Vec<String>,
+    /// What is put on Python's path before it, as it is written.
+    pub path: Vec<String>,
 }
 
 /// Options whose value is a file or module that is loaded.
@@ -108,79 +42,304 @@ pub(super) const LOADERS: [&str; 18] = [
     "-m",
 ];
 
-fn calls(text: &str) -> Vec<Call> {
-    let joined = text.replace("\\\n", " ");
-    joined.split(['\n', ';', '|', '&', '(', ')', '`', '{', '}']).map(call).collect()
-}
+/// Words that shells and Make put before a command.
+const BEFORE: [&str; 15] = [
+    "-", "+", "!", "then", "do", "else", "if", "elif", "while", "until", "export", "local", "readonly", "shell", "eval",
+];
 
-fn call(text: &str) -> Call {
-    let mut call = Call::default();
-    let mut words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', '@', '$'])).peekable();
-    // Assignments, and what Make and shells put before a command.
-    while words
-        .next_if(|word| {
-            word.is_empty()
-                || matches!(*word, "-" | "+" | "!" | "then" | "do" | "else" | "if" | "while")
-                || is_assignment(word)
-        })
-        .is_some()
-    {}
-    let Some(first) = words.next() else { return call };
-    let program = first.rsplit('/').next().unwrap_or(first);
-    call.files.push(plain(first));
-    let rest: Vec<&str> = words.collect();
-    match program {
-        "make" | "gmake" | "just" | "(MAKE)" | "{MAKE}" => {
-            let named = rest
-                .iter()
-                .filter(|word| !word.starts_with('-') && !is_assignment(word))
-                .map(|word| (*word).to_owned());
-            call.made = named.collect();
-            if call.made.is_empty() {
-                call.made.push(String::new());
+/// Longest path, in bytes; where a folder would have a longer one, it is not followed.
+const LONGEST: usize = 255;
+
+/// Subshells within subshells whose folder is kept.
+const DEEPEST: usize = 64;
+
+/// Commands of a text that is run in `folder`; `beside` is where the text itself lies. Lines of a recipe are each a shell of their own.
+pub(super) fn calls(text: &str, (folder, beside): (&str, &str), is_recipe: bool, steps: &mut Steps) -> Vec<Call> {
+    let joined = text.replace("\\\n", " ");
+    let mut variables = Variables::default();
+    for part in joined.split(['\n', ';']) {
+        set(part, &mut variables, steps);
+    }
+    let filled = variables.filled(&joined, steps);
+    let mut calls = Vec::new();
+    let mut open = vec![(filled, folder.to_owned())];
+    while let Some((text, at)) = open.pop() {
+        let (text, quoted) = unquoted(&text, steps);
+        let (mut here, mut outside) = (at.clone(), Vec::new());
+        for part in text.split_inclusive(DIVIDING) {
+            if !steps.take(part.len()) {
+                return calls;
+            }
+            let end = part.chars().next_back().filter(|c| DIVIDING.contains(c));
+            let words: Vec<&str> =
+                part.split_whitespace().map(|word| word.trim_matches(|c| "\"'@$\n;|&()`{}".contains(c))).collect();
+            if let Some(folder) = changed_folder(&words, &here, beside) {
+                here = folder;
+            } else {
+                let before = calls.len();
+                read(&words, &here, &mut calls);
+                let is_read = calls[before..].last().is_some_and(|call| reads_quoted(&call.program));
+                let texts = part
+                    .matches(|c| QUOTED.contains(&c))
+                    .filter_map(|c| quoted.get(c.chars().next()? as usize - START));
+                open.extend(texts.filter(|_| !is_read).map(|text| (text.clone(), here.clone())));
+                let path: Vec<String> = python_path(part).map(str::to_owned).collect();
+                if !path.is_empty() {
+                    calls.push(Call { folder: here.clone(), path, ..Call::default() });
+                }
+            }
+            match end {
+                Some('(') if outside.len() < DEEPEST => outside.push(here.clone()),
+                Some(')') => here = outside.pop().unwrap_or(here),
+                Some('\n') if is_recipe => {
+                    here.clone_from(&at);
+                    outside.clear();
+                }
+                _ => {}
             }
         }
-        "npm" | "pnpm" | "yarn" | "bun" | "npx" => call.packaged = true,
-        _ => {}
     }
+    calls
+}
+
+/// Signs that stand for texts in quotes, from the first of a plane that nobody writes in.
+const QUOTED: std::ops::RangeInclusive<char> = '\u{f0000}'..='\u{ffffd}';
+const START: usize = 0xf0000;
+
+/// Signs that divide commands, unless they stand in quotes.
+const DIVIDING: [char; 9] = ['\n', ';', '|', '&', '(', ')', '`', '{', '}'];
+
+/// A text with a sign of [`QUOTED`] for each part in quotes that is of more than one command, if it is one; and those parts. What a
+/// shell puts in, it does where it stands.
+fn unquoted(text: &str, steps: &mut Steps) -> (String, Vec<String>) {
+    let (mut out, mut parts) = (String::with_capacity(text.len()), Vec::new());
+    let mut signs = QUOTED;
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'', '\\', '#']) {
+        out.push_str(&rest[..at]);
+        let sign = &rest[at..=at];
+        let behind = &rest[at + 1..];
+        let line = cut(behind).split('\n').next().unwrap_or_default();
+        if !steps.take(line.len()) {
+            break;
+        }
+        rest = behind;
+        match sign {
+            // What is escaped is none of these; a comment ends with its line.
+            "\\" => {
+                out.push_str(sign);
+                let next = behind.chars().next().map_or(0, char::len_utf8);
+                out.push_str(&behind[..next]);
+                rest = &behind[next..];
+            }
+            "#" if out.is_empty() || out.ends_with(char::is_whitespace) => {
+                rest = &behind[line.len()..];
+            }
+            "#" => out.push_str(sign),
+            _ => {
+                let inside = line.find(sign).map(|end| &line[..end]);
+                let is_put_in = |inside: &str| inside.contains("$(") || sign == "\"" && inside.contains(['`', '\\']);
+                match inside.filter(|inside| inside.contains(DIVIDING) && !is_put_in(inside)).zip(signs.next()) {
+                    Some((inside, mark)) => {
+                        out.push(mark);
+                        parts.push(inside.to_owned());
+                        rest = &behind[inside.len() + 1..];
+                    }
+                    None => {
+                        // Up to where it is closed, quotes of the other kind open nothing.
+                        let end = inside.filter(|inside| !is_put_in(inside)).map_or(0, |inside| inside.len() + 1);
+                        out.push_str(sign);
+                        out.push_str(&behind[..end]);
+                        rest = &behind[end..];
+                    }
+                }
+            }
+        }
+    }
+    out.push_str(rest);
+    (out, parts)
+}
+
+/// Programs to which a text in quotes is no command of a shell.
+fn reads_quoted(program: &str) -> bool {
+    kind(program) == Some(Kind::Reads) || matches!(program, "awk" | "gawk" | "mawk" | "jq" | "yq")
+}
+
+/// A line of a script that sets a variable.
+fn set(line: &str, variables: &mut Variables, steps: &mut Steps) {
+    let line = line.trim();
+    let line = ["export ", "local ", "readonly "].iter().find_map(|word| line.strip_prefix(word)).unwrap_or(line);
+    let Some((name, value)) = line.split_once('=').filter(|_| is_assignment(line)) else { return };
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let is_printed = value.trim_start_matches('"').starts_with("$(");
+    let value = match quote {
+        _ if is_printed => value.trim_matches('"'),
+        Some(quote) => value[1..].split(quote).next().unwrap_or_default(),
+        None => value.split_whitespace().next().unwrap_or_default(),
+    };
+    if is_printed {
+        // What a command prints is known where it is a folder.
+        let folder = variables.filled(value, steps);
+        if !folder.contains('(') {
+            variables.set(name, &folder, steps);
+        }
+    } else {
+        // What it holds is not taken apart once more.
+        variables.set(name, if value.contains(DIVIDING) { "" } else { value }, steps);
+    }
+}
+
+/// Where the commands after a `cd` are run; one to a place that is not known leads to the top.
+fn changed_folder(words: &[&str], here: &str, beside: &str) -> Option<String> {
+    let is_before = |word: &&&str| word.is_empty() || BEFORE.contains(*word);
+    let (first, rest) = words[words.iter().take_while(is_before).count()..].split_first()?;
+    let is_there = matches!(*first, "cd" | "pushd");
+    let to = rest.iter().find(|word| !word.starts_with('-')).copied().unwrap_or_default();
+    is_there.then(|| match to.strip_prefix(SOMEWHERE) {
+        Some(below) => joined(beside, below).unwrap_or_default(),
+        None if to.is_empty() || to.starts_with(['/', '~']) => String::new(),
+        None => joined(here, to).unwrap_or_default(),
+    })
+}
+
+/// A path as it is from the top, given the folder that it is written in; none for one that leaves the tree.
+pub(super) fn joined(folder: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    let path = parts.join("/");
+    (path.len() <= LONGEST).then_some(path)
+}
+
+/// How the words behind a program are to be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It runs the first of them.
+    Runs,
+    /// They are tests, which it runs as such; another file may hold tests as well.
+    Tests,
+    /// They are a command of their own.
+    Wraps,
+    /// They are a command of their own behind `-c`.
+    Shell,
+    /// It looks at them and runs none.
+    Reads,
+    /// They are names of what a file of recipes has.
+    Recipes,
+}
+
+fn kind(program: &str) -> Option<Kind> {
+    Some(match program {
+        _ if is_shell(program) => Kind::Shell,
+        "node" | "nodejs" | "deno" | "tsx" | "ts-node" | "perl" | "ruby" | "php" | "." | "source" => Kind::Runs,
+        "pytest" | "py.test" | "nose2" | "jest" | "vitest" | "mocha" | "ava" | "tap" | "tape" | "jasmine" | "uvu" => {
+            Kind::Tests
+        }
+        "env" | "exec" | "time" | "timeout" | "nice" | "xvfb-run" | "uv" | "poetry" | "pipenv" | "hatch" | "pdm"
+        | "rye" | "pixi" | "mise" | "npx" | "uvx" | "coverage" | "cross-env" | "dotenv" | "command" | "sudo"
+        | "bundle" | "nohup" | "stdbuf" => Kind::Wraps,
+        "make" | "gmake" | "just" | "task" | "go-task" | "tox" | "nox" | "poe" | "poethepoet" | "npm" | "pnpm"
+        | "yarn" => Kind::Recipes,
+        "ruff" | "flake8" | "pylint" | "pyflakes" | "pycodestyle" | "pydocstyle" | "mypy" | "pyright" | "pyre"
+        | "pytype" | "black" | "isort" | "autopep8" | "yapf" | "bandit" | "vulture" | "radon" | "interrogate"
+        | "codespell" | "eslint" | "prettier" | "stylelint" | "standard" | "xo" | "biome" | "jshint" | "tsc"
+        | "shellcheck" | "shfmt" | "yamllint" | "markdownlint" | "gofmt" | "golangci-lint" | "rustfmt" | "echo"
+        | "printf" | "grep" | "egrep" | "fgrep" | "sed" | "head" | "tail" | "cut" | "diff" | "cmp" | "sort"
+        | "uniq" | "wc" | "find" | "test" | "[" | "[[" | "ls" | "mkdir" | "rm" | "touch" | "chmod" | "git" => {
+            Kind::Reads
+        }
+        _ if program.starts_with("python") || program.starts_with("pypy") => Kind::Runs,
+        _ => return None,
+    })
+}
+
+/// Commands that are run by commands, each in the words of the one before, that are read.
+const INNERMOST: usize = 8;
+
+/// Reads one command, and those that it runs.
+fn read(words: &[&str], folder: &str, calls: &mut Vec<Call>) {
+    let mut words = words;
+    for _ in 0..INNERMOST {
+        let is_before = |word: &&&str| word.is_empty() || BEFORE.contains(*word) || is_assignment(word);
+        let Some((first, rest)) = words[words.iter().take_while(is_before).count()..].split_first() else { return };
+        let (call, inner) = one(first, rest, folder);
+        calls.push(call);
+        let Some(at) = inner else { return };
+        words = rest.get(at..).unwrap_or_default();
+    }
+}
+
+/// Reads one command; where another begins in its words, that place as well.
+fn one(first: &str, rest: &[&str], folder: &str) -> (Call, Option<usize>) {
+    let program = first.rsplit('/').next().unwrap_or(first);
+    let kind = kind(program);
+    let mut call = Call { program: program.to_owned(), folder: folder.to_owned(), ..Call::default() };
+    call.words = rest.iter().map(|word| (*word).to_owned()).collect();
+    call.files.push(first.trim_matches(['"', '\'']).to_owned());
     let mut loads: Option<&str> = None;
-    let mut takes_tests = is_runner(program);
-    for word in &rest {
+    let mut takes_tests = kind == Some(Kind::Tests);
+    for (at, word) in rest.iter().enumerate().filter(|(_, word)| !word.is_empty()) {
         let (option, value) = word.split_once('=').map_or((*word, None), |(option, value)| (option, Some(value)));
         if word.starts_with('-') {
+            if kind == Some(Kind::Shell) && !word.starts_with("--") && word.ends_with('c') {
+                return (call, Some(at + 1));
+            }
             takes_tests |= *word == "--test" && matches!(program, "node" | "tsx");
-            loads = LOADERS.contains(&option).then_some(option);
+            // What a file of recipes is called by stands behind options of its own.
+            loads = LOADERS.contains(&option).then_some(option).filter(|_| kind != Some(Kind::Recipes));
             if let Some(value) = value.filter(|_| loads.take().is_some()) {
                 call.files.extend(loaded(value));
             }
         } else if let Some(option) = loads.take() {
             call.files.extend(loaded(word));
-            // What follows are the module's own arguments.
-            if option == "-m" && !is_wrapper(word) {
-                break;
+            if option == "-m" {
+                // What follows are the module's own arguments; where it runs something, they are read as that.
+                let runs = matches!(kind_of(word), Some(Kind::Wraps | Kind::Recipes));
+                return (call, runs.then_some(at));
             }
+        } else if kind == Some(Kind::Wraps) && kind_of(word).is_some() || is_packaged(program) && is_runner(word) {
+            return (call, Some(at));
+        } else if matches!(kind, Some(Kind::Reads | Kind::Recipes))
+            || program == "coverage" && call.files.len() == 1 && *word != "run"
+        {
+            break;
         } else {
             // What stands there may be an argument; it counts only where it is a file that runs. A test that a runner is told to run
             // is a test by itself.
             let path = plain(word);
-            takes_tests |= is_runner(&path);
             if !(takes_tests && is_test_file(&path)) {
                 call.files.push(path);
             }
-            if !is_wrapper(program) {
+            if kind != Some(Kind::Wraps) {
                 break;
             }
         }
     }
-    call
+    (call, None)
 }
 
-/// Programs whose arguments are tests, which they run as such.
-fn is_runner(program: &str) -> bool {
-    matches!(
-        program,
-        "pytest" | "py.test" | "nose2" | "jest" | "vitest" | "mocha" | "ava" | "tap" | "tape" | "jasmine" | "uvu"
-    )
+pub(super) fn is_shell(program: &str) -> bool {
+    matches!(program, "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash")
+}
+
+/// Package managers of JavaScript, which run scripts of a `package.json`.
+pub(super) fn is_packaged(program: &str) -> bool {
+    matches!(program, "npm" | "pnpm" | "yarn" | "bun" | "npx")
+}
+
+/// A program that runs what is named behind it.
+fn is_runner(word: &str) -> bool {
+    matches!(kind_of(word), Some(Kind::Runs | Kind::Tests | Kind::Wraps | Kind::Shell))
+}
+
+/// How the words behind a word are to be read if it is a program.
+fn kind_of(word: &str) -> Option<Kind> {
+    kind(word.rsplit('/').next().unwrap_or(word))
 }
 
 /// A file by whose name a runner knows a test.
@@ -192,34 +351,6 @@ pub(super) fn is_test_file(path: &str) -> bool {
         || stem.ends_with("_tests")
         || name.contains(".test.")
         || name.contains(".spec.")
-}
-
-/// Programs that run another one that stands behind them.
-fn is_wrapper(program: &str) -> bool {
-    matches!(
-        program,
-        "env"
-            | "exec"
-            | "time"
-            | "timeout"
-            | "nice"
-            | "xvfb-run"
-            | "uv"
-            | "poetry"
-            | "pipenv"
-            | "hatch"
-            | "pdm"
-            | "rye"
-            | "npx"
-            | "coverage"
-            | "cross-env"
-            | "dotenv"
-            | "command"
-            | "sudo"
-            | "bundle"
-            | "nohup"
-            | "stdbuf"
-    )
 }
 
 fn is_assignment(word: &str) -> bool {
@@ -240,85 +371,4 @@ fn loaded(word: &str) -> Vec<String> {
     paths.extend([".js", ".cjs", ".mjs", ".ts"].map(|end| format!("{word}{end}")));
     paths.push(word);
     paths
-}
-
-/// Commands of a target of a Makefile and of all it needs; without a name, of the first one.
-fn recipe(text: &str, target: &str) -> Option<String> {
-    let mut rules: BTreeMap<&str, (Vec<&str>, String)> = BTreeMap::new();
-    let mut first = None;
-    let mut now: Vec<&str> = Vec::new();
-    for line in text.lines() {
-        if line.starts_with(['\t', ' ']) {
-            for name in &now {
-                let rule = rules.entry(name).or_default();
-                rule.1.push_str(line.trim());
-                rule.1.push('\n');
-            }
-        } else if let Some((names, needs)) = line.split_once(':').filter(|(names, _)| !names.contains(['=', '#'])) {
-            now = names.split_whitespace().collect();
-            let (needs, inline) = needs.split_once(';').unwrap_or((needs, ""));
-            for name in &now {
-                if !name.starts_with('.') {
-                    first.get_or_insert(*name);
-                }
-                let rule = rules.entry(name).or_default();
-                rule.0.extend(needs.trim_start_matches(':').split_whitespace().filter(|word| *word != "|"));
-                rule.1.push_str(inline);
-                rule.1.push('\n');
-            }
-        } else if !line.trim().is_empty() && !line.starts_with('#') {
-            now.clear();
-        }
-    }
-    let mut open = vec![if target.is_empty() { first? } else { target }];
-    let mut done = BTreeSet::new();
-    let mut commands = String::new();
-    while let Some(name) = open.pop() {
-        if done.insert(name)
-            && let Some((needs, recipe)) = rules.get(name)
-        {
-            commands.push_str(recipe);
-            open.extend(needs);
-        }
-    }
-    (!commands.is_empty()).then_some(commands)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_command_runs_is_found_through_recipes_and_scripts() {
-        let texts: BTreeMap<String, Option<String>> = [
-            ("Makefile", Some("PY = python3\n\nrun:\n\t$(PY) app.py\n\ntest: lint\n\t@$(PY) tools/check.py --all\n\t./ci/test.sh\nlint:\n\tsh tools/lint.sh\n")),
-            ("ci/test.sh", Some("set -e\nexec python3 -m tools.harness tests\n")),
-            ("tools/lint.sh", Some("true\n")),
-            ("package.json", Some(r#"{"scripts":{"test":"node -r ./hooks/pre.js runner.mjs && npm run unit","unit":"node unit.js","start":"node app.js"}}"#)),
-            ("makefile", None),
-            ("GNUmakefile", None),
-            ("justfile", None),
-            ("Justfile", None),
-        ]
-        .into_iter()
-        .map(|(path, text)| (path.to_owned(), text.map(str::to_owned)))
-        .collect();
-        #[rustfmt::skip]
-        let rows: [(&str, &[&str], &[&str]); 7] = [
-            ("make test", &["tools/check.py", "ci/test.sh", "tools/harness.py", "tools/lint.sh"], &["app.py"]),
-            ("npm test", &["hooks/pre.js", "runner.mjs", "unit.js"], &["app.js"]),
-            ("python3 tools/run.py -v", &["tools/run.py"], &[]),
-            ("python3 -m pytest -q", &["pytest.py"], &["shop.py"]),
-            ("python3 -m py_compile shop.py", &[], &["app.py"]),
-            ("PYTHONPATH=. timeout 60 python3 tools/run.py", &["tools/run.py"], &[]),
-            ("pytest -p tests.plugin", &["tests/plugin.py"], &[]),
-        ];
-        for (command, has, lacks) in rows {
-            let got = runs(command, &texts);
-            assert!(has.iter().all(|path| got.files.contains(*path)), "{command}: {got:?}");
-            assert!(!lacks.iter().any(|path| got.files.contains(*path)), "{command}: {got:?}");
-        }
-        assert!(runs("make test", &BTreeMap::new()).unread.contains("Makefile"));
-        assert_eq!(runs("make test", &texts).unread, BTreeSet::new());
-    }
 }

@@ -8,10 +8,11 @@ mod rust;
 
 use self::named::Named;
 use super::{
-    commands::{Runs, is_test_file},
+    commands::is_test_file,
     is_test_folder, is_test_package, is_whole,
     manifest::Manifest,
     modules::{self, Near},
+    runs::Runs,
     tables,
     told::{RULE, said},
 };
@@ -101,11 +102,13 @@ pub fn steering(what: &Steering<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut vendored: BTreeSet<&str> = BTreeSet::new();
     let named = named::named(what.command, what.texts);
+    let searched = named::searched(what.texts);
     for file in what.files.iter().filter(|file| file.status != FileStatus::Deleted) {
         if what.tests.contains(&file.path) {
             continue;
         }
-        if let Some(finding) = link(file).or_else(|| shadow(what, file)).or_else(|| run(what, &named, file)) {
+        if let Some(finding) = link(file).or_else(|| shadow(what, &searched, file)).or_else(|| run(what, &named, file))
+        {
             findings.push(finding);
         }
         findings.extend(mocked(file));
@@ -217,7 +220,7 @@ fn link(file: &ChangedFile) -> Option<Finding> {
 }
 
 /// A module of Python that is found before the one of the same name that runners and tests import.
-fn shadow(what: &Steering<'_>, file: &ChangedFile) -> Option<Finding> {
+fn shadow(what: &Steering<'_>, searched: &BTreeSet<String>, file: &ChangedFile) -> Option<Finding> {
     let path = file.path.strip_suffix("/__init__.py").unwrap_or(&file.path);
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let is_package = path.len() < file.path.len();
@@ -241,6 +244,8 @@ fn shadow(what: &Steering<'_>, file: &ChangedFile) -> Option<Finding> {
         || matches!(last, "src" | "lib" | "python")
         || folder.split('/').any(is_test_folder)
         || what.is_searched(folder)
+        || what.runs.searched.contains(folder)
+        || searched.contains(folder)
         || is_named();
     if !is_searched || is_whole(&file.path) {
         return None;

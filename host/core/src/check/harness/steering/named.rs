@@ -3,13 +3,13 @@
 
 use crate::{
     check::harness::{
-        commands::{LOADERS, plain},
-        is_test_folder, package, pyproject, sections,
+        commands::{LOADERS, joined, plain},
+        is_test_folder, package, pyproject, recipes, sections, tables,
     },
     survey::{Language, language},
 };
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of paths or modules, as they are written, and the configuration that names each.
 pub(super) type Named<'a> = BTreeMap<String, &'a str>;
@@ -75,6 +75,35 @@ pub(super) fn by<'a>(named: &Named<'a>, path: &str) -> Option<&'a str> {
         .copied()
 }
 
+/// Folders that configurations of the base put on the path of Python (docs.pytest.org, `pythonpath`), from where each lies.
+pub(super) fn searched(texts: &[(String, String)]) -> BTreeSet<String> {
+    let mut searched = BTreeSet::new();
+    for (config, text) in texts {
+        let (folder, name) = config.rsplit_once('/').unwrap_or(("", config));
+        let listed = match name {
+            "pytest.ini" | ".pytest.ini" | "setup.cfg" | "tox.ini" => recipes::pytest_paths(text),
+            "pyproject.toml" | "pytest.toml" | ".pytest.toml" => {
+                let Ok(table) = tables::plain(text) else { continue };
+                let places: [&[&str]; 3] = [&["tool", "pytest", "ini_options"], &["tool", "pytest"], &["pytest"]];
+                let own = places.iter().filter_map(|place| tables::find(&table, place));
+                own.flat_map(|own| ["pythonpath", "python_paths"].map(|key| words(own.get(key)))).flatten().collect()
+            }
+            _ => continue,
+        };
+        searched.extend(listed.iter().filter_map(|entry| joined(folder, entry)));
+    }
+    searched
+}
+
+/// A list, or a text with blanks.
+fn words(value: Option<&toml::Value>) -> Vec<String> {
+    match value {
+        Some(toml::Value::Array(list)) => list.iter().filter_map(toml::Value::as_str).map(str::to_owned).collect(),
+        Some(toml::Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        Some(_) | None => Vec::new(),
+    }
+}
+
 /// What one configuration names.
 struct Found<'a> {
     /// Where the configuration lies.
@@ -116,7 +145,7 @@ impl Found<'_> {
         let Ok(table) = toml::from_str::<toml::Table>(text) else { return };
         for key in pyproject::keys(&[&table]) {
             let path: Vec<&str> = key.iter().map(String::as_str).collect();
-            let value = crate::check::harness::tables::find(&table, &path).map(serde_json::to_value);
+            let value = tables::find(&table, &path).map(serde_json::to_value);
             if let Some(Ok(value)) = value {
                 self.value(&value, false);
             }

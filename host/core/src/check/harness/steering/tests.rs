@@ -3,6 +3,8 @@
 use super::*;
 use crate::{check::harness::runs, survey::classify};
 
+mod reached;
+
 fn file(path: &str, base: Option<&str>, head: &str) -> ChangedFile {
     ChangedFile {
         path: path.into(),
