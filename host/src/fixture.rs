@@ -46,6 +46,21 @@ impl Fixture {
 
     /// The same where an earlier process left off.
     pub async fn start_in(dir: tempfile::TempDir, people: &[(&str, Role)], plugins: Option<PathBuf>) -> Self {
+        Self::put_together(dir, people, plugins, Vec::new()).await
+    }
+
+    /// The same with the shipped frontends, where people of these transports are told by mail.
+    pub async fn by_mail_in(dir: tempfile::TempDir, people: &[(&str, Role)], transports: &[&'static str]) -> Self {
+        let plugins = borg_tests::require::plugins().join("chats");
+        Self::put_together(dir, people, Some(plugins), transports.to_vec()).await
+    }
+
+    async fn put_together(
+        dir: tempfile::TempDir,
+        people: &[(&str, Role)],
+        plugins: Option<PathBuf>,
+        transports: Vec<&'static str>,
+    ) -> Self {
         let data = dir.path().canonicalize().unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let (mut policy, sources) = policies::load(&shipped, &Defaults::default()).unwrap();
@@ -61,7 +76,8 @@ impl Fixture {
         let spawner = Spawner::start().unwrap();
         let git = Git::open(&data, spawner.clone(), git::Settings::default()).unwrap();
         let workspace = Workspace::open(&data, git, workspace::Config::default()).unwrap();
-        let chats = Chats::new(plugins.clone(), handle.clone());
+        let mailboxes = transports.into_iter().map(|transport| Mailbox::new(transport, store.clone()));
+        let chats = mailboxes.fold(Chats::new(plugins.clone(), handle.clone()), Chats::by_mail);
         let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
         let policies = data.join("policies");
         std::fs::create_dir_all(&policies).unwrap();

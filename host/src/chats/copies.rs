@@ -39,8 +39,8 @@ impl Chats {
         mailbox.post_copy(key, notice, posts, topic).await.map_err(|error| error.to_string())
     }
 
-    /// As [`Chats::tell_copy`], while `waits` says that there is something to decide; false when not. What is decided while the copy is
-    /// written may have closed all others already, so this one is closed here.
+    /// As [`Chats::tell_copy`], while `waits` says that there is something to decide. What is decided while the copy is written may have closed
+    /// all others already, so this one is closed here; so is one that an earlier process wrote, and was killed before it looked again.
     ///
     /// # Errors
     /// As of [`Chats::tell_copy`], and when nobody can say whether it waits.
@@ -50,16 +50,26 @@ impl Chats {
         notice: &Notice,
         topic: &str,
         waits: impl Fn() -> F,
-    ) -> Result<bool, String> {
-        if !waits().await? {
-            return Ok(false);
+    ) -> Result<(), String> {
+        if waits().await? {
+            self.tell_copy(key, notice, topic).await?;
+            if waits().await? {
+                return Ok(());
+            }
         }
-        self.tell_copy(key, notice, topic).await?;
-        let still = waits().await?;
-        if !still && let Some(mailbox) = self.mailbox(&notice.chat) {
+        self.close_late(key, notice, topic).await
+    }
+
+    /// Takes the buttons off a copy of what is decided. One without them is left as it is: it says by whom.
+    ///
+    /// # Errors
+    /// As of [`Chats::tell_copy`].
+    pub async fn close_late(&self, key: &str, notice: &Notice, topic: &str) -> Result<(), String> {
+        let Some(mailbox) = self.mailbox(&notice.chat) else { return Ok(()) };
+        if mailbox.is_open(&notice.chat, topic).await.map_err(|error| error.to_string())? {
             self.close_copy(mailbox, &format!("{key}:late"), decided(notice), topic).await?;
         }
-        Ok(still)
+        Ok(())
     }
 
     /// Puts a notice in the place of every copy. A terminal is not written over: what stands there has no buttons. One that fails does not
@@ -186,21 +196,57 @@ mod tests {
         let asked = AtomicU32::new(0);
         // All copies were closed when this one was not there yet.
         let waits = || std::future::ready(Ok(asked.fetch_add(1, Ordering::SeqCst) == 0));
-        assert!(!chats.tell_copy_while("a", &review("telegram:1", "look"), TOPIC, waits).await.unwrap());
-        assert!(!chats.tell_copy_while("b", &review("telegram:2", "look"), TOPIC, waits).await.unwrap());
+        chats.tell_copy_while("a", &review("telegram:1", "look"), TOPIC, waits).await.unwrap();
+        chats.tell_copy_while("b", &review("telegram:2", "look"), TOPIC, waits).await.unwrap();
         let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
         let told = waiting(&mailbox, &rows, "1").await;
         assert!(told[0].contains("this is decided") && told.iter().all(|post| !post.ends_with("[1]")), "{told:?}");
         assert!(waiting(&mailbox, &rows, "2").await.is_empty());
         // What waits on is left open.
-        assert!(
-            chats
-                .tell_copy_while("c", &review("telegram:3", "look"), TOPIC, || std::future::ready(Ok(true)))
-                .await
-                .unwrap()
-        );
+        let on = || std::future::ready(Ok(true));
+        chats.tell_copy_while("c", &review("telegram:3", "look"), TOPIC, on).await.unwrap();
         let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
         assert_eq!(waiting(&mailbox, &rows, "3").await[0], "look [1]");
+        fixture.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_a_killed_process_left_open_is_closed_and_no_other_is_said_anew() {
+        let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
+        let store = fixture.conversation.desk.store.clone();
+        let mailbox = Mailbox::new(telegram::NAME, store.clone());
+        let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
+        let unsent = || store.run(|journal| journal.unsent(telegram::NAME, 0, 99));
+        // One was closed in time, in two chats it came too late: it stands in one of them, and waits in the other.
+        let key = |chat: &str| format!("a:{chat}");
+        chats.tell_copy(&key("telegram:1"), &review("telegram:1", "look"), TOPIC).await.unwrap();
+        let closed = Notice { buttons: Vec::new(), document: None, ..review("", "approved") };
+        chats.close_copies("c", &closed, TOPIC).await.unwrap();
+        for chat in ["telegram:2/7", "telegram:3"] {
+            chats.tell_copy(&key(chat), &review(chat, "look"), TOPIC).await.unwrap();
+        }
+        for row in unsent().await.unwrap().iter().filter(|row| row.chat != "3") {
+            mailbox.sent(row, row.id.to_string()).await.unwrap();
+        }
+        // Done again, since nobody had said that it was done; twice, since that may be killed, too.
+        for _ in 0..2 {
+            for chat in ["telegram:1", "telegram:2/7", "telegram:3", "telegram:4", "nowhere:1"] {
+                let decided = || std::future::ready(Ok(false));
+                chats.tell_copy_while(&key(chat), &review(chat, "look"), TOPIC, decided).await.unwrap();
+            }
+        }
+        let rows = unsent().await.unwrap();
+        let told = |chat| waiting(&mailbox, &rows, chat);
+        assert!(told("1").await.is_empty() && told("4").await.is_empty(), "it says by whom, and nobody was asked here");
+        let late = "look\n\nthis is decided: there is nothing to press any more [0]";
+        assert_eq!(told("2/7").await, [format!("✎ {late}")]);
+        assert_eq!(told("3").await, [late, "task-1.diff"]);
+        // Once that stands there it is closed, and stays as it is.
+        for row in rows {
+            mailbox.sent(&row, row.id.to_string()).await.unwrap();
+        }
+        chats.close_late("b", &review("telegram:3", "look"), TOPIC).await.unwrap();
+        assert!(unsent().await.unwrap().is_empty());
         fixture.stop().await;
     }
 

@@ -146,6 +146,19 @@ impl Mailbox {
         self.run(move |journal| journal.chats_of_topic(transport, &topic)).await
     }
 
+    /// True where a copy has buttons to press: as it stands, or as it is to stand.
+    pub async fn is_open(&self, chat: &str, topic: &str) -> Result<bool, StoreError> {
+        let (transport, chat, topic) = (self.transport, self.local(chat), topic.to_owned());
+        let looked = self.run(move |journal| match journal.waiting_about(transport, &chat, &topic)? {
+            Some(post) => Ok(!buttons(&post).is_empty()),
+            None => match journal.topic_receipt(transport, &chat, &topic)? {
+                Some(receipt) => journal.offers_any(transport, &chat, &receipt),
+                None => Ok(false),
+            },
+        });
+        looked.await
+    }
+
     /// The posts of a notice as they are owed; what is of the moment (a toast, that somebody is typing) is not.
     pub fn outgoing(&self, key: &str, notice: &Notice, mut posts: Vec<Post>) -> Vec<Outgoing> {
         posts.retain(|post| !matches!(post, Post::Answer { .. } | Post::Typing { .. }));

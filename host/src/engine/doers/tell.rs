@@ -15,6 +15,7 @@ use borg_core::{
     task::Task,
     words,
 };
+use std::collections::BTreeSet;
 
 /// Longest change that goes with a review, in bytes.
 const CHANGE: usize = 512 << 10;
@@ -29,20 +30,26 @@ impl Doers {
         handle: &Handle,
     ) -> Body {
         let told = match (audience, task) {
-            (Audience::Deciders { change, people }, Some(task)) => {
+            (Audience::Deciders { change, people }, task) => {
                 let mut chats = self.chats.of_people(&people);
                 chats.extend(self.chats.of_operators());
                 chats.extend(Some(notice.chat.clone()).filter(|chat| !chat.is_empty()));
-                self.ask(key, &notice, &change, (chats.into_iter().collect(), people), task, handle).await
+                match task {
+                    Some(task) => self.ask(key, &notice, &change, (chats, people), task, handle).await,
+                    None => self.close(key, &notice, &change, &chats).await,
+                }
             }
-            (Audience::Joined { change, people }, Some(task)) => {
-                let chats = self.chats.of_people(&people).into_iter().collect();
-                // What is theirs to press is by all that may decide now.
-                let people = task.deciders.clone();
-                self.ask(key, &notice, &change, (chats, people), task, handle).await
+            (Audience::Joined { change, people }, task) => {
+                let chats = self.chats.of_people(&people);
+                match task {
+                    // What is theirs to press is by all that may decide now.
+                    Some(task) => {
+                        let people = task.deciders.clone();
+                        self.ask(key, &notice, &change, (chats, people), task, handle).await
+                    }
+                    None => self.close(key, &notice, &change, &chats).await,
+                }
             }
-            // It has ended meanwhile: there is nothing to decide.
-            (Audience::Deciders { .. } | Audience::Joined { .. }, None) => Ok(()),
             (Audience::Copies { change }, _) => match words::task_of(&notice.topic) {
                 Some(task) => self.chats.close_copies(key, &notice, &copies::topic(task, &change)).await,
                 None => Ok(()),
@@ -68,7 +75,7 @@ impl Doers {
         key: &str,
         notice: &Notice,
         change: &Digest,
-        (chats, deciders): (Vec<String>, Vec<PersonId>),
+        (chats, deciders): (BTreeSet<String>, Vec<PersonId>),
         task: &Task,
         handle: &Handle,
     ) -> Result<(), String> {
@@ -86,13 +93,23 @@ impl Doers {
             let reader = person_of(chat);
             let reader = policy.role(&reader).map(|role| (&reader, role));
             let copy = words::review_in(notice.clone(), chat, reader, &deciders);
-            match self.chats.tell_copy_while(&format!("{key}:{chat}"), &copy, &topic, &waits).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(failure) => failures.push(format!("{chat}: {failure}")),
-            }
+            let told = self.chats.tell_copy_while(&format!("{key}:{chat}"), &copy, &topic, &waits).await;
+            failures.extend(told.err().map(|failure| format!("{chat}: {failure}")));
         }
-        if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+        all_told(&failures)
+    }
+
+    /// Closes what an earlier process showed of a review and was killed over: its task has ended meanwhile, and there is nothing to decide.
+    async fn close(&self, key: &str, notice: &Notice, change: &Digest, chats: &BTreeSet<String>) -> Result<(), String> {
+        let Some(task) = words::task_of(&notice.topic) else { return Ok(()) };
+        let topic = copies::topic(task, change);
+        let mut failures = Vec::new();
+        for chat in chats {
+            let copy = Notice { chat: chat.clone(), ..notice.clone() };
+            let closed = self.chats.close_late(&format!("{key}:{chat}"), &copy, &topic).await;
+            failures.extend(closed.err().map(|failure| format!("{chat}: {failure}")));
+        }
+        all_told(&failures)
     }
 
     /// The notice with its change, to look at and as a file; one that cannot be read is told as such.
@@ -117,8 +134,65 @@ impl Doers {
     }
 }
 
+fn all_told(failures: &[String]) -> Result<(), String> {
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
 /// True while a change waits to be decided on: a copy that comes later would have buttons for ever.
 async fn waits(store: Store, id: TaskId, change: Digest) -> Result<bool, String> {
     let now = store.run(move |journal| journal.task(id)).await.map_err(|error| chain(&error))?;
     Ok(now.is_some_and(|task| task.phase.waiting_review().is_some_and(|review| review.digest == change)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{chats::telegram, engine::Mailbox, fixture::Fixture, store::Batch};
+    use borg_core::{
+        chat::{Button, Post},
+        effect::{Effect, EffectKey, Order},
+        intent::Intent,
+        policy::Role,
+        task::Status,
+    };
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn what_a_killed_process_showed_of_a_review_is_closed_though_its_task_has_ended() {
+        let owner = [("telegram:1", Role::Owner)];
+        let Some(fixture) = Fixture::with_chats(&owner).await else { return };
+        let task = fixture.task("telegram:1").await;
+        fixture.until(task, Status::Blocked).await;
+        fixture.handle.intend(PersonId("telegram:1".into()), Intent::Cancel { task }, None).await.unwrap();
+        fixture.until(task, Status::Cancelled).await;
+        let (change, store) = (Digest::of_bytes(b"a change"), fixture.conversation.desk.store.clone());
+        let buttons = vec![Button { label: "Approve".into(), action: format!("/approve {task}") }];
+        let parts = vec![Part::Heading(format!("#{task} needs a look"))];
+        let notice = Notice { buttons, ..Notice::new("", NoticeKind::Review, &format!("task-{task}"), parts) };
+        // A copy that came when all others had been closed; that it was told is not in the journal.
+        let chats = fixture.conversation.chats.clone().by_mail(Mailbox::new(telegram::NAME, store.clone()));
+        let copy = Notice { chat: "telegram:1".into(), ..notice.clone() };
+        chats.tell_copy("review:telegram:1", &copy, &copies::topic(task, &change)).await.unwrap();
+        let people = vec![PersonId("telegram:1".into())];
+        let order = Order::Tell { notice: Box::new(notice), audience: Audience::Deciders { change, people } };
+        let owed = vec![Effect { key: EffectKey("review".into()), task, order }];
+        store.commit(Arc::new(Batch { owed, ..Batch::default() })).await.unwrap();
+        drop((chats, store));
+        let fixture = Fixture::by_mail_in(fixture.stop_and_leave().await, &owner, &[telegram::NAME]).await;
+        let (store, mut committed) = (fixture.conversation.desk.store.clone(), fixture.handle.committed());
+        loop {
+            committed.mark_unchanged();
+            if store.run(|journal| journal.owed()).await.unwrap().is_empty() {
+                break;
+            }
+            committed.changed().await.unwrap();
+        }
+        let posts = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        let posts: Vec<Post> = posts.iter().map(|row| serde_json::from_str(&row.post).unwrap()).collect();
+        assert!(
+            matches!(&posts[..], [Post::Send(post)] if post.buttons.is_empty() && post.text.contains("this is decided")),
+            "{posts:?}"
+        );
+        fixture.stop().await;
+    }
 }

@@ -33,6 +33,14 @@ impl Journal {
             .map_err(StoreError::Read)
     }
 
+    /// True where any button stands under a post of ours.
+    pub fn offers_any(&self, transport: &str, chat: &str, receipt: &str) -> Result<bool, StoreError> {
+        self.db
+            .prepare_cached("SELECT 1 FROM offers WHERE transport = ?1 AND chat = ?2 AND receipt = ?3 LIMIT 1")
+            .and_then(|mut find| find.exists([transport, without_topic(chat), receipt]))
+            .map_err(StoreError::Read)
+    }
+
     /// Posts of a chat and its topics that have no receipt yet, or are to change: as they are to go out.
     pub fn unsettled(&self, transport: &str, chat: &str) -> Result<Vec<String>, StoreError> {
         let mut query = self

@@ -129,6 +129,15 @@ impl Journal {
         put(&self.db, sql, params![transport, chat, reason, now_ms()]).map(drop)
     }
 
+    /// What waits to be said about a topic, as it is to go out.
+    pub fn waiting_about(&self, transport: &str, chat: &str, topic: &str) -> Result<Option<String>, StoreError> {
+        let Some(id) = unsent_of(&self.db, transport, chat, topic)? else { return Ok(None) };
+        self.db
+            .prepare_cached("SELECT body FROM posts WHERE id = ?1")
+            .and_then(|mut find| find.query_row([id], |row| row.get(0)))
+            .map_err(StoreError::Read)
+    }
+
     /// What the transport calls the message about a topic, where one went out.
     pub fn topic_receipt(&self, transport: &str, chat: &str, topic: &str) -> Result<Option<String>, StoreError> {
         self.db
