@@ -185,6 +185,54 @@ fn who_asked_is_told_who_may_and_another_owner_lets_it_through() {
 }
 
 #[test]
+fn a_review_goes_to_the_operators_chat_with_its_buttons_and_a_press_there_counts() {
+    let (bob, group) = (Cell::new(None), Cell::new(None));
+    let room = Room::with_ann(Options::default(), to_be_reviewed(0), |setup, api, ann| {
+        let second = api.person("Bob");
+        let operators = api.group("Operators", second, &[ann]);
+        api.add_bot(operators, second);
+        bob.set(Some(second));
+        group.set(Some(operators));
+        setup.policy(&owners(&[ann, second])).unwrap().env("PIPELINE_ADMIN_CHAT", &operators.0.to_string())
+    });
+    let (Some(room), Some(bob), Some(group)) = (room, bob.get(), group.get()) else { return };
+    let his = room.api.private(bob);
+    room.api.say(his, bob, "/ping");
+    room.sees_in(his, "borg-host");
+    room.says(TASK);
+    // Each of those who may decide, whoever asked, and the chat of those who run this host: once.
+    let (hers, asked, shown) = (review_in(&room, room.chat), review_in(&room, his), review_in(&room, group));
+    let may = format!("telegram:{}", bob.0);
+    for copy in [&hers, &asked, &shown] {
+        assert!(copy.text.contains(&format!("who decides: {may}")), "{}", copy.text);
+        assert!(copy.text.contains("+def discounted(cents, percent):"), "{}", copy.text);
+        assert!(copy.button("Reject").is_some() && copy.button("Diff").is_some(), "{copy:?}");
+    }
+    assert!(hers.button("Approve").is_none(), "{hers:?}");
+    // A group is of nobody: what is pressed there is held against whoever presses.
+    for copy in [&asked, &shown] {
+        let approve = copy.button("Approve").and_then(|button| button.data.clone()).unwrap();
+        assert!(approve.starts_with("/approve 1 change:"), "{approve}");
+    }
+    let press = room.api.press(group, room.ann, shown.id, "Approve");
+    let toast = room.api.wait_toast(&press, LIMIT).unwrap();
+    assert!(toast.text.contains("somebody else decides on it") && toast.text.contains(&may), "{toast:?}");
+    let eve = room.api.person("Eve");
+    let foreign = room.api.forge_press(group, eve, shown.id, "/approve 1");
+    assert_eq!(status(&room), "needs-review");
+    let press = room.api.press(group, bob, shown.id, "Approve");
+    assert!(room.api.wait_toast(&press, LIMIT).unwrap().text.contains("approved"));
+    room.ends();
+    for (chat, copy) in [(room.chat, &hers), (his, &asked), (group, &shown)] {
+        is_closed(&room, chat, copy, bob);
+        let copies = room.posts(chat).iter().filter(|shown| shown.document.is_some()).count();
+        assert_eq!(copies, 1, "the change stands in each chat once");
+    }
+    assert!(room.api.wait_toast(&foreign, Duration::ZERO).is_err(), "a stranger was answered");
+    room.finish();
+}
+
+#[test]
 fn in_a_group_a_press_on_ones_own_says_who_may() {
     let Some((room, bob, his)) = with_bob("") else { return };
     let group = room.api.group("Shop", room.ann, &[bob]);
