@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod chain;
+mod money;
 
 use anyhow::{Context, Result, bail, ensure};
+use borg_core::{id::TaskId, task::Phase};
 use borg_host::store::Journal;
 use borg_tests::{
     crash::{
@@ -13,15 +15,17 @@ use borg_tests::{
         moment::{Moment, Sign},
         refs, traces,
     },
-    harness::Host,
+    harness::{Host, Setup},
+    messages_api::{Persona, Script, Turn, Usage},
     repo::Repo,
+    trial::{self, Trial},
 };
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
     sync::Mutex,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const REPOSITORY: &str = "acme/shop";
@@ -243,4 +247,50 @@ fn killed_at_random_instants_a_task_ends_the_same() {
         Moment::after("a random instant", kind, None, owes).when(Sign::Later(pause))
     });
     all_end_the_same(Sandbox::strongest(), vec![instants.collect()]);
+}
+
+/// Kills of a host whose agent asks a model.
+const KILLS: usize = 5;
+
+/// Kills a host as soon as the ledger has one more request than `before`; false where its task is over first.
+fn killed_at_a_request(host: &mut Host, task: u64, before: usize) -> Result<bool> {
+    let (journal, deadline) = (money::open(host)?, Instant::now() + LIMIT);
+    while money::costs(&journal, TaskId(task))?.len() <= before {
+        if journal.task(TaskId(task))?.is_some_and(|task| matches!(task.phase, Phase::Ended { .. })) {
+            return Ok(false);
+        }
+        ensure!(Instant::now() < deadline, "no request was booked within {LIMIT:?}");
+        // What is looked for is there for milliseconds only, if at all.
+        thread::sleep(Duration::from_micros(200));
+    }
+    host.kill()?;
+    Ok(true)
+}
+
+#[test]
+fn killed_whenever_a_request_is_booked_a_task_loses_no_money() {
+    // Each costs something else, so that none stands in for another.
+    let usage = |n: u64| Usage { output: 1_000 + n, ..Usage::default() };
+    let works = |persona: Persona, n| persona.turn(trial::bash("sleep 0.1").usage(usage(n)));
+    let worker = (0..3 * KILLS as u64).fold(trial::worker(), works);
+    let worker = worker.turn(trial::bash(trial::IMPLEMENT)).turn(Turn::say("It is done."));
+    // Its requests are cut off again and again, and asked again.
+    let patient = |setup: Setup| setup.policy("[executor.claude-code.settings]\nmax-retries = 10").unwrap();
+    let Some(mut trial) = Trial::with(Script::new().persona(worker), trial::shop(), patient) else { return };
+    let task = trial.task();
+    let (mut kills, mut before) = (0, money::of(&trial.host, task).unwrap());
+    while kills < KILLS && killed_at_a_request(&mut trial.host, task, before.requests).unwrap() {
+        kills += 1;
+        let now = money::of(&trial.host, task).unwrap_or_else(|error| panic!("kill {kills}: {error:#}"));
+        assert!(now.requests > before.requests && now.cost > before.cost, "{before:?} {now:?}");
+        trial.host.start().unwrap();
+        before = now;
+    }
+    assert!(kills >= 3, "only {kills} kills: {}", trial.log(task));
+    let ended = trial.host.settled(task, trial::LIMIT).unwrap();
+    trial.host.stop().unwrap();
+    let money = money::of(&trial.host, task).unwrap();
+    eprintln!("{ended} after {kills} kills: {money:?}");
+    let whole = trial.api.seen().iter().filter(|seen| seen.billed.is_some()).count();
+    assert!(money.requests + kills >= whole, "{whole} answers, {kills} kills, {money:?}: a kill loses one at most");
 }

@@ -34,6 +34,9 @@ pub(super) async fn answer(shared: Arc<Shared>, n: u64, answer: Answer, request_
         }
         Answer::Message { fault: Some(FaultKind::Silence), .. } => std::future::pending().await,
         Answer::Message { message, streamed, fault } => {
+            if fault == Some(FaultKind::Held) {
+                shared.is_let_go().await;
+            }
             let (frames, kind) = if streamed {
                 (message.events().iter().map(Event::frame).collect(), "text/event-stream; charset=utf-8")
             } else {
@@ -60,7 +63,9 @@ fn steps(frames: Vec<String>, fault: Option<&FaultKind>) -> Vec<Step> {
     let until = |n: usize| n.min(frames.len() - 1);
     let first = |n: usize| frames[..until(n)].iter().map(send);
     match fault {
-        None | Some(FaultKind::Status { .. } | FaultKind::Silence) => frames.iter().map(send).collect(),
+        None | Some(FaultKind::Status { .. } | FaultKind::Silence | FaultKind::Held) => {
+            frames.iter().map(send).collect()
+        }
         Some(FaultKind::Drop { after_events }) => {
             let torn = &frames[until(*after_events)];
             first(*after_events).chain([Step::Send(torn.as_bytes()[..torn.len() / 2].to_vec()), Step::Cut]).collect()

@@ -37,6 +37,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 
 /// The real API refuses larger bodies.
 const BODY_LIMIT: usize = 32 << 20;
@@ -70,11 +71,18 @@ struct Shared {
     torn: bool,
     play: Mutex<Play>,
     changed: Condvar,
+    /// Whether answers that were held go out.
+    held: watch::Sender<bool>,
 }
 
 impl Shared {
     fn play(&self) -> MutexGuard<'_, Play> {
         self.play.lock().expect("no handler panics while it holds the lock")
+    }
+
+    async fn is_let_go(&self) {
+        // The sender is ours: it does not go before this does.
+        let _ = self.held.subscribe().wait_for(|let_go| *let_go).await;
     }
 
     /// Changes the record of request `n` and wakes who waits for it.
@@ -95,6 +103,7 @@ impl MessagesApi {
             torn: options.torn,
             play: Mutex::new(Play::new(options.script)),
             changed: Condvar::new(),
+            held: watch::Sender::new(false),
         });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         // Entered only to register the socket: the caller may be inside a runtime of its own.
@@ -143,6 +152,11 @@ impl MessagesApi {
         let mut sum = Usage::default();
         self.seen().iter().filter_map(|seen| seen.billed).for_each(|usage| sum += usage);
         sum
+    }
+
+    /// Lets every answer go that is held, and those that would be from now on.
+    pub fn let_go(&self) {
+        self.shared.held.send_replace(true);
     }
 
     /// Waits until what was seen satisfies `enough`.

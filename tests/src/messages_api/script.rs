@@ -266,6 +266,8 @@ pub enum FaultKind {
     Drop { after_events: usize },
     /// No answer at all; the connection stays open.
     Silence,
+    /// No answer before [`super::MessagesApi::let_go`]; then the whole of it.
+    Held,
     /// The stream stops after so many events; the connection stays open.
     Stall { after_events: usize },
     /// An `error` event ends the stream, as the API does when it is overloaded half-way.
