@@ -279,6 +279,18 @@ mod tests {
         assert!(with_budgets(lines).is_empty());
         let chosen = OLD.replace("$0.20", "$0.30").replace("$1.00", "$2.00").replace("$0.05", "$0.06");
         assert!(with_budgets(&chosen).is_empty());
+        // One that somebody chose keeps none of the others from being told, and is not told with them.
+        for (choice, named) in [
+            (OLD.replace("$0.20", "$0.30"), ["[budget.quick], [budget.deep]", "\"$0.75\"", "\"$15.00\""]),
+            (
+                OLD.replace("turns = 20\n", "turns = 21\n"),
+                ["[budget.default], [budget.deep]", "\"$4.00\"", "\"$15.00\""],
+            ),
+        ] {
+            let found = with_budgets(&choice);
+            assert!(found.len() == 1 && named.iter().all(|words| found[0].detail.contains(words)), "{found:?}");
+            assert_eq!(found[0].detail.matches("cost = ").count(), 2, "{found:?}");
+        }
         // The set for cheap models stands in the shipped file, and is nobody's oversight.
         let (_, host) = SHIPPED.iter().find(|(name, _)| *name == "host.toml").unwrap();
         let cheap: Vec<&str> = host
