@@ -26,25 +26,22 @@ pub const IMAGE: &str = "borg-base:latest";
 /// The longest a task may take.
 pub const LIMIT: Duration = Duration::from_secs(80);
 
-/// The worker, its tests, and nothing that could be tried twice: an attempt that was used up ends the task.
-const ONCE: &str = r#"
-[pipeline.once]
-summary = "the worker alone, one attempt"
+/// A stage: what it is called, whose it is, and what is asked of it.
+pub type Stage = [&'static str; 3];
 
-[[pipeline.once.stage]]
-name = "impl"
-persona = "worker"
-check = "tests-pass"
-attempts = 1
+/// The worker, whose tests must pass.
+pub const WORKER: Stage = ["impl", "worker", "check = \"tests-pass\""];
 
-[[pipeline.once.stage]]
-name = "judge"
-rules = ["*"]
-
-[[pipeline.once.stage]]
-name = "deliver"
-via = "branch"
-"#;
+/// A pipeline of these stages, and nothing that could be tried twice: an attempt that was used up ends the task.
+pub fn once(name: &str, stages: &[Stage]) -> String {
+    let stage = |stage: &str, lines: &str| format!("\n[[pipeline.{name}.stage]]\nname = \"{stage}\"\n{lines}\n");
+    let begun: String = stages
+        .iter()
+        .map(|[called, persona, asked]| stage(called, &format!("persona = \"{persona}\"\n{asked}\nattempts = 1")))
+        .collect();
+    let ended = stage("judge", "rules = [\"*\"]") + &stage("deliver", "via = \"branch\"");
+    format!("[pipeline.{name}]\nsummary = \"one attempt at each stage\"\n{begun}{ended}")
+}
 
 /// The stand-in caches nothing, so all of a conversation is billed anew with every turn. The agent itself asks once.
 const POLICY: &str = r#"
@@ -116,7 +113,8 @@ impl Trial {
     ) -> Result<Self> {
         let api = MessagesApi::start(Options::new(key, script))?;
         let setup = setup.executor("claude-code").agent(claude)?.model_api(&api, key)?;
-        let setup = setup.policy(POLICY)?.pipeline("once", ONCE).repository(REPOSITORY, &repo, Some(CHECK))?;
+        let setup = setup.policy(POLICY)?.pipeline("once", &once("once", &[WORKER]));
+        let setup = setup.repository(REPOSITORY, &repo, Some(CHECK))?;
         Ok(Self { host: crash::start(change(setup))?, repo, api })
     }
 

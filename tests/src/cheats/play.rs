@@ -7,6 +7,7 @@ use crate::{
     repo::Repo,
     require,
     scenario::{self, Expected as Observed},
+    trial::{self, Stage, WORKER},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -21,62 +22,11 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// The Worker's own test run, on a copy: there QA's tests are no read-only mounts, as they are none in a check.
 const TRY: &str = "rm -rf /tmp/try && cp -R /workspace /tmp/try && cd /tmp/try && (CHECK)";
 
-/// What a stage is called by in [`PIPELINES`].
-const WORKERS: &str = "impl";
+/// Failing tests of the change to come.
+const QA: Stage = ["qa", "qa", "expect = \"tests-fail\""];
 
-/// One attempt each: what was caught once is not to be tried again.
-const PIPELINES: [(&str, &str); 2] = [
-    (
-        "tested",
-        r#"
-[pipeline.tested]
-summary = "failing tests, then the worker, once"
-
-[[pipeline.tested.stage]]
-name = "qa"
-persona = "qa"
-expect = "tests-fail"
-attempts = 1
-
-[[pipeline.tested.stage]]
-name = "impl"
-persona = "worker"
-check = "tests-pass"
-attempts = 1
-
-[[pipeline.tested.stage]]
-name = "judge"
-rules = ["*"]
-on-review = "ask"
-
-[[pipeline.tested.stage]]
-name = "deliver"
-via = "branch"
-"#,
-    ),
-    (
-        "alone",
-        r#"
-[pipeline.alone]
-summary = "the worker, once"
-
-[[pipeline.alone.stage]]
-name = "impl"
-persona = "worker"
-check = "tests-pass"
-attempts = 1
-
-[[pipeline.alone.stage]]
-name = "judge"
-rules = ["*"]
-on-review = "ask"
-
-[[pipeline.alone.stage]]
-name = "deliver"
-via = "branch"
-"#,
-    ),
-];
+/// What was caught once is not to be tried again.
+const PIPELINES: [(&str, &[Stage]); 2] = [("tested", &[QA, WORKER]), ("alone", &[WORKER])];
 
 /// Plays all cases of a world of this name, or those whose names hold one of `only`.
 ///
@@ -91,8 +41,8 @@ pub fn play(place: &str, world: &World, only: &[String]) -> Result<()> {
     let cases: BTreeMap<&String, &Case> = world.cases.iter().filter(|(name, _)| named(name)).collect();
     ensure!(!cases.is_empty(), "no case is called like {only:?}");
     setup = setup.policy(&format!("[host]\nparallel = 2\n[executor.scripted]\nimage = \"{IMAGE}\""))?;
-    for (name, text) in PIPELINES {
-        setup = setup.pipeline(name, text);
+    for (name, stages) in PIPELINES {
+        setup = setup.pipeline(name, &trial::once(name, stages));
     }
     let mut repos = BTreeMap::new();
     for (name, case) in &cases {
@@ -171,7 +121,7 @@ fn writes(files: &Files) -> Vec<Table> {
 fn came_of(host: &Host, task: u64, status: &str, repo: &Repo) -> Result<(Expected, Observed)> {
     let entries: Vec<Entry> = host.entries(task)?;
     let observed = scenario::observe(status, &entries, repo)?;
-    let of_worker = |line: &String| line.strip_prefix(&format!("{WORKERS}: ")).map(str::to_owned);
+    let of_worker = |line: &String| line.strip_prefix(&format!("{}: ", WORKER[0])).map(str::to_owned);
     let checks = observed.transcript.iter().filter_map(of_worker);
     let checks =
         checks.filter_map(|line| line.strip_prefix("check ").or(line.strip_prefix("recheck ")).map(str::to_owned));
@@ -187,7 +137,7 @@ fn hold(case: &Case, (came, observed): &(Expected, Observed)) -> Result<()> {
         observed.transcript
     );
     ensure!(
-        line(&format!("{WORKERS}: agent completed")),
+        line(&format!("{}: agent completed", WORKER[0])),
         "the Worker did not get its own test run to end with 0, so this shows nothing: {:?}",
         observed.transcript
     );
