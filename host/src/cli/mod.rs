@@ -186,22 +186,9 @@ async fn dispatch(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
             Settings::of_environment(data.as_deref(), environment)?
         }
         Err(error) => {
-            return match command {
-                Command::Doctor(doctor) => doctor.without_installation(error).await,
-                Command::Init(_)
-                | Command::Run(_)
-                | Command::Task(_)
-                | Command::Ask(_)
-                | Command::Pause
-                | Command::Resume
-                | Command::Repo(_)
-                | Command::Secret(_)
-                | Command::Image(_)
-                | Command::Agent(_)
-                | Command::Config(_)
-                | Command::Demo(_)
-                | Command::CompilePlugin { .. } => Err(error.into()),
-            };
+            // It tells what is wrong with the folder, as with all else.
+            let Command::Doctor(doctor) = command else { return Err(error.into()) };
+            return doctor.without_installation(error).await;
         }
     };
     match command {

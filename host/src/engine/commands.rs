@@ -59,8 +59,12 @@ impl Engine {
             Intent::Retry { task } => self.retry(*task, &permit, chat, ended),
             Intent::Note { task, text } => self.note(*task, text, &permit),
             Intent::Answer { task, text } => self.answer(*task, text, &permit),
-            Intent::Approve { task, change, note } => self.approve(*task, change.as_deref(), note, &permit, ended),
-            Intent::Reject { task, change, note } => self.reject(*task, change.as_deref(), note, &permit, ended),
+            Intent::Approve { task, change, note } => {
+                self.approve(*task, change.as_deref(), note, &permit, ended).unwrap_or_else(|no| (Vec::new(), no))
+            }
+            Intent::Reject { task, change, note } => {
+                self.reject(*task, change.as_deref(), note, &permit, ended).unwrap_or_else(|no| (Vec::new(), no))
+            }
             Intent::Cancel { task } => self.cancel(*task, &permit),
             Intent::Register { repository } => self.register(repository.as_ref(), chat, &permit),
             Intent::Unregister => self.unregister(chat, &permit),
@@ -231,51 +235,51 @@ impl Engine {
 
     /// Lets a change through. Away from this machine nobody approves but what they have seen: without its digest they are shown it.
     fn approve(
-        &mut self,
+        &self,
         id: TaskId,
         change: Option<&str>,
         note: &str,
         permit: &Permit,
         ended: Option<&Task>,
-    ) -> (Vec<Event>, Reply) {
-        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), decided_or_unknown(id, ended)) };
-        let decider = match Decider::of(task, permit.person(), self.policies.current()) {
-            Ok(decider) => decider,
-            Err(ApprovalError::NotWaiting) => return (Vec::new(), not_waiting(task)),
-            Err(error) => return (Vec::new(), refused(format!("#{id}: {error}"), error.remedy(id))),
-        };
-        let digest = decider.review().digest;
-        if let Some(other) = change.and_then(|change| is_other(id, change, &digest, "approve")) {
-            return (Vec::new(), other);
-        }
+    ) -> Result<(Vec<Event>, Reply), Reply> {
+        let (task, digest) = self.waiting(id, change, "approve", ended)?;
+        let no = |error: ApprovalError| refused(format!("#{id}: {error}"), error.remedy(id));
+        let decider = Decider::of(task, permit.person(), self.policies.current()).map_err(no)?;
         if change.is_none() && !permit.person().is_at_this_machine() {
-            return (Vec::new(), Reply::Granted);
+            return Ok((Vec::new(), Reply::Granted));
         }
-        match ApprovedChange::by_person(decider, &digest) {
-            Ok(_) => {
-                let body = Body::Approved { by: permit.person().clone(), digest, note: note.to_owned() };
-                (vec![event(Some(id), body)], done(format!("#{id} approved: change {}", digest.short())))
-            }
-            Err(error) => (Vec::new(), refused(format!("#{id}: {error}"), error.remedy(id))),
-        }
+        ApprovedChange::by_person(decider, &digest).map_err(no)?;
+        let body = Body::Approved { by: permit.person().clone(), digest, note: note.to_owned() };
+        Ok((vec![event(Some(id), body)], done(format!("#{id} approved: change {}", digest.short()))))
     }
 
     fn reject(
-        &mut self,
+        &self,
         id: TaskId,
         change: Option<&str>,
         note: &str,
         permit: &Permit,
         ended: Option<&Task>,
-    ) -> (Vec<Event>, Reply) {
-        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), decided_or_unknown(id, ended)) };
-        let Some(review) = task.phase.waiting_review() else { return (Vec::new(), not_waiting(task)) };
-        let digest = review.digest;
-        if let Some(other) = change.and_then(|change| is_other(id, change, &digest, "reject")) {
-            return (Vec::new(), other);
-        }
+    ) -> Result<(Vec<Event>, Reply), Reply> {
+        let (_, digest) = self.waiting(id, change, "reject", ended)?;
         let body = Body::Rejected { by: permit.person().clone(), digest, note: note.to_owned() };
-        (vec![event(Some(id), body)], done(format!("#{id} rejected; nothing leaves the host")))
+        Ok((vec![event(Some(id), body)], done(format!("#{id} rejected; nothing leaves the host"))))
+    }
+
+    /// The change a decision is about: it waits for one, and is the one that was named.
+    fn waiting(
+        &self,
+        id: TaskId,
+        change: Option<&str>,
+        verb: &str,
+        ended: Option<&Task>,
+    ) -> Result<(&Task, Digest), Reply> {
+        let task = self.state.tasks.get(&id).ok_or_else(|| decided_or_unknown(id, ended))?;
+        let digest = task.phase.waiting_review().ok_or_else(|| not_waiting(task))?.digest;
+        match change.and_then(|change| is_other(id, change, &digest, verb)) {
+            Some(other) => Err(other),
+            None => Ok((task, digest)),
+        }
     }
 
     fn cancel(&mut self, id: TaskId, permit: &Permit) -> (Vec<Event>, Reply) {
