@@ -12,7 +12,7 @@ use borg_core::{
     id::RunKey,
     task::Hold,
 };
-use borg_gateway::{BoxFuture, Held, Ledger, LedgerError, Row, Verdict};
+use borg_gateway::{BoxFuture, Fate, Held, Ledger, LedgerError, Row};
 use std::time::Duration;
 
 /// Pause between two tries to write a row.
@@ -28,14 +28,14 @@ impl Ledger for JournalLedger {
     fn record(&self, row: Row) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
             let failed = |error: &dyn std::error::Error| LedgerError(error.to_string());
-            let verdict = match &row.verdict {
-                Verdict::Allowed => "allowed".to_owned(),
-                Verdict::Refused { rule, pointer } => match pointer {
+            let verdict = match &row.fate {
+                Fate::Allowed => "allowed".to_owned(),
+                Fate::Refused { rule, pointer } => match pointer {
                     Some(pointer) => format!("refused: {rule} at {pointer}"),
                     None => format!("refused: {rule}"),
                 },
-                Verdict::Capped(cap) => format!("capped: {cap}"),
-                Verdict::Failed(why) => format!("failed: {why}"),
+                Fate::Capped(cap) => format!("capped: {cap}"),
+                Fate::Failed(why) => format!("failed: {why}"),
             };
             let stored = LedgerRow {
                 at_ms: now_ms(),
@@ -110,7 +110,7 @@ mod tests {
     };
     use borg_gateway::Rule;
 
-    fn row(run: RunKey, verdict: Verdict, usage: Option<Usage>, cost: MicroUsd) -> Row {
+    fn row(run: RunKey, fate: Fate, usage: Option<Usage>, cost: MicroUsd) -> Row {
         Row {
             run,
             host: "api.anthropic.com".into(),
@@ -118,7 +118,7 @@ mod tests {
             path: "/v1/messages".into(),
             model: "claude-opus-4".into(),
             status: 200,
-            verdict,
+            fate,
             usage,
             cost,
             notional: false,
@@ -143,10 +143,10 @@ mod tests {
         let usage = Usage { input_tokens: 5, ..Usage::default() };
         let rule = Rule::Header;
         for row in [
-            row(run, Verdict::Allowed, Some(usage), MicroUsd(7)),
-            row(run, Verdict::Refused { rule, pointer: Some("/tools/0".into()) }, None, MicroUsd(0)),
-            row(run, Verdict::Capped(Cap::Turns), None, MicroUsd(0)),
-            row(run, Verdict::Failed("went away".into()), None, MicroUsd(9)),
+            row(run, Fate::Allowed, Some(usage), MicroUsd(7)),
+            row(run, Fate::Refused { rule, pointer: Some("/tools/0".into()) }, None, MicroUsd(0)),
+            row(run, Fate::Capped(Cap::Turns), None, MicroUsd(0)),
+            row(run, Fate::Failed("went away".into()), None, MicroUsd(9)),
         ] {
             ledger.record(row).await.unwrap();
         }
@@ -159,7 +159,7 @@ mod tests {
         let spent = desk.task(task).await.unwrap().unwrap().spent;
         assert_eq!((spent.cost, spent.usage.input_tokens), (MicroUsd(16), 5));
         fixture.stop().await;
-        let row = row(run, Verdict::Allowed, Some(usage), MicroUsd(7));
+        let row = row(run, Fate::Allowed, Some(usage), MicroUsd(7));
         assert!(ledger.record(row).await.is_err(), "without an engine nothing is counted, so nothing may go out");
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let usage = Usage { input_tokens: 5, ..Usage::default() };
         // Behind the wish to stop in the engine's queue.
         let stopping = fixture.handle.clone();
-        let booked = ledger.record(row(run, Verdict::Allowed, Some(usage), MicroUsd(7)));
+        let booked = ledger.record(row(run, Fate::Allowed, Some(usage), MicroUsd(7)));
         let ((), booked) = tokio::join!(stopping.stop(), booked);
         booked.unwrap();
         let spent = desk.task(task).await.unwrap().unwrap().spent;
@@ -212,7 +212,7 @@ mod tests {
         let settle = |request, cost| {
             let run = held(task, request).run;
             let usage = (cost > 0).then(|| Usage { input_tokens: cost, ..Usage::default() });
-            Row { held: Some(request), ..row(run, Verdict::Allowed, usage, MicroUsd(cost)) }
+            Row { held: Some(request), ..row(run, Fate::Allowed, usage, MicroUsd(cost)) }
         };
         ledger.record(settle(1, 7)).await.unwrap();
         assert_eq!((state(task).await.holds.len(), state(task).await.spent.cost), (2, MicroUsd(7)));

@@ -104,7 +104,7 @@ pub struct Access {
     pub placeholder_key: String,
     /// What the task may still spend, enforced here. Wall time counts from [`crate::Door::admit`].
     pub allowance: Budget,
-    /// What the task spent before this run: only the percentages of notices are computed with it.
+    /// What the task spent before this run: only the percentages that are told are computed with it.
     pub spent_before: Spent,
     /// What requests of earlier runs may cost, that draw on the same allowance: held until they are settled.
     pub elders: Vec<Elder>,

@@ -8,7 +8,7 @@
 //! may cost, whose answers are still out, is held here as well, as if they were this run's own.
 
 use crate::{
-    Notice,
+    News,
     behind::{Outcome, Word},
     meter::{Used, Worst},
 };
@@ -40,7 +40,7 @@ pub(crate) struct Account {
     state: Mutex<State>,
     /// Told when a charge is settled.
     settled: Notify,
-    notices: broadcast::Sender<Notice>,
+    news: broadcast::Sender<News>,
 }
 
 #[derive(Default)]
@@ -76,8 +76,8 @@ pub(crate) struct Ask {
 }
 
 impl Account {
-    pub fn new(allowance: Budget, before: Spent, notices: broadcast::Sender<Notice>) -> Account {
-        Account { allowance, before, began: OnceLock::new(), state: Mutex::default(), settled: Notify::new(), notices }
+    pub fn new(allowance: Budget, before: Spent, news: broadcast::Sender<News>) -> Account {
+        Account { allowance, before, began: OnceLock::new(), state: Mutex::default(), settled: Notify::new(), news }
     }
 
     /// Starts wall time; later calls change nothing.
@@ -163,7 +163,7 @@ impl Account {
     fn refuse(&self, state: &mut State, cap: Cap, figure: String) -> (Cap, String) {
         if state.refused_by.is_none() {
             state.refused_by = Some(cap);
-            self.tell(Notice::Capped(cap));
+            self.tell(News::Capped(cap));
         }
         (cap, figure)
     }
@@ -187,7 +187,7 @@ impl Account {
         let told = MILESTONES.iter().filter(|milestone| percent >= u128::from(**milestone)).count();
         if told > state.told {
             state.told = told;
-            self.tell(Notice::Reached { percent: MILESTONES[told - 1], of });
+            self.tell(News::Reached { percent: MILESTONES[told - 1], of });
         }
     }
 
@@ -233,9 +233,9 @@ impl Account {
         Spent { wall_ms: u64::try_from(wall).unwrap_or(u64::MAX), ..spent }
     }
 
-    fn tell(&self, notice: Notice) {
+    fn tell(&self, news: News) {
         // An error only means that nobody listens.
-        let _ = self.notices.send(notice);
+        let _ = self.news.send(news);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -345,9 +345,9 @@ mod tests {
     use crate::firewall::weight::Kept;
     use borg_core::budget::Price;
 
-    fn account(allowance: Budget, before: Spent) -> (Arc<Account>, broadcast::Receiver<Notice>) {
-        let (notices, heard) = broadcast::channel(16);
-        (Arc::new(Account::new(allowance, before, notices)), heard)
+    fn account(allowance: Budget, before: Spent) -> (Arc<Account>, broadcast::Receiver<News>) {
+        let (news, heard) = broadcast::channel(16);
+        (Arc::new(Account::new(allowance, before, news)), heard)
     }
 
     const PLENTY: Budget = Budget { turns: 1000, tokens: 1_000_000, cost: MicroUsd(1_000_000), wall_ms: 1_000_000 };
@@ -404,7 +404,7 @@ mod tests {
             // The one before was dropped too; so all is booked.
             assert_eq!((account.spent().cost, account.spent().usage.total()), (MicroUsd(20_000), 20_000));
             assert_eq!(charge(&account, &ask(0, 1)).err(), Some(cap));
-            assert_eq!(std::iter::from_fn(|| heard.try_recv().ok()).last(), Some(Notice::Capped(cap)));
+            assert_eq!(std::iter::from_fn(|| heard.try_recv().ok()).last(), Some(News::Capped(cap)));
         }
     }
 
@@ -442,13 +442,13 @@ mod tests {
             charge(&account, &ask(0, 0)).unwrap().settle(Usage::default(), MicroUsd(cost));
             told.extend(heard.try_recv().ok());
         }
-        let reached = |percent| Notice::Reached { percent, of: Cap::Cost };
+        let reached = |percent| News::Reached { percent, of: Cap::Cost };
         assert_eq!(told, [reached(50), reached(75)]);
         charge(&account, &ask(0, 0)).unwrap().settle(Usage::default(), MicroUsd(100_001));
         assert_eq!(heard.try_recv(), Ok(reached(90)));
         let (cap, figure) = account.try_charge(&ask(0, 0), true).unwrap().err().unwrap();
         assert_eq!((cap, figure.as_str()), (Cap::Cost, "$1.0000 of $1.0000"));
-        assert_eq!(heard.try_recv(), Ok(Notice::Capped(Cap::Cost)));
+        assert_eq!(heard.try_recv(), Ok(News::Capped(Cap::Cost)));
         assert!(charge(&account, &ask(0, 0)).is_err());
         assert!(heard.try_recv().is_err());
     }

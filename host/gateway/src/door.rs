@@ -1,7 +1,7 @@
 //! The socket of one run: who may come in, how many at once, and when it ends.
 
 use crate::{
-    Notice, Rule,
+    News, Rule,
     refusal::Refusal,
     request::{self, Entry},
     response::{self, Body},
@@ -77,8 +77,8 @@ impl Door {
     }
 
     /// News from now on. A listener that falls 64 behind loses the oldest.
-    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
-        self.run.notices.subscribe()
+    pub fn subscribe(&self) -> broadcast::Receiver<News> {
+        self.run.news.subscribe()
     }
 
     /// Stops listening, removes the socket, cuts all connections, and returns when they are dead. Nothing is forwarded

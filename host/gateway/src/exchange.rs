@@ -6,7 +6,7 @@
 //! so the head of its answer is waited for all the same, behind the run where that ends meanwhile (see `behind.rs`).
 
 use crate::{
-    Credential, Held, Notice, SecretError, Verdict,
+    Credential, Fate, Held, News, SecretError,
     account::{Ask, Charge},
     firewall::{Route, head::Head},
     meter::{Meter, Used},
@@ -49,7 +49,7 @@ enum Failure {
 }
 
 /// What is left of a request once its body is on the way.
-struct Order {
+struct Sending {
     head: Head,
     tariff: Tariff,
     /// The most it can use.
@@ -60,15 +60,15 @@ struct Order {
     egress: usize,
 }
 
-impl Order {
+impl Sending {
     /// The request with its output limited to what the account held for it, and its body.
-    fn of(ready: Ready, worst: Used, notional: bool) -> (Order, Bytes) {
+    fn of(ready: Ready, worst: Used, notional: bool) -> (Sending, Bytes) {
         let Ready { head, mut checked, tariff, worst: _, egress } = ready;
         if head.route == Route::Messages {
             checked.limit_tokens(u32::try_from(worst.usage.output_tokens).unwrap_or(u32::MAX));
         }
-        let order = Order { head, tariff, worst, notional, egress };
-        (order, Bytes::from(checked.into_bytes()))
+        let sending = Sending { head, tariff, worst, notional, egress };
+        (sending, Bytes::from(checked.into_bytes()))
     }
 }
 
@@ -97,9 +97,9 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer, sl
         Ok(charge) => charge,
         Err((cap, figure)) => return entry.stop(Stop::Capped(cap, figure), answer).await,
     };
-    let (order, body) = Order::of(ready, charge.most(), notional);
+    let (sending, body) = Sending::of(ready, charge.most(), notional);
     let sent = {
-        let mut sending = pin!(send(&run, &order, body, credential));
+        let mut sending = pin!(send(&run, &sending, body, credential));
         tokio::select! {
             sent = &mut sending => sent,
             () = answer.closed() => {
@@ -119,15 +119,15 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer, sl
         Ok((response, credential)) if response.status() == StatusCode::OK => {
             if response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
                 let message = "borg: the model provider sent a compressed response, which cannot be metered";
-                entry.row.verdict = Verdict::Failed("compressed response".into());
-                settle(&mut entry, charge, &order, order.worst);
+                entry.row.fate = Fate::Failed("compressed response".into());
+                settle(&mut entry, charge, &sending, sending.worst);
                 return entry.close(StatusCode::BAD_GATEWAY, message, Retry::Never, answer).await;
             }
             drop(credential);
-            pass(entry, order, charge, response, answer).await;
+            pass(entry, sending, charge, response, answer).await;
         }
-        Ok((response, credential)) => explain(entry, order, charge, response, &credential, answer).await,
-        Err(failure) => fail(entry, order, charge, failure, answer).await,
+        Ok((response, credential)) => explain(entry, sending, charge, response, &credential, answer).await,
+        Err(failure) => fail(entry, sending, charge, failure, answer).await,
     }
 }
 
@@ -148,11 +148,11 @@ async fn leave_behind(entry: &mut Entry, charge: &mut Charge, turns: u32) {
 /// Sends with this credential; once more with the next one if the provider rejects it. Gives up after the response time.
 async fn send(
     run: &Run,
-    order: &Order,
+    sending: &Sending,
     body: Bytes,
     first: Result<Credential, SecretError>,
 ) -> Result<(Response<Incoming>, Credential), Failure> {
-    let secret = run.egress[order.egress].secret.as_str();
+    let secret = run.egress[sending.egress].secret.as_str();
     let mut first = Some(first);
     loop {
         let (credential, again) = match first.take() {
@@ -161,14 +161,14 @@ async fn send(
         };
         let credential =
             credential.map_err(|error| Failure::NoCredential { secret: secret.into(), why: error.to_string() })?;
-        if run.egress[order.egress].is_notional(&credential) != order.notional {
+        if run.egress[sending.egress].is_notional(&credential) != sending.notional {
             return Err(Failure::Changed);
         }
         // Nothing leaves any more once the run is over; what left before is waited for.
         if run.is_shut() {
             return Err(Failure::Shut);
         }
-        let sending = run.upstream.send(&order.head, &credential, body.clone());
+        let sending = run.upstream.send(&sending.head, &credential, body.clone());
         let response =
             timeout(run.limits.response_time, sending).await.map_err(|_| Failure::Silent)?.map_err(Failure::Send)?;
         if response.status() != StatusCode::UNAUTHORIZED || !again {
@@ -179,7 +179,7 @@ async fn send(
 }
 
 /// Passes a good response on while it is metered.
-async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response<Incoming>, answer: Answer) {
+async fn pass(mut entry: Entry, sending: Sending, charge: Charge, upstream: Response<Incoming>, answer: Answer) {
     let run = Arc::clone(&entry.run);
     let (parts, body) = upstream.into_parts();
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -195,9 +195,9 @@ async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response
     let relayed = relay::relay(body, &mut pieces, &mut meter, &run.limits).await;
     entry.row.bytes_out = relayed.bytes_out;
     let may_append = meter.may_append();
-    match order.head.route {
-        Route::Messages => settle(&mut entry, charge, &order, meter.settle(&order.worst)),
-        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&order.tariff)),
+    match sending.head.route {
+        Route::Messages => settle(&mut entry, charge, &sending, meter.settle(&sending.worst)),
+        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&sending.tariff)),
     }
     let complaint = match relayed.end {
         End::Complete | End::ClientGone => None,
@@ -205,7 +205,7 @@ async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response
         End::Silent => Some("the model provider went silent"),
     };
     if let Some(why) = complaint.or(entry.row.estimated.then_some("the response ended without its usage")) {
-        entry.row.verdict = Verdict::Failed(why.into());
+        entry.row.fate = Fate::Failed(why.into());
     }
     let recorded = entry.finish(StatusCode::OK).await;
     // The body ends well when its sender is dropped. The client sees the end only once the row is durable.
@@ -223,7 +223,7 @@ async fn pass(mut entry: Entry, order: Order, charge: Charge, upstream: Response
 /// Passes an error of the provider's on: its kind and message, not its bytes.
 async fn explain(
     mut entry: Entry,
-    order: Order,
+    sending: Sending,
     charge: Charge,
     upstream: Response<Incoming>,
     credential: &Credential,
@@ -235,21 +235,21 @@ async fn explain(
     if !status.is_client_error() && !status.is_server_error() {
         let message =
             format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
-        entry.row.verdict = Verdict::Failed(format!("status {}", status.as_u16()));
-        settle(&mut entry, charge, &order, order.worst);
+        entry.row.fate = Fate::Failed(format!("status {}", status.as_u16()));
+        settle(&mut entry, charge, &sending, sending.worst);
         return entry.close(StatusCode::BAD_GATEWAY, &message, Retry::Never, answer).await;
     }
     charge.refund();
     if status == StatusCode::UNAUTHORIZED {
-        let secret = run.egress[order.egress].secret.clone();
+        let secret = run.egress[sending.egress].secret.clone();
         let message =
             format!("borg: the model provider rejected the host's credential `{secret}`; an operator has to renew it");
-        run.tell(Notice::CredentialRejected { secret });
+        run.tell(News::CredentialRejected { secret });
         let response = response::error(status, "authentication_error", &message, Retry::Never);
         return entry.answer(status, response, answer).await;
     }
     if status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 529 {
-        run.tell(Notice::RetryAfter { ms: response::retry_after_ms(&parts.headers) });
+        run.tell(News::RetryAfter { ms: response::retry_after_ms(&parts.headers) });
     }
     let (kind, message) = read_error(body, &parts.headers, &run)
         .await
@@ -265,14 +265,14 @@ async fn explain(
 }
 
 /// Answers for a provider that did not.
-async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, answer: Answer) {
+async fn fail(mut entry: Entry, sending: Sending, charge: Charge, failure: Failure, answer: Answer) {
     let run = Arc::clone(&entry.run);
-    let worst = order.worst;
+    let worst = sending.worst;
     let (status, message, retry) = match failure {
         Failure::NoCredential { secret, why } => {
             charge.refund();
             let message = format!("the host has no usable credential `{secret}`: {why}");
-            run.tell(Notice::NoCredential { secret, why });
+            run.tell(News::NoCredential { secret, why });
             (StatusCode::FORBIDDEN, message, Retry::Never)
         }
         Failure::Changed => {
@@ -289,11 +289,11 @@ async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, 
             (StatusCode::BAD_GATEWAY, error.to_string(), Retry::Open)
         }
         Failure::Send(error @ SendError::Lost) => {
-            settle(&mut entry, charge, &order, worst);
+            settle(&mut entry, charge, &sending, worst);
             (StatusCode::BAD_GATEWAY, error.to_string(), Retry::Open)
         }
         Failure::Silent => {
-            settle(&mut entry, charge, &order, worst);
+            settle(&mut entry, charge, &sending, worst);
             let seconds = run.limits.response_time.as_secs();
             let message = format!("the model provider gave no answer within {seconds} s");
             (StatusCode::GATEWAY_TIMEOUT, message, Retry::Open)
@@ -303,18 +303,18 @@ async fn fail(mut entry: Entry, order: Order, charge: Charge, failure: Failure, 
             (StatusCode::FORBIDDEN, "the run ended before the request was sent".into(), Retry::Never)
         }
     };
-    entry.row.verdict = Verdict::Failed(message.clone());
+    entry.row.fate = Fate::Failed(message.clone());
     entry.close(status, &format!("borg: {message}"), retry, answer).await;
 }
 
 /// Books what was used, in the account and in the row.
-fn settle(entry: &mut Entry, charge: Charge, order: &Order, used: Used) {
-    let cost = used.cost(&order.tariff);
+fn settle(entry: &mut Entry, charge: Charge, sending: &Sending, used: Used) {
+    let cost = used.cost(&sending.tariff);
     entry.row.usage = Some(used.usage);
     entry.row.cost = cost;
-    entry.row.notional = order.notional;
+    entry.row.notional = sending.notional;
     entry.row.estimated = used.estimated;
-    charge.settle(used.usage, if order.notional { MicroUsd(0) } else { cost });
+    charge.settle(used.usage, if sending.notional { MicroUsd(0) } else { cost });
 }
 
 impl Entry {

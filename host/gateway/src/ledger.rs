@@ -22,7 +22,7 @@ pub struct Row {
     pub model: String,
     /// The HTTP status given to the client, or that it would have been given had it not gone away.
     pub status: u16,
-    pub verdict: Verdict,
+    pub fate: Fate,
     /// None if nothing was used or the request never reached the provider.
     pub usage: Option<Usage>,
     pub cost: MicroUsd,
@@ -46,7 +46,7 @@ pub struct Row {
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Fate {
     /// Forwarded, and answered by the provider with whatever status.
     Allowed,
     /// Not forwarded: it is not allowed. `pointer` is the JSON pointer of what was refused in a body.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Left to others: where secrets come from ([`Secrets`]), where rows go ([`Ledger`]), what a cap or a `retry-after` means
-//! for a task ([`Notice`]), and the bridge inside the container.
+//! for a task ([`News`]), and the bridge inside the container.
 
 mod access;
 mod account;
@@ -21,7 +21,7 @@ mod firewall;
 mod gateway;
 mod ledger;
 mod meter;
-mod notice;
+mod news;
 mod refusal;
 mod relay;
 mod request;
@@ -36,8 +36,8 @@ pub use access::{Access, CLAUDE_CODE_BETAS, Config, Egress, Limits, Provider};
 pub use behind::Elder;
 pub use door::Door;
 pub use gateway::{Error, Gateway};
-pub use ledger::{Held, Ledger, LedgerError, Row, Verdict};
-pub use notice::Notice;
+pub use ledger::{Fate, Held, Ledger, LedgerError, Row};
+pub use news::News;
 pub use refusal::Rule;
 pub use secret::{Credential, Secret, SecretError, Secrets};
 pub use upstream::BaseError;

@@ -1,11 +1,11 @@
-//! One request from its head to its verdict: everything that is decided before anything leaves. What is decided is recorded
+//! One request from its head to its fate: everything that is decided before anything leaves. What is decided is recorded
 //! before the client hears of it.
 //!
 //! A request is a task of its own, not part of its connection: a client that goes away must not take the ledger row of
 //! what it tried, or the usage of what it asked for, with it.
 
 use crate::{
-    Row, Rule, Verdict, exchange,
+    Fate, Row, Rule, exchange,
     firewall::{Route, head, json, messages, weight::Kept},
     meter::Worst,
     refusal::{Refusal, cap_message, quoted},
@@ -142,7 +142,7 @@ impl Entry {
             path: String::new(),
             model: String::new(),
             status: 0,
-            verdict: Verdict::Allowed,
+            fate: Fate::Allowed,
             usage: None,
             cost: MicroUsd(0),
             notional: false,
@@ -161,18 +161,18 @@ impl Entry {
     pub async fn stop(mut self, stop: Stop, answer: Answer) {
         let run = Arc::clone(&self.run);
         let host = run.upstream.host.clone();
-        let ((status, response), verdict) = match stop {
+        let ((status, response), fate) = match stop {
             Stop::Refused(refusal) => {
-                let verdict = Verdict::Refused { rule: refusal.rule, pointer: refusal.pointer.clone() };
-                (response::refused(&refusal, &host), verdict)
+                let fate = Fate::Refused { rule: refusal.rule, pointer: refusal.pointer.clone() };
+                (response::refused(&refusal, &host), fate)
             }
-            Stop::Capped(cap, figure) => (response::capped(cap, &cap_message(cap, &figure)), Verdict::Capped(cap)),
+            Stop::Capped(cap, figure) => (response::capped(cap, &cap_message(cap, &figure)), Fate::Capped(cap)),
             Stop::Gone => {
                 let refusal = Refusal::new(Rule::Shut, "the client has gone");
-                (response::refused(&refusal, &host), Verdict::Failed("the client went away first".into()))
+                (response::refused(&refusal, &host), Fate::Failed("the client went away first".into()))
             }
         };
-        self.row.verdict = verdict;
+        self.row.fate = fate;
         if run.is_shut() {
             let _ = answer.send(shut(&host));
             return;
@@ -192,7 +192,7 @@ impl Entry {
     /// Records a refusal that was not a request yet.
     pub async fn refuse(mut self, rule: Rule, status: StatusCode) -> Result<(), ()> {
         let run = Arc::clone(&self.run);
-        self.row.verdict = Verdict::Refused { rule, pointer: None };
+        self.row.fate = Fate::Refused { rule, pointer: None };
         self.finish(status).await?;
         run.count_refusal();
         Ok(())

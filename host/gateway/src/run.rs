@@ -1,7 +1,7 @@
 //! What all requests of one run share.
 
 use crate::{
-    Held, Ledger, LedgerError, Notice, Row, Secrets,
+    Held, Ledger, LedgerError, News, Row, Secrets,
     access::{Access, Egress, Limits},
     account::Account,
     behind::{Behind, Outcome},
@@ -14,8 +14,8 @@ use std::sync::{
 };
 use tokio::sync::{Semaphore, broadcast, watch};
 
-/// Notices that may wait for a slow listener; older ones are lost to it.
-const NOTICES: usize = 64;
+/// News that may wait for a slow listener; older ones are lost to it.
+const WAITING_NEWS: usize = 64;
 
 pub(crate) struct Run {
     pub key: RunKey,
@@ -27,7 +27,7 @@ pub(crate) struct Run {
     pub secrets: Arc<dyn Secrets>,
     /// A request holds one from before its body is read until its row is written.
     pub slots: Semaphore,
-    pub notices: broadcast::Sender<Notice>,
+    pub news: broadcast::Sender<News>,
     pub tasks: Tasks,
     pub behind: Arc<Behind>,
     ledger: Arc<dyn Ledger>,
@@ -45,8 +45,8 @@ impl Run {
         ledger: Arc<dyn Ledger>,
         behind: Arc<Behind>,
     ) -> Run {
-        let (notices, _) = broadcast::channel(NOTICES);
-        let account = Arc::new(Account::new(access.allowance, access.spent_before, notices.clone()));
+        let (news, _) = broadcast::channel(WAITING_NEWS);
+        let account = Arc::new(Account::new(access.allowance, access.spent_before, news.clone()));
         for elder in access.elders {
             let (charge, behind) = (account.adopt(&elder.most), Arc::clone(&behind));
             tokio::spawn(async move {
@@ -64,7 +64,7 @@ impl Run {
             limits,
             upstream,
             secrets,
-            notices,
+            news,
             tasks: Tasks::default(),
             behind,
             ledger,
@@ -83,7 +83,7 @@ impl Run {
             Ok(()) => {}
             Err(error) => {
                 self.shut();
-                self.tell(Notice::LedgerFailed { why: error.to_string() });
+                self.tell(News::LedgerFailed { why: error.to_string() });
             }
         }
         recorded
@@ -93,7 +93,7 @@ impl Run {
     pub async fn hold(&self, held: Held) {
         if let Err(error) = self.ledger.hold(held).await {
             self.shut();
-            self.tell(Notice::LedgerFailed { why: error.to_string() });
+            self.tell(News::LedgerFailed { why: error.to_string() });
         }
     }
 
@@ -105,7 +105,7 @@ impl Run {
     fn count(&self, rows: &AtomicU32, most: u32) {
         if rows.fetch_add(1, Ordering::Relaxed) + 1 == most {
             self.shut();
-            self.tell(Notice::TooManyRefusals);
+            self.tell(News::TooManyRefusals);
         }
     }
 
@@ -118,9 +118,9 @@ impl Run {
         self.shut.load(Ordering::SeqCst)
     }
 
-    pub fn tell(&self, notice: Notice) {
+    pub fn tell(&self, news: News) {
         // An error only means that nobody listens.
-        let _ = self.notices.send(notice);
+        let _ = self.news.send(news);
     }
 }
 

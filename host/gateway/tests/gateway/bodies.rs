@@ -1,7 +1,7 @@
 //! A body that holds anything not on the list is refused, and the refusal says where and by which rule.
 
 use crate::support::{BODY, World};
-use borg_gateway::Verdict;
+use borg_gateway::Fate;
 use serde_json::{Value, json as value};
 
 /// `BODY` with the value put at the pointer; missing fields and list places are made.
@@ -162,7 +162,7 @@ async fn bodies_that_are_refused() {
         assert!(told["borg"]["host"] == "127.0.0.1" && !told["borg"]["ask"].as_str().unwrap().is_empty());
         assert!(answer.head.contains("x-should-retry: false"));
         let row = world.book.rows().pop().unwrap();
-        let Verdict::Refused { rule: recorded, pointer: at } = row.verdict else { panic!("{row:?}") };
+        let Fate::Refused { rule: recorded, pointer: at } = row.fate else { panic!("{row:?}") };
         assert_eq!((recorded.as_str(), at.as_deref()), (*rule, Some(pointer.as_str())));
         assert_eq!((world.book.rows().len(), row.status), (index + 1, 403));
     }

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, BODY, PLENTY, PRICE, Piece, STREAM, World, cut_sse, sse_head};
 use borg_core::budget::{Budget, Cap, MicroUsd, Spent, Usage};
-use borg_gateway::{Access, Credential, Notice, Secret, Verdict};
+use borg_gateway::{Access, Credential, Fate, News, Secret};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -51,10 +51,10 @@ async fn each_limit_stops_the_next_request() {
         }
         assert_eq!(world.door.cap(), Some(cap));
         assert_eq!(world.upstream.got().len(), served);
-        assert_eq!(world.book.rows().pop().unwrap().verdict, Verdict::Capped(cap));
+        assert_eq!(world.book.rows().pop().unwrap().fate, Fate::Capped(cap));
         let mut capped = 0;
-        while let Ok(notice) = world.news.try_recv() {
-            capped += usize::from(notice == Notice::Capped(cap));
+        while let Ok(news) = world.news.try_recv() {
+            capped += usize::from(news == News::Capped(cap));
         }
         assert_eq!(capped, 1);
     }
@@ -68,11 +68,11 @@ async fn usage_and_cost_are_settled_and_told() {
         assert_eq!(world.post(BODY).await.status, 200);
     }
     for percent in [50, 75, 90] {
-        assert_eq!(world.news.recv().await.unwrap(), Notice::Reached { percent, of: Cap::Cost });
+        assert_eq!(world.news.recv().await.unwrap(), News::Reached { percent, of: Cap::Cost });
     }
     let row = world.book.rows().pop().unwrap();
     assert_eq!((row.usage, row.cost, row.estimated), (Some(TOLD), told_cost(), false));
-    assert_eq!((row.verdict, row.status, row.model.as_str()), (Verdict::Allowed, 200, "claude-opus-4-8"));
+    assert_eq!((row.fate, row.status, row.model.as_str()), (Fate::Allowed, 200, "claude-opus-4-8"));
     assert_eq!((row.bytes_in, row.bytes_out), (BODY.len() as u64, STREAM.len() as u64));
     let spent = world.door.spent();
     let sum = TOLD + TOLD + TOLD + TOLD;
@@ -131,7 +131,7 @@ async fn a_stream_cut_at_any_byte_is_settled() {
         assert_eq!(world.book.rows().len(), end + 1);
         let usage = row.usage.unwrap();
         assert_eq!(row.estimated, end < told_all, "cut at {end}");
-        assert_eq!(row.verdict, Verdict::Failed("the model provider dropped the connection".into()), "cut at {end}");
+        assert_eq!(row.fate, Fate::Failed("the model provider dropped the connection".into()), "cut at {end}");
         assert_eq!(usage.output_tokens, if end < told_all { 100 } else { 97 }, "cut at {end}");
         assert_eq!(usage.input_tokens, if end < told_input { BODY.len() as u64 } else { 1200 }, "cut at {end}");
         // The client gets what came; then an error event where one fits, else a cut connection.
@@ -332,7 +332,7 @@ async fn rows_that_cost_nothing_are_limited_too() {
     assert_eq!(world.post(BODY).await.status, 200, "what costs something does not count");
     world.upstream.reply(crate::support::json(400, "", error));
     assert_eq!(world.post(BODY).await.status, 400);
-    assert_eq!(world.news.recv().await.unwrap(), Notice::TooManyRefusals);
+    assert_eq!(world.news.recv().await.unwrap(), News::TooManyRefusals);
     let answer = world.post(BODY).await;
     assert_eq!((answer.status, answer.rule().as_str()), (403, "shut"));
     assert_eq!((world.upstream.got().len(), world.book.rows().len()), (4, 4));

@@ -1,7 +1,7 @@
 //! Who may come in, and how a door ends.
 
 use crate::support::{BODY, PLACEHOLDER, Piece, STREAM, World, access, own_pid, parse, post, send, sse_head};
-use borg_gateway::{BaseError, Error, Gateway, Rule, Verdict};
+use borg_gateway::{BaseError, Error, Fate, Gateway, Rule};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::{
     io::{Read, Write},
@@ -23,8 +23,8 @@ use tokio::{
 /// Where the other half of [`a_child_of_the_admitted_process_is_refused`] finds the socket.
 const SOCKET: &str = "BORG_GATEWAY_TEST_SOCKET";
 
-fn peer_refusal() -> Verdict {
-    Verdict::Refused { rule: Rule::Peer, pointer: None }
+fn peer_refusal() -> Fate {
+    Fate::Refused { rule: Rule::Peer, pointer: None }
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn another_process_is_refused_and_recorded() {
     let answer = world.post(BODY).await;
     assert_eq!((answer.status, answer.rule().as_str()), (403, "peer"));
     let row = world.book.rows().pop().unwrap();
-    assert_eq!((row.verdict, row.peer_pid), (peer_refusal(), own_pid()));
+    assert_eq!((row.fate, row.peer_pid), (peer_refusal(), own_pid()));
     assert!(world.upstream.got().is_empty());
 }
 
@@ -52,7 +52,7 @@ async fn a_child_of_the_admitted_process_is_refused() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("HTTP/1.1 403") && text.contains("\"rule\":\"peer\""), "{text}");
     let row = world.book.rows().pop().unwrap();
-    assert_eq!(row.verdict, peer_refusal());
+    assert_eq!(row.fate, peer_refusal());
     assert!(row.peer_pid != own_pid() && row.peer_pid > 0);
     assert!(world.upstream.got().is_empty());
 }

@@ -3,7 +3,7 @@
 
 use crate::support::{BODY, KEY, Piece, World, json, post};
 use borg_core::budget::MicroUsd;
-use borg_gateway::{Credential, Notice, Secret, Verdict};
+use borg_gateway::{Credential, Fate, News, Secret};
 use std::{sync::atomic::Ordering, time::Duration};
 
 fn error(kind: &str, message: &str) -> String {
@@ -33,7 +33,7 @@ async fn a_rejected_key_is_read_again_once() {
     assert!(answer.message().contains("`claude`") && answer.head.contains("x-should-retry: false"));
     assert_eq!(world.upstream.got().len(), 4);
     assert_eq!(world.keys.rejected.lock().unwrap().len(), 2);
-    assert_eq!(world.news.recv().await.unwrap(), Notice::CredentialRejected { secret: "claude".into() });
+    assert_eq!(world.news.recv().await.unwrap(), News::CredentialRejected { secret: "claude".into() });
     assert_eq!(world.door.spent().turns, 1, "a request the provider refused is no turn");
 }
 
@@ -58,10 +58,10 @@ async fn errors_of_the_provider_pass_in_shape_and_cost_nothing() {
         assert_eq!(answer.head.matches("content-type").count(), 1);
         assert!(!answer.head.contains("set-cookie"));
         let row = world.book.rows().pop().unwrap();
-        assert_eq!((row.status, row.verdict, row.usage, row.cost), (status, Verdict::Allowed, None, MicroUsd(0)));
+        assert_eq!((row.status, row.fate, row.usage, row.cost), (status, Fate::Allowed, None, MicroUsd(0)));
     }
-    assert_eq!(world.news.recv().await.unwrap(), Notice::RetryAfter { ms: Some(7000) });
-    assert_eq!(world.news.recv().await.unwrap(), Notice::RetryAfter { ms: None });
+    assert_eq!(world.news.recv().await.unwrap(), News::RetryAfter { ms: Some(7000) });
+    assert_eq!(world.news.recv().await.unwrap(), News::RetryAfter { ms: None });
     assert_eq!((world.door.spent().turns, world.door.spent().cost), (0, MicroUsd(0)));
 }
 
@@ -82,7 +82,7 @@ async fn how_long_to_wait_is_read_in_every_form() {
     ] {
         world.upstream.reply(json(429, &headers, &error("rate_limit_error", "slower")));
         assert_eq!(world.post(BODY).await.status, 429);
-        assert_eq!(world.news.recv().await.unwrap(), Notice::RetryAfter { ms }, "{headers}");
+        assert_eq!(world.news.recv().await.unwrap(), News::RetryAfter { ms }, "{headers}");
     }
 }
 
@@ -129,7 +129,7 @@ async fn silence_ends() {
         let answer = world.post(BODY).await;
         assert_eq!((answer.cut, answer.body.contains("went silent")), (cut, !cut), "{answer:?}");
         let row = world.book.rows().pop().unwrap();
-        assert_eq!((row.verdict, row.estimated), (Verdict::Failed("the model provider went silent".into()), true));
+        assert_eq!((row.fate, row.estimated), (Fate::Failed("the model provider went silent".into()), true));
     }
 }
 
@@ -164,7 +164,7 @@ async fn without_a_credential_nothing_leaves() {
     let answer = world.post(BODY).await;
     assert_eq!(answer.status, 403);
     assert!(answer.message().contains("`claude`: there is no secret `claude`"), "{}", answer.message());
-    let Ok(Notice::NoCredential { secret, .. }) = world.news.recv().await else { panic!("no notice") };
+    let Ok(News::NoCredential { secret, .. }) = world.news.recv().await else { panic!("no news") };
     assert_eq!(secret, "claude");
     world.keys.set([key("line\r\nx-evil: 1")]);
     let answer = world.post(BODY).await;
@@ -181,7 +181,7 @@ async fn a_ledger_that_fails_closes_the_door() {
     world.book.broken.store(true, Ordering::SeqCst);
     let answer = world.post(BODY).await;
     assert!(answer.cut, "the end of a response that is not in the ledger is withheld: {answer:?}");
-    let Ok(Notice::LedgerFailed { why }) = world.news.recv().await else { panic!("no notice") };
+    let Ok(News::LedgerFailed { why }) = world.news.recv().await else { panic!("no news") };
     assert!(why.contains("disk full"));
     // It stays shut, whatever the ledger does.
     world.book.broken.store(false, Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! Paths, headers and framing: nothing but the two exact routes, no foreign credential, no second request in the shadow of a first.
 
 use crate::support::{BODY, KEY, PLACEHOLDER, World, json, post};
-use borg_gateway::{Credential, Rule, Secret, Verdict};
+use borg_gateway::{Credential, Fate, Rule, Secret};
 
 #[tokio::test]
 async fn routes_and_queries_are_exact() {
@@ -171,7 +171,7 @@ async fn framing_tricks_cannot_smuggle_a_second_request() {
         .unwrap();
     drop((_read, write));
     let row = world.book.written(rows + 1).await.pop().unwrap();
-    assert_eq!(row.verdict, Verdict::Refused { rule: Rule::Body, pointer: None });
+    assert_eq!(row.fate, Fate::Refused { rule: Rule::Body, pointer: None });
 }
 
 #[tokio::test]
@@ -189,8 +189,8 @@ async fn sizes_are_limited() {
     assert_eq!(world.send(post("/v1/messages", &long, BODY)).await.status, 431);
     assert_eq!(world.send(post("/v1/messages", &"x-a: y\r\n".repeat(100), BODY)).await.status, 431);
     assert!(world.upstream.got().is_empty());
-    let head = Verdict::Refused { rule: Rule::Head, pointer: None };
-    assert_eq!(world.book.written(4).await.iter().filter(|row| row.verdict == head).count(), 2);
+    let head = Fate::Refused { rule: Rule::Head, pointer: None };
+    assert_eq!(world.book.written(4).await.iter().filter(|row| row.fate == head).count(), 2);
     // Just under the limit passes.
     let fits = BODY.replace("hi", &"x".repeat((32 << 20) - BODY.len()));
     assert_eq!(world.post(&fits).await.status, 200);
@@ -221,8 +221,8 @@ async fn what_is_no_http_is_refused_in_words_too() {
     let answer = world.send(format!("{ok}nonsense\r\n\r\n")).await;
     assert_eq!((answer.status, answer.cut), (200, false), "{answer:?}");
     assert_eq!(
-        world.book.written(tries.len() + 2).await.pop().unwrap().verdict,
-        Verdict::Refused { rule: Rule::Head, pointer: None }
+        world.book.written(tries.len() + 2).await.pop().unwrap().fate,
+        Fate::Refused { rule: Rule::Head, pointer: None }
     );
 }
 
@@ -232,7 +232,7 @@ async fn too_many_refusals_shut_the_door() {
     for _ in 0..3 {
         assert_eq!(world.post("{}").await.rule(), "field");
     }
-    assert_eq!(world.news.recv().await.unwrap(), borg_gateway::Notice::TooManyRefusals);
+    assert_eq!(world.news.recv().await.unwrap(), borg_gateway::News::TooManyRefusals);
     for body in ["{}", BODY] {
         assert_eq!(world.post(body).await.rule(), "shut");
     }

@@ -5,7 +5,7 @@ use crate::support::{
     Answer, BODY, PLENTY, PRICE, Piece, STREAM, World, access, json as plain, own_pid, post, send, sse,
 };
 use borg_core::budget::{Budget, Cap, MicroUsd, Spent, Usage};
-use borg_gateway::{Door, Elder, Notice, Verdict};
+use borg_gateway::{Door, Elder, Fate, News};
 use serde_json::json;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt, net::UnixStream, sync::Notify, time::timeout};
@@ -143,7 +143,7 @@ async fn a_head_that_never_comes_costs_the_most_after_the_response_time() {
     second.book.broken.store(true, std::sync::atomic::Ordering::SeqCst);
     let mut news = second.door.subscribe();
     ask_and_leave(&second, BODY, 1).await;
-    assert!(matches!(news.recv().await, Ok(Notice::LedgerFailed { .. })));
+    assert!(matches!(news.recv().await, Ok(News::LedgerFailed { .. })));
     assert_eq!(second.post(BODY).await.rule(), "shut");
 }
 
@@ -158,7 +158,7 @@ async fn an_error_of_the_providers_lets_go_of_what_was_held() {
     go.notify_one();
     let row = world.book.written(1).await.pop().unwrap();
     assert_eq!((row.usage, row.cost, row.held.is_some()), (None, MicroUsd(0), true));
-    assert_eq!(row.verdict, Verdict::Allowed);
+    assert_eq!(row.fate, Fate::Allowed);
     assert_eq!((world.book.open(), world.door.spent().turns), (vec![], 0));
 }
 

@@ -4,7 +4,7 @@
 use borg_core::budget::{Budget, MicroUsd, Price, Spent};
 use borg_gateway::{
     Access, BoxFuture, CLAUDE_CODE_BETAS, Config, Credential, Door, Egress, Elder, Gateway, Held, Ledger, LedgerError,
-    Limits, Notice, Provider, Row, Secret, SecretError, Secrets,
+    Limits, News, Provider, Row, Secret, SecretError, Secrets,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -275,7 +275,7 @@ pub struct World {
     pub book: Arc<Book>,
     pub gateway: Gateway,
     pub door: Door,
-    pub news: broadcast::Receiver<Notice>,
+    pub news: broadcast::Receiver<News>,
     pub socket: PathBuf,
     _dir: tempfile::TempDir,
 }

@@ -2,7 +2,7 @@
 //! the key.
 
 use crate::support::{BODY, KEY, PLENTY, STREAM, Upstream, World, own_pid};
-use borg_gateway::{BaseError, Config, Error, Gateway, Verdict};
+use borg_gateway::{BaseError, Config, Error, Fate, Gateway};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use std::{path::PathBuf, sync::Arc};
 use tokio_rustls::{
@@ -62,7 +62,7 @@ async fn a_stream_comes_through_encrypted() {
         assert_eq!((got.len(), got[n - 1].header("x-api-key")), (n, Some(KEY)));
         assert!(world.upstream.base.to_string().starts_with("https://"));
     }
-    assert!(world.book.rows().iter().all(|row| row.verdict == Verdict::Allowed && !row.estimated));
+    assert!(world.book.rows().iter().all(|row| row.fate == Fate::Allowed && !row.estimated));
 }
 
 #[tokio::test]

@@ -4,15 +4,15 @@ use borg_core::{
     budget::Cap,
     executor::{Outcome, OutcomeStatus},
 };
-use borg_gateway::Notice;
+use borg_gateway::News;
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 /// All news there is.
-pub(super) fn drain(notices: &mut Receiver<Notice>) -> Vec<Notice> {
+pub(super) fn drain(news: &mut Receiver<News>) -> Vec<News> {
     let mut all = Vec::new();
     loop {
-        match notices.try_recv() {
-            Ok(notice) => all.push(notice),
+        match news.try_recv() {
+            Ok(told) => all.push(told),
             // The oldest are lost, the latest count.
             Err(TryRecvError::Lagged(_)) => {}
             Err(TryRecvError::Empty | TryRecvError::Closed) => return all,
@@ -21,7 +21,7 @@ pub(super) fn drain(notices: &mut Receiver<Notice>) -> Vec<Notice> {
 }
 
 /// The outcome as the host takes it. `is_let_out` is true where the run has a way to a provider.
-pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], is_let_out: bool) -> Outcome {
+pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, news: &[News], is_let_out: bool) -> Outcome {
     if outcome.status == OutcomeStatus::Completed {
         return outcome;
     }
@@ -30,33 +30,33 @@ pub(super) fn hold(mut outcome: Outcome, cap: Option<Cap>, notices: &[Notice], i
         outcome.status = OutcomeStatus::Capped;
         outcome.message = format!("the budget for {cap} is used up");
     }
-    for notice in notices {
-        match notice {
-            Notice::NoCredential { why, .. } => {
+    for told in news {
+        match told {
+            News::NoCredential { why, .. } => {
                 was_refused = true;
                 outcome.status = OutcomeStatus::Auth;
                 outcome.message.clone_from(why);
             }
-            Notice::CredentialRejected { .. } => {
+            News::CredentialRejected { .. } => {
                 was_refused = true;
                 outcome.status = OutcomeStatus::Auth;
             }
-            Notice::RetryAfter { ms } => {
+            News::RetryAfter { ms } => {
                 was_limited = true;
                 outcome.retry_after_ms = ms.or(outcome.retry_after_ms);
             }
             // The journal could not be written: no fault of the attempt.
-            Notice::LedgerFailed { why } => {
+            News::LedgerFailed { why } => {
                 outcome.status = OutcomeStatus::Transient;
                 outcome.message.clone_from(why);
             }
-            Notice::TooManyRefusals => {
+            News::TooManyRefusals => {
                 let said = std::mem::take(&mut outcome.message);
                 outcome.message = format!(
                     "so many of its requests were refused or came to nothing that the gateway shut the door; {said}"
                 );
             }
-            Notice::Reached { .. } | Notice::Capped(_) => {}
+            News::Reached { .. } | News::Capped(_) => {}
         }
     }
     // Waiting for a provider uses up no attempt and may be repeated without end, so nobody's word is taken for it.
@@ -91,28 +91,28 @@ mod tests {
     #[test]
     fn the_gateways_word_counts() {
         let why = || "why".to_owned();
-        let limited = |ms| Notice::RetryAfter { ms };
-        for (claim, cap, notices, status, words) in [
+        let limited = |ms| News::RetryAfter { ms };
+        for (claim, cap, news, status, words) in [
             (Failed, None, vec![], Failed, "so it says"),
             (Failed, Some(Cap::Cost), vec![], Capped, "cost"),
-            (Failed, None, vec![Notice::NoCredential { secret: why(), why: why() }], Auth, "why"),
-            (Failed, None, vec![Notice::LedgerFailed { why: why() }], Transient, "why"),
-            (Failed, None, vec![Notice::TooManyRefusals], Failed, "shut the door; so it says"),
+            (Failed, None, vec![News::NoCredential { secret: why(), why: why() }], Auth, "why"),
+            (Failed, None, vec![News::LedgerFailed { why: why() }], Transient, "why"),
+            (Failed, None, vec![News::TooManyRefusals], Failed, "shut the door; so it says"),
             (RateLimited, None, vec![limited(Some(3))], RateLimited, "so it says"),
             (RateLimited, None, vec![], Transient, "so it says"),
             (Auth, None, vec![], Failed, "so it says"),
-            (Auth, None, vec![Notice::NoCredential { secret: why(), why: why() }], Auth, "why"),
-            (Completed, Some(Cap::Turns), vec![limited(None), Notice::TooManyRefusals], Completed, "so it says"),
+            (Auth, None, vec![News::NoCredential { secret: why(), why: why() }], Auth, "why"),
+            (Completed, Some(Cap::Turns), vec![limited(None), News::TooManyRefusals], Completed, "so it says"),
         ] {
-            let held = hold(said(claim), cap, &notices, true);
-            assert_eq!(held.status, status, "{claim:?} {notices:?}");
+            let held = hold(said(claim), cap, &news, true);
+            assert_eq!(held.status, status, "{claim:?} {news:?}");
             assert!(held.message.contains(words), "{held:?}");
         }
     }
 
     #[test]
     fn how_long_to_wait_is_the_providers_to_say() {
-        let limited = |ms| [Notice::RetryAfter { ms }];
+        let limited = |ms| [News::RetryAfter { ms }];
         assert_eq!(hold(said(RateLimited), None, &limited(Some(3)), true).retry_after_ms, Some(3));
         assert_eq!(hold(said(Transient), None, &limited(Some(3)), true).retry_after_ms, Some(3));
         assert_eq!(hold(said(RateLimited), None, &[], true).retry_after_ms, None, "nobody limited it");

@@ -1,11 +1,11 @@
-//! What the engine hears from a door while a run goes on. Notices are news, not state: who needs certainty asks the
+//! What the engine hears from a door while a run goes on. News, not state: who needs certainty asks the
 //! [`crate::Door`] or the ledger.
 
 use borg_core::budget::Cap;
 
 /// Something about a run that the engine may act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum News {
     /// This share of the task's budget is spent, by the figure that is furthest: 50, 75 or 90, each once per run.
     Reached { percent: u8, of: Cap },
     /// A request was refused because this limit is reached. Once per run.
