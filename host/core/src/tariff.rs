@@ -97,7 +97,8 @@ impl Unlisted {
 /// Those of these models that are let out somewhere and have no row of their own there; `policy` and what it lets out is [`Policy::egress`].
 pub fn unlisted(policy: &Policy, models: &BTreeSet<String>) -> Vec<Unlisted> {
     let mut found = Vec::new();
-    for (egress, entry) in &policy.egress {
+    let models_of = policy.egress.iter().filter_map(|(name, entry)| Some((name, entry.model()?)));
+    for (egress, entry) in models_of {
         let let_out = models.iter().filter(|model| entry.models.iter().any(|pattern| fits(pattern, model)));
         for model in let_out {
             let family = match row_of(&entry.prices, model) {

@@ -136,10 +136,26 @@ pub enum SecretSource {
     Stored(String),
 }
 
-/// `[egress.NAME]`: one way out, through the gateway.
+/// `[egress.NAME]`: one way out, through the gateway; its `kind` says of which sort.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EgressPolicy {
-    pub provider: Provider,
+pub enum EgressPolicy {
+    /// To the API of a model provider.
+    Model(ModelPolicy),
+}
+
+impl EgressPolicy {
+    /// What policy says of it where it leads to models.
+    pub fn model(&self) -> Option<&ModelPolicy> {
+        match self {
+            EgressPolicy::Model(model) => Some(model),
+        }
+    }
+}
+
+/// `[egress.NAME]` of the kind `model`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelPolicy {
+    pub provider: ProviderName,
     /// Globs over model names.
     pub models: Vec<String>,
     pub secret: String,
@@ -147,7 +163,7 @@ pub struct EgressPolicy {
     pub subscription: Subscription,
     /// Largest `max_tokens` of one request.
     pub max_tokens: u32,
-    /// Globs over `anthropic-beta` tokens that are let through beside those of the pinned agent.
+    /// Globs over beta features that may be asked for beside those of the pinned agent.
     pub betas: Vec<String>,
     /// Prices by model, or by a pattern over the names of a family: see [`crate::tariff::row_of`].
     pub prices: BTreeMap<String, Tariff>,
@@ -164,10 +180,22 @@ pub enum Subscription {
     Count,
 }
 
-/// API a way out speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
+/// Whose API a way to models speaks. Here is only the name: what is known of the API is the gateway's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProviderName {
+    #[default]
     Anthropic,
+}
+
+impl ProviderName {
+    pub const ALL: [ProviderName; 1] = [ProviderName::Anthropic];
+
+    /// As policy spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ProviderName::Anthropic => "anthropic",
+        }
+    }
 }
 
 /// A person, as a frontend knows them: `console:1000`, `telegram:1001`.

@@ -269,7 +269,8 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
             })?;
         }
         let egress = policy.executors.get(name).map(|executor| executor.egress.as_slice()).unwrap_or_default();
-        secrets.extend(egress.iter().filter_map(|name| policy.egress.get(name)).map(|egress| egress.secret.clone()));
+        let models = egress.iter().filter_map(|name| policy.egress.get(name)?.model());
+        secrets.extend(models.map(|model| model.secret.clone()));
     }
     for row in secret::rows(settings).await?.into_iter().filter(|row| secrets.contains(&row.name)) {
         let from = row.from.unwrap_or_default();
@@ -295,7 +296,7 @@ fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<(
     {
         models.extend(asked);
     }
-    for (egress, entry) in &policy.egress {
+    for (egress, entry) in policy.egress.iter().filter_map(|(name, entry)| Some((name, entry.model()?))) {
         for (family, model) in tariff::too_cheap(&entry.prices) {
             let detail = format!("a model without a row of its own pays {family}, which is cheaper than {model}");
             let remedy = format!("give [egress.{egress}.price.\"{family}\"] the dearest prices of the family");

@@ -10,7 +10,7 @@ use crate::cli::{
 use anyhow::{Context, Result, bail};
 use borg_core::{
     id::Digest,
-    policy::{OwnChanges, Policy, Role, SandboxChoice, Strangers, parse, source::SourceFile},
+    policy::{EgressPolicy, OwnChanges, Policy, Role, SandboxChoice, Strangers, parse, source::SourceFile},
 };
 use borg_host::{
     chats::telegram,
@@ -151,9 +151,11 @@ fn policy_lines(policy: &Policy) -> Vec<String> {
     let secrets = policy.secrets.iter();
     lines.extend(secrets.map(|(name, source)| format!("secret {name} is read from {}", secret::spelled(source))));
     let ways = policy.egress.iter();
-    lines.extend(
-        ways.map(|(name, way)| format!("egress {name} gets the secret {}, for {}", way.secret, way.models.join(", "))),
-    );
+    lines.extend(ways.map(|(name, way)| match way {
+        EgressPolicy::Model(way) => {
+            format!("egress {name} gets the secret {}, for {}", way.secret, way.models.join(", "))
+        }
+    }));
     lines.extend(policy.executors.iter().map(|(name, executor)| {
         let ways = if executor.egress.is_empty() { "nothing".to_owned() } else { executor.egress.join(", ") };
         format!("executor {name} runs in {}, and reaches {ways}", executor.image)

@@ -100,7 +100,7 @@ impl Doers {
             return Err(failure(format!("policy has no [executor.{name}]"), "add it to policies/executors.toml"));
         };
         self.check_image(image.unwrap_or(&granted.image)).await?;
-        for egress in granted.egress.iter().filter_map(|name| policy.egress.get(name)) {
+        for egress in granted.egress.iter().filter_map(|name| policy.egress.get(name)?.model()) {
             if let Err(error) = self.secrets.get(&egress.secret).await {
                 let secret = &egress.secret;
                 return Err(failure(

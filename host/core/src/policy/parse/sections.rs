@@ -5,9 +5,9 @@ use crate::{
     budget::{Budget, MicroUsd, Price},
     intent,
     policy::{
-        ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, OwnChanges, PersonId, PersonaPolicy,
-        PluginGrant, Policy, Provider, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers, Subscription, pipeline,
-        section::dollars, source::SourceFile,
+        ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, ModelPolicy, OwnChanges, PersonId,
+        PersonaPolicy, PluginGrant, Policy, ProviderName, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers,
+        Subscription, pipeline, section::dollars, source::SourceFile,
     },
     run::{Limits, TOOLS},
     tariff::{LARGEST_WINDOW, Long, Tariff},
@@ -15,6 +15,9 @@ use crate::{
 };
 use std::{collections::BTreeMap, ops::Range};
 use toml::{Spanned, de::DeValue};
+
+/// Kinds of ways out that are to come. Whoever writes one is told so, and nothing is let out.
+const EGRESS_LATER: [&str; 2] = ["tunnel", "git"];
 
 impl<'a> Builder<'a> {
     pub(super) fn persona(&mut self, file: &'a SourceFile, name: String, value: &'a Spanned<DeValue<'a>>) {
@@ -138,7 +141,13 @@ impl<'a> Builder<'a> {
     pub(super) fn egress(&mut self, file: &'a SourceFile, name: String, value: &'a Spanned<DeValue<'a>>) {
         let path = format!("[egress.{name}]");
         let Some(mut section) = Section::new(file, path.clone(), value, &mut self.out) else { return };
-        let provider = section.choice("provider", &[("anthropic", Provider::Anthropic)], Provider::Anthropic);
+        if !is_model(&mut section) {
+            // Its name stands, so that those who use it are not told of a second fault.
+            self.policy.egress.insert(name, EgressPolicy::Model(ModelPolicy::default()));
+            return;
+        }
+        let providers = ProviderName::ALL.map(|name| (name.as_str(), name));
+        let provider = section.choice("provider", &providers, ProviderName::default());
         let models = section.strings("models");
         if models.is_empty() {
             section.wrong(
@@ -168,9 +177,8 @@ impl<'a> Builder<'a> {
         }
         let models = models.into_iter().map(|(model, _)| model).collect();
         let secret = secret.unwrap_or_default();
-        self.policy
-            .egress
-            .insert(name, EgressPolicy { provider, models, secret, subscription, max_tokens, betas, prices });
+        let model = ModelPolicy { provider, models, secret, subscription, max_tokens, betas, prices };
+        self.policy.egress.insert(name, EgressPolicy::Model(model));
     }
 
     pub(super) fn budget(&mut self, file: &'a SourceFile, name: String, value: &'a Spanned<DeValue<'a>>) {
@@ -354,6 +362,26 @@ fn daily(section: &mut Section<'_>) -> Option<MicroUsd> {
         );
     }
     Some(cap)
+}
+
+/// True where `kind` of a way out is absent or `model`. What is wrong otherwise is told; the keys of another kind mean nothing here.
+fn is_model(section: &mut Section<'_>) -> bool {
+    let told = section.out.len();
+    let span = section.span_of("kind");
+    match section.raw("kind").map(|value| value.get_ref().as_str()) {
+        None | Some(Some("model")) => {}
+        Some(Some(kind)) if EGRESS_LATER.contains(&kind) => section.wrong(
+            span,
+            format!("`kind = \"{kind}\"` does not exist yet: a way out leads to a model provider"),
+            "leave this table out, and its name in `egress` of executors; `kind = \"model\"` is what there is",
+        ),
+        Some(_) => section.wrong(
+            span,
+            "`kind` must be model".into(),
+            "write `kind = \"model\"`, or leave the line out: that is the default",
+        ),
+    }
+    section.out.len() == told
 }
 
 /// A row of prices; that of a long context stands below it.

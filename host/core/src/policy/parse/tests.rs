@@ -51,7 +51,7 @@ fn what_we_ship_is_good() {
     let silent = parse(&with("host.toml", |text| format!("{text}\n[budget.silent]\n"))).unwrap();
     assert_eq!(silent.budgets["silent"], policy.budgets["default"]);
     assert_eq!((policy.host.daily, policy.people_daily), (None, None), "no cap unless set");
-    let opus = policy.egress["anthropic"].prices["claude-opus-4-8"];
+    let opus = policy.egress["anthropic"].model().unwrap().prices["claude-opus-4-8"];
     assert_eq!(opus.price.output, 25_000_000);
     assert!(policy.personas["worker"].protect.contains(&"stage:qa".to_owned()));
 }
@@ -254,19 +254,40 @@ fn a_subscription_is_notional_unless_policy_counts_it() {
     let of = |line: &str| {
         with("executors.toml", |text| text.replace("[egress.anthropic]\n", &format!("[egress.anthropic]\n{line}\n")))
     };
-    assert_eq!(parse(&shipped()).unwrap().egress["anthropic"].subscription, Subscription::Notional);
+    assert_eq!(parse(&shipped()).unwrap().egress["anthropic"].model().unwrap().subscription, Subscription::Notional);
     for (line, want) in
         [("subscription = \"count\"", Subscription::Count), ("subscription = \"notional\"", Subscription::Notional)]
     {
-        assert_eq!(parse(&of(line)).unwrap().egress["anthropic"].subscription, want);
+        assert_eq!(parse(&of(line)).unwrap().egress["anthropic"].model().unwrap().subscription, want);
     }
     let told = errors(&of("subscription = \"counts\""));
     assert!(told[0].contains("must be one of notional, count (did you mean `count`?)"), "{told:?}");
 }
 
+#[test]
+fn a_way_out_leads_to_models_and_says_what_does_not_exist_yet() {
+    let of = |line: &str| {
+        with("executors.toml", |text| text.replace("[egress.anthropic]\n", &format!("[egress.anthropic]\n{line}\n")))
+    };
+    let usual = parse(&shipped()).unwrap().egress;
+    assert!(matches!(usual["anthropic"], crate::policy::EgressPolicy::Model(_)));
+    assert_eq!(parse(&of("kind = \"model\"")).unwrap().egress, usual, "the default");
+    for (line, told) in [
+        ("kind = \"tunnel\"", "[egress.anthropic]: `kind = \"tunnel\"` does not exist yet"),
+        ("kind = \"git\"\nhosts = [\"example.org\"]", "[egress.anthropic]: `kind = \"git\"` does not exist yet"),
+        ("kind = \"models\"", "[egress.anthropic]: `kind` must be model"),
+        ("kind = 7", "[egress.anthropic]: `kind` must be model"),
+    ] {
+        let found = errors(&of(line));
+        assert_eq!(found.len(), 1, "one fault, told once: {found:?}");
+        assert!(found[0].contains("executors.toml:") && found[0].contains(told), "{line}: {found:?}");
+        assert!(found[0].contains("`kind = \"model\"`"), "and what to do: {found:?}");
+    }
+}
+
 /// Input and output of the shipped row a model is paid by, in dollars per million tokens, and whether that is a family's.
 fn shipped_price(policy: &crate::policy::Policy, model: &str, input: u64) -> (f64, f64, bool) {
-    let (name, tariff) = crate::tariff::row_of(&policy.egress["anthropic"].prices, model).unwrap();
+    let (name, tariff) = crate::tariff::row_of(&policy.egress["anthropic"].model().unwrap().prices, model).unwrap();
     let price = tariff.at(input);
     // What is written to the cache and read from it follows from that.
     assert_eq!((price.cache_write * 4, price.cache_read * 10), (price.input * 5, price.input), "{name}");
@@ -321,7 +342,7 @@ fn models_we_ship_for_have_rows_of_their_own_and_others_their_familys_dearest() 
         assert_eq!((in_price, out_price), (input, output), "{model}");
     }
     // No row of a family is below one of its members.
-    let rows = &policy.egress["anthropic"].prices;
+    let rows = &policy.egress["anthropic"].model().unwrap().prices;
     for (family, tariff) in rows.iter().filter(|(name, _)| crate::tariff::is_family(name)) {
         for (name, own) in rows.iter().filter(|(name, _)| crate::tariff::fits(family, name)) {
             for input in [1, 1_000_000] {
@@ -345,14 +366,16 @@ fn prices_of_a_long_context_are_read_and_their_errors_name_the_place() {
     };
     // As older files have it.
     let plain = "input = \"$3.00\"\noutput = \"$15.00\"\ncache-read = \"$0.30\"\ncache-write = \"$3.75\"\n";
-    let tariff = parse(&with_row(plain)).unwrap().egress["anthropic"].prices["claude-sonnet-5"];
+    let tariff = parse(&with_row(plain)).unwrap().egress["anthropic"].model().unwrap().prices["claude-sonnet-5"];
     assert_eq!((tariff.long, tariff.window), (None, 1_000_000));
     let long = |above: &str, input: &str| {
         let rest = "output = \"$22.50\"\ncache-read = \"$0.60\"\ncache-write = \"$7.50\"\n";
         format!("{plain}context = 200000\n[egress.anthropic.price.\"claude-sonnet-5\".long]\n{above}{input}{rest}")
     };
-    let tariff = parse(&with_row(&long("above = 300000\n", "input = \"$6.00\"\n"))).unwrap().egress["anthropic"].prices
-        ["claude-sonnet-5"];
+    let tariff = parse(&with_row(&long("above = 300000\n", "input = \"$6.00\"\n"))).unwrap().egress["anthropic"]
+        .model()
+        .unwrap()
+        .prices["claude-sonnet-5"];
     let read = tariff.long.unwrap();
     assert_eq!(
         (read.above, read.price.input, read.price.output, tariff.window),
@@ -397,14 +420,14 @@ fn models_in_use_that_have_no_row_of_their_own_are_named_with_the_line_to_add() 
     let lines: String = found[1..].iter().map(|one| format!("{}\n", one.lines())).collect();
     let policy = parse(&with("executors.toml", |text| format!("{text}\n{lines}"))).unwrap();
     assert_eq!(crate::tariff::unlisted(&policy, &models).len(), 1);
-    let rows = &policy.egress["anthropic"].prices;
+    let rows = &policy.egress["anthropic"].model().unwrap().prices;
     assert_eq!(rows["claude-sonnet-9"], rows["claude-sonnet-*"]);
     assert!(rows["claude-sonnet-9"].long.is_some());
 }
 
 #[test]
 fn a_family_that_is_cheaper_than_one_of_its_models_is_named() {
-    let rows = |policy: &Policy| crate::tariff::too_cheap(&policy.egress["anthropic"].prices).count();
+    let rows = |policy: &Policy| crate::tariff::too_cheap(&policy.egress["anthropic"].model().unwrap().prices).count();
     assert_eq!(rows(&parse(&shipped()).unwrap()), 0);
     let family = "[egress.anthropic.price.\"claude-opus-*\"]\ninput = \"$";
     let cheap =

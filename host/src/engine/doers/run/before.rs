@@ -11,7 +11,7 @@ use borg_core::{
     effect::RunOrder,
     executor::{BaseFile, Job},
     persona::Assignment,
-    policy::{EgressPolicy, Policy, Provider, Subscription},
+    policy::{EgressPolicy, Policy, ProviderName, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
 };
 use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress, Elder};
@@ -158,11 +158,12 @@ impl Doers {
 /// A way out as policy says it. The tokens of the pinned agent belong to it, since without them none of its requests passes;
 /// policy adds to them.
 fn way_out(name: &str, entry: &EgressPolicy) -> Egress {
+    let EgressPolicy::Model(entry) = entry;
     let own = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned());
     Egress {
         name: name.to_owned(),
         provider: match entry.provider {
-            Provider::Anthropic => borg_gateway::Provider::Anthropic,
+            ProviderName::Anthropic => borg_gateway::Provider::Anthropic,
         },
         models: entry.models.clone(),
         secret: entry.secret.clone(),
@@ -179,17 +180,13 @@ fn way_out(name: &str, entry: &EgressPolicy) -> Egress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use borg_core::policy::ModelPolicy;
 
     #[test]
     fn a_token_that_policy_adds_takes_none_of_the_agents_away() {
-        let entry = |betas: &[&str]| EgressPolicy {
-            provider: Provider::Anthropic,
-            models: vec!["claude-*".into()],
-            secret: "claude".into(),
-            subscription: Subscription::default(),
-            max_tokens: 64_000,
-            betas: betas.iter().map(|beta| (*beta).to_owned()).collect(),
-            prices: Default::default(),
+        let entry = |betas: &[&str]| {
+            let betas = betas.iter().map(|beta| (*beta).to_owned()).collect();
+            EgressPolicy::Model(ModelPolicy { betas, ..ModelPolicy::default() })
         };
         assert_eq!(way_out("a", &entry(&[])).betas, CLAUDE_CODE_BETAS);
         let more = way_out("a", &entry(&["new-2026-12-01"])).betas;
