@@ -34,7 +34,10 @@ use borg_core::{
     effect::Effect,
     policy::{Policy, SandboxChoice, source::SourceFile},
 };
-use borg_gateway::{Config, Gateway, Limits};
+use borg_gateway::{
+    Config, Endpoint, Gateway, Limits,
+    provider::{self, Provider, ProviderName},
+};
 use borg_plugins::{LoadError, Options, Permits, Plugins};
 use caps::DailyCaps;
 use digest::DailyDigest;
@@ -99,6 +102,18 @@ pub fn init_binary() -> Result<InitBinary> {
     Ok(init)
 }
 
+/// Where a provider is: where somebody said, or where it says itself.
+fn endpoint(settings: &Settings, provider: &'static dyn Provider) -> Result<Endpoint> {
+    let names = provider.settings();
+    let (base, ca_file) = settings.provider(names);
+    let usual = Endpoint::usual(provider);
+    let base = match base {
+        Some(base) => base.parse().with_context(|| format!("{} is `{base}`, which is no address", names.base))?,
+        None => usual.base,
+    };
+    Ok(Endpoint { provider, base, ca_file })
+}
+
 /// Starts everything but the engine's loop. The data directory is ours when this returns.
 pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let defaults = settings.defaults()?;
@@ -127,10 +142,9 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
     let (queue, committed) = engine::queue(store.clone());
     let handle = queue.0.clone();
-    let base = settings.anthropic_base();
+    let endpoints = ProviderName::ALL.map(|name| endpoint(settings, provider::named(name)));
     let gateway = Config {
-        anthropic_base: base.parse().with_context(|| format!("ANTHROPIC_BASE_URL is `{base}`, which is no address"))?,
-        ca_file: settings.anthropic_ca_file(),
+        endpoints: endpoints.into_iter().collect::<Result<_>>()?,
         limits: Limits { drain_time: Duration::from_millis(policy.host.drain_ms), ..Limits::default() },
     };
     let ledger = JournalLedger { store: store.clone(), handle: handle.clone() };

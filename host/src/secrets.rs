@@ -43,17 +43,17 @@ impl SecretStore {
         let unreadable = |why: String| SecretError::Unreadable { name: name.to_owned(), why };
         match source {
             SecretSource::Env(variable) => match self.environment.get(&variable) {
-                Some(value) if !value.trim().is_empty() => Ok(key(value.trim())),
+                Some(value) if !value.trim().is_empty() => Ok(plain(value.trim())),
                 Some(_) | None => Err(unreadable(format!("the variable {variable} is not set"))),
             },
-            SecretSource::File(path) => Ok(key(read_file(Path::new(&path)).map_err(unreadable)?.trim())),
+            SecretSource::File(path) => Ok(plain(read_file(Path::new(&path)).map_err(unreadable)?.trim())),
             SecretSource::Stored(stored) => {
                 let path = stored_path(&self.data_dir, &stored).map_err(|error| unreadable(error.to_string()))?;
                 if !path.exists() {
                     let remedy = format!("`borg-host secret set {stored}` does that");
                     return Err(unreadable(format!("nothing is stored as {stored}; {remedy}")));
                 }
-                Ok(key(read_file(&path).map_err(unreadable)?.trim()))
+                Ok(plain(read_file(&path).map_err(unreadable)?.trim()))
             }
             SecretSource::ClaudeCredentials { path } => {
                 let path = match (path, &self.home) {
@@ -88,10 +88,9 @@ struct ClaudeOauth<'a> {
     access_token: Cow<'a, str>,
 }
 
-/// An OAuth token of Claude is told by its prefix; everything else is an API key.
-fn key(text: &str) -> Credential {
-    let secret = Secret::new(text.to_owned());
-    if text.starts_with("sk-ant-oat") { Credential::OAuth(secret) } else { Credential::ApiKey(secret) }
+/// A secret as somebody wrote it down. Whether it is a key or a token is told by its provider.
+fn plain(text: &str) -> Credential {
+    Credential::Plain(Secret::new(text.to_owned()))
 }
 
 /// Reads a file that holds one secret: a regular one, so that nothing here waits for whoever writes a pipe.
@@ -198,15 +197,16 @@ mod tests {
         /// A store whose one secret, `it`, comes from there.
         fn store(&self, source: SecretSource) -> SecretStore {
             let policy = Policy { secrets: [("it".to_owned(), source)].into(), ..self.policy.clone() };
-            let environment = [("KEY", " sk-ant-api03-env "), ("BLANK", " ")];
+            let environment = [("KEY", " key-env "), ("BLANK", " ")];
             let environment = environment.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())));
             SecretStore::new(self.dir.path(), Some(self.dir.path().to_owned()), environment.into(), &policy)
         }
     }
 
-    fn plain(found: Result<Credential, SecretError>) -> (bool, String) {
+    /// Whether it is known to be a token by where it was found, and its text.
+    fn read(found: Result<Credential, SecretError>) -> (bool, String) {
         match found.unwrap() {
-            Credential::ApiKey(secret) => (false, secret.expose().to_owned()),
+            Credential::Plain(secret) => (false, secret.expose().to_owned()),
             Credential::OAuth(secret) => (true, secret.expose().to_owned()),
         }
     }
@@ -219,7 +219,7 @@ mod tests {
     fn every_kind_of_source() {
         let fixture = Fixture::new();
         let env = |name: &str| fixture.store(SecretSource::Env(name.into()));
-        assert_eq!(plain(env("KEY").read("it")), (false, "sk-ant-api03-env".into()));
+        assert_eq!(read(env("KEY").read("it")), (false, "key-env".into()));
         for missing in ["BLANK", "NONE"] {
             assert!(why(env(missing).read("it")).contains(&format!("{missing} is not set")));
         }
@@ -228,28 +228,25 @@ mod tests {
         let path = fixture.path("key");
         let file = fixture.store(SecretSource::File(path.display().to_string()));
         assert!(why(file.read("it")).contains("No such file"));
-        fs::write(&path, "sk-ant-oat01-file\n").unwrap();
-        assert_eq!(plain(file.read("it")), (true, "sk-ant-oat01-file".into()));
+        fs::write(&path, "token-file\n").unwrap();
+        assert_eq!(read(file.read("it")), (false, "token-file".into()));
 
         let stored = fixture.store(SecretSource::Stored("claude".into()));
         assert!(why(stored.read("it")).contains("`borg-host secret set claude`"));
-        store(fixture.dir.path(), "claude", " sk-ant-api03-stored\n").unwrap();
-        assert_eq!(plain(stored.read("it")), (false, "sk-ant-api03-stored".into()));
+        store(fixture.dir.path(), "claude", " key-stored\n").unwrap();
+        assert_eq!(read(stored.read("it")), (false, "key-stored".into()));
 
         let usual = fixture.path(".claude/.credentials.json");
         let claude = fixture.store(SecretSource::ClaudeCredentials { path: None });
         fs::create_dir(usual.parent().unwrap()).unwrap();
-        fs::write(
-            &usual,
-            r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-a\u002db","refreshToken":"r","expiresAt":1}}"#,
-        )
-        .unwrap();
-        assert_eq!(plain(claude.read("it")), (true, "sk-ant-oat01-a-b".into()));
+        fs::write(&usual, r#"{"claudeAiOauth":{"accessToken":"token-a\u002db","refreshToken":"r","expiresAt":1}}"#)
+            .unwrap();
+        assert_eq!(read(claude.read("it")), (true, "token-a-b".into()));
         let other = fixture.path("other.json");
         let named = fixture.store(SecretSource::ClaudeCredentials { path: Some(other.display().to_string()) });
         for broken in [
             "{}",
-            "not json sk-ant-oat01-hush",
+            "not json token-hush",
             r#"{"claudeAiOauth":{"accessToken":""}}"#,
             r#"{"claudeAiOauth":{"accessToken":7}}"#,
         ] {
@@ -264,9 +261,9 @@ mod tests {
         let fixture = Fixture::new();
         store(fixture.dir.path(), "claude", "one").unwrap();
         let secrets = fixture.store(SecretSource::Stored("claude".into()));
-        assert_eq!(plain(secrets.read("it")).1, "one");
+        assert_eq!(read(secrets.read("it")).1, "one");
         store(fixture.dir.path(), "claude", "two").unwrap();
-        assert_eq!(plain(secrets.read("it")).1, "two");
+        assert_eq!(read(secrets.read("it")).1, "two");
         secrets.follow(&Policy { secrets: BTreeMap::new(), ..fixture.policy.clone() });
         assert!(matches!(secrets.read("it"), Err(SecretError::Unknown(_))));
     }
@@ -320,10 +317,10 @@ mod tests {
     #[tokio::test]
     async fn nothing_that_can_be_printed_holds_the_secret() {
         let fixture = Fixture::new();
-        store(fixture.dir.path(), "claude", "sk-ant-api03-hush").unwrap();
+        store(fixture.dir.path(), "claude", "key-hush").unwrap();
         let secrets = fixture.store(SecretSource::Stored("claude".into()));
         assert!(!format!("{:?}", secrets.get("it").await).contains("hush"));
         secrets.rejected("it").await;
-        assert_eq!(plain(secrets.get("it").await).1, "sk-ant-api03-hush");
+        assert_eq!(read(secrets.get("it").await).1, "key-hush");
     }
 }

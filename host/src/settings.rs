@@ -11,6 +11,7 @@ use crate::{
     environment::Environment,
     installation::{DOTENV, Installation, Standing},
 };
+use borg_gateway::provider::{self, ProviderName};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -357,12 +358,9 @@ impl Settings {
         self.environment.get("DOCKER_HOST").map(|host| host.to_string())
     }
 
-    pub fn anthropic_base(&self) -> &str {
-        self.value("ANTHROPIC_BASE_URL").unwrap_or(default("ANTHROPIC_BASE_URL"))
-    }
-
-    pub fn anthropic_ca_file(&self) -> Option<PathBuf> {
-        self.value("ANTHROPIC_CA_FILE").map(|path| self.root.join(path))
+    /// Where a provider is, and whom to trust there, as far as somebody set it.
+    pub fn provider(&self, names: provider::Settings) -> (Option<&str>, Option<PathBuf>) {
+        (self.value(names.base), self.value(names.ca_file).map(|path| self.root.join(path)))
     }
 
     /// Token of the Telegram bot, as set here; it may be among the stored secrets instead.
@@ -466,11 +464,14 @@ pub struct Defaults {
 
 /// What holds where nobody says anything; empty where policy has the say then.
 fn default(variable: &str) -> &'static str {
+    let mut providers = ProviderName::ALL.into_iter().map(provider::named);
+    if let Some(provider) = providers.find(|provider| provider.settings().base == variable) {
+        return provider.base();
+    }
     match variable {
         "DATA_DIR" => "data",
         "BORG_POLICIES" => "policies",
         "BORG_PLUGINS" => "plugins/ beside the program",
-        "ANTHROPIC_BASE_URL" => "https://api.anthropic.com",
         "DIGEST_TIME_UTC" => "17:30",
         _ => "",
     }

@@ -1,6 +1,9 @@
 //! What a run may reach and within which limits: plain values handed in by the host, already taken from policy.
 
-use crate::{Credential, behind::Elder};
+use crate::{
+    behind::Elder,
+    provider::{self, Provider, ProviderName},
+};
 use borg_core::{
     budget::{Budget, Spent},
     id::RunKey,
@@ -11,21 +14,32 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 /// Settings of the whole gateway, the same for all runs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Base of the Anthropic API, such as `https://api.anthropic.com`. Plain `http` is accepted for loopback addresses
-    /// only; a path is put in front of `/v1/…`.
-    pub anthropic_base: http::Uri,
-    /// Certificate authorities to trust, as PEM, instead of the system's: for a company's own proxy in front of the API.
-    pub ca_file: Option<PathBuf>,
+    /// Where providers are, each once; a run may use those that stand here.
+    pub endpoints: Vec<Endpoint>,
     pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            anthropic_base: http::Uri::from_static("https://api.anthropic.com"),
-            ca_file: None,
-            limits: Limits::default(),
-        }
+        let endpoints = ProviderName::ALL.map(|name| Endpoint::usual(provider::named(name)));
+        Config { endpoints: endpoints.into(), limits: Limits::default() }
+    }
+}
+
+/// Where the API of one provider is.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub provider: &'static dyn Provider,
+    /// Base of the API. Plain `http` is accepted for loopback addresses only; a path is put in front of the provider's own.
+    pub base: http::Uri,
+    /// Certificate authorities to trust there, as PEM, instead of the system's: for a company's own proxy in front of the API.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Endpoint {
+    /// Where the provider says that it is.
+    pub fn usual(provider: &'static dyn Provider) -> Endpoint {
+        Endpoint { provider, base: http::Uri::from_static(provider.base()), ca_file: None }
     }
 }
 
@@ -97,11 +111,8 @@ pub struct Access {
     /// Where to listen. At most 107 bytes (`sun_path`); a stale socket there is removed, anything else is an error. The
     /// socket itself is open to every uid, because an agent's uid differs from the host's: keep its directory private.
     pub socket: PathBuf,
-    /// Doors to the outside, tried in order: the first whose `models` match a request serves it.
+    /// Ways to model providers, tried in order: the first of the provider that is asked whose `models` match a request serves it.
     pub egress: Vec<Egress>,
-    /// What the agent was given in place of a key. A request with any other credential is refused: a foreign key in a
-    /// container is a way to carry data to somebody else's account.
-    pub placeholder_key: String,
     /// What the task may still spend, enforced here. Wall time counts from [`crate::Door::admit`].
     pub allowance: Budget,
     /// What the task spent before this run: only the percentages that are told are computed with it.
@@ -110,74 +121,41 @@ pub struct Access {
     pub elders: Vec<Elder>,
 }
 
-/// One `[egress.NAME]` of policy.
+/// One `[egress.NAME]` of policy, of the kind `model`.
 #[derive(Clone, Debug)]
 pub struct Egress {
     pub name: String,
-    pub provider: Provider,
+    pub provider: &'static dyn Provider,
     /// Model names that are let through; `*` stands for any run of characters.
     pub models: Vec<String>,
     /// Name of the secret that is put into requests, asked of [`crate::Secrets`].
     pub secret: String,
-    /// True holds the list price of a request against the budget where a subscription pays, too (an OAuth credential); false takes it for
-    /// notional: told, and held against nothing.
+    /// True holds the list price of a request against the budget where a subscription pays, too (see
+    /// [`Provider::is_subscription`]); false takes it for notional: told, and held against nothing.
     pub counts_subscription: bool,
     /// List prices by model pattern, see [`tariff::row_of`]; a model without a price is refused.
     pub prices: BTreeMap<String, Tariff>,
-    /// Highest `max_tokens` of one request; a higher one is lowered to it.
+    /// Most output of one request; where more is asked for it is lowered to this.
     pub max_tokens: u32,
-    /// `anthropic-beta` tokens that are let through, patterns as in `models`; [`CLAUDE_CODE_BETAS`] is what the pinned
-    /// Claude Code sends.
-    pub betas: Vec<String>,
+    /// Features that may be asked for beside [`Provider::features`], patterns as in `models`.
+    pub features: Vec<String>,
 }
-
-/// Whose API an egress speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    Anthropic,
-}
-
-/// The `anthropic-beta` tokens seen in requests of Claude Code 2.1.197 (see `tests/recorded/`). The OAuth token is not
-/// among them: it goes with the credential and is added or removed with it.
-pub const CLAUDE_CODE_BETAS: [&str; 10] = [
-    "claude-code-20250219",
-    "context-1m-2025-08-07",
-    "context-management-2025-06-27",
-    "effort-2025-11-24",
-    "extended-cache-ttl-2025-04-11",
-    "interleaved-thinking-2025-05-14",
-    "mid-conversation-system-2026-04-07",
-    "prompt-caching-scope-2026-01-05",
-    "thinking-token-count-2026-05-13",
-    "token-counting-2024-11-01",
-];
-
-/// The beta that lets a model take in more than its window.
-const LONG_CONTEXT: &str = "context-1m-";
 
 impl Egress {
     pub(crate) fn may_use(&self, model: &str) -> bool {
         self.models.iter().any(|pattern| tariff::fits(pattern, model))
     }
 
-    /// True where money paid with this credential counts for nothing.
-    pub(crate) fn is_notional(&self, credential: &Credential) -> bool {
-        match credential {
-            Credential::OAuth(_) => !self.counts_subscription,
-            Credential::ApiKey(_) => false,
-        }
-    }
-
-    /// What a model costs that is asked with these betas.
-    pub(crate) fn tariff(&self, model: &str, betas: &[String]) -> Option<Tariff> {
+    /// What a model costs; `widens` where it is asked to take in more than its usual window.
+    pub(crate) fn tariff(&self, model: &str, widens: bool) -> Option<Tariff> {
         let (_, found) = tariff::row_of(&self.prices, model)?;
-        let is_long = betas.iter().any(|beta| beta.starts_with(LONG_CONTEXT));
-        let window = if is_long { found.window.max(LARGEST_WINDOW) } else { found.window };
+        let window = if widens { found.window.max(LARGEST_WINDOW) } else { found.window };
         Some(Tariff { window, ..*found })
     }
 
-    pub(crate) fn may_beta(&self, token: &str) -> bool {
-        self.betas.iter().any(|pattern| tariff::fits(pattern, token))
+    pub(crate) fn may_want(&self, feature: &str) -> bool {
+        self.provider.features().contains(&feature)
+            || self.features.iter().any(|pattern| tariff::fits(pattern, feature))
     }
 }
 
@@ -186,27 +164,38 @@ mod tests {
     use super::*;
     use borg_core::budget::Price;
 
-    #[test]
-    fn a_beta_for_a_long_context_widens_the_window() {
+    fn egress() -> Egress {
         let price = Price { input: 1, output: 1, cache_read: 1, cache_write: 1 };
         let prices = BTreeMap::from([
-            ("claude-opus-4-5".into(), Tariff { window: 200_000, ..price.into() }),
-            ("claude-huge".into(), Tariff { window: 3_000_000, ..price.into() }),
+            ("small".into(), Tariff { window: 200_000, ..price.into() }),
+            ("huge".into(), Tariff { window: 3_000_000, ..price.into() }),
         ]);
-        let egress = Egress {
-            name: "anthropic".into(),
-            provider: Provider::Anthropic,
+        Egress {
+            name: "a".into(),
+            provider: provider::named(ProviderName::ALL[0]),
             models: vec!["*".into()],
-            secret: "claude".into(),
+            secret: "key".into(),
             counts_subscription: false,
             prices,
             max_tokens: 1,
-            betas: vec![],
-        };
-        let window = |model, beta: &str| egress.tariff(model, &[beta.to_owned()]).map(|tariff| tariff.window);
-        assert_eq!(window("claude-opus-4-5", "effort-2025-11-24"), Some(200_000));
-        assert_eq!(window("claude-opus-4-5", "context-1m-2025-08-07"), Some(1_000_000));
-        assert_eq!(window("claude-huge", "context-1m-2025-08-07"), Some(3_000_000));
-        assert_eq!(window("other", ""), None);
+            features: vec!["new-*".into()],
+        }
+    }
+
+    #[test]
+    fn a_long_context_widens_the_window() {
+        let egress = egress();
+        let window = |model, widens| egress.tariff(model, widens).map(|tariff| tariff.window);
+        assert_eq!(window("small", false), Some(200_000));
+        assert_eq!(window("small", true), Some(1_000_000));
+        assert_eq!(window("huge", true), Some(3_000_000));
+        assert_eq!(window("other", false), None);
+    }
+
+    #[test]
+    fn a_feature_that_policy_adds_takes_none_of_the_providers_away() {
+        let egress = egress();
+        assert!(egress.provider.features().iter().all(|feature| egress.may_want(feature)));
+        assert!(egress.may_want("new-2026-12-01") && !egress.may_want("other-2026-12-01"));
     }
 }

@@ -10,7 +10,7 @@
 use crate::{
     News,
     behind::{Outcome, Word},
-    meter::{Used, Worst},
+    usage::{Used, Worst},
 };
 use borg_core::{
     budget::{Budget, Cap, MicroUsd, Spent, Usage},
@@ -342,7 +342,7 @@ impl Drop for Charge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::weight::Kept;
+    use crate::usage::Kept;
     use borg_core::budget::Price;
 
     fn account(allowance: Budget, before: Spent) -> (Arc<Account>, broadcast::Receiver<News>) {

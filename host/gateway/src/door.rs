@@ -2,17 +2,19 @@
 
 use crate::{
     News, Rule,
-    refusal::Refusal,
-    request::{self, Entry},
-    response::{self, Body},
+    entry::Entry,
+    refusal::{Refusal, Remedy},
+    request,
     run::{Run, Tasks},
+    say::{Body, Said},
     socket::Socket,
     wire::Wire,
 };
 use borg_core::budget::{Cap, Spent};
 use futures_util::future::poll_fn;
-use http_body_util::BodyExt;
-use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, StatusCode, body::Incoming, header::CONTENT_TYPE, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
@@ -164,12 +166,12 @@ impl Hall {
         match timeout(self.run.limits.admit_time, self.admitted()).await {
             Ok(Some(pid)) if peer != 0 && pid == peer => {}
             Ok(Some(_)) => {
-                let refusal = Refusal::new(Rule::Peer, "the process at the other end is not the run's");
+                let refusal = self.stranger("the process at the other end is not the run's");
                 return self.turn_away(stream, peer, &refusal, StatusCode::FORBIDDEN).await;
             }
             Ok(None) => return,
             Err(_) => {
-                let refusal = Refusal::new(Rule::Peer, "no process was admitted in time");
+                let refusal = self.stranger("no process was admitted in time");
                 return self.turn_away(stream, peer, &refusal, StatusCode::FORBIDDEN).await;
             }
         }
@@ -196,6 +198,19 @@ impl Hall {
         self.turn_away(wire.stream, peer, &refusal, status.unwrap_or(StatusCode::BAD_REQUEST)).await;
     }
 
+    /// Nobody that this door is for.
+    fn stranger(&self, detail: &str) -> Refusal {
+        let refusal = Refusal::new(Rule::Peer, detail);
+        match self.run.ways.first() {
+            Some(way) => {
+                let address = way.address();
+                let words = format!("only the run's own init process is served; use the address in {address}");
+                refusal.with(Remedy::Client(words.into()))
+            }
+            None => refusal,
+        }
+    }
+
     /// The admitted process, once there is one; none if the door goes away first.
     async fn admitted(&self) -> Option<i32> {
         let mut admitted = self.admitted.clone();
@@ -217,16 +232,16 @@ impl Hall {
         if !matches!(wait.await, Ok(Ok(()))) {
             return;
         }
-        let (_, response) = response::refused(refusal, &self.run.upstream.host);
-        let Ok(body) = response.into_body().collect().await else { return };
-        let body = body.to_bytes();
+        let host = self.run.ways.first().map_or("", |way| way.host());
+        let (head, body) = self.run.say(None, &Said::Refused { refusal, host }).into_parts();
+        let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
         );
         let told = timeout(REFUSAL_TIME, async {
             stream.write_all(head.as_bytes()).await?;
-            stream.write_all(&body).await?;
+            stream.write_all(body.as_bytes()).await?;
             stream.shutdown().await
         });
         if let Ok(Err(error)) = told.await {

@@ -7,14 +7,17 @@
 
 use crate::{
     Credential, Fate, Held, News, SecretError,
+    access::Egress,
     account::{Ask, Charge},
-    firewall::{Route, head::Head},
-    meter::{Meter, Used},
+    entry::{Answer, Entry, Stop},
+    prompt::Ready,
+    provider::Head,
     relay::{self, End},
-    request::{Answer, Entry, Ready, Stop, shut},
-    response::{self, Cut, Retry},
     run::Run,
+    say::{Cut, Retry, Said, Told},
     upstream::SendError,
+    usage::Used,
+    way::Model,
 };
 use borg_core::{budget::MicroUsd, tariff::Tariff};
 use futures_util::stream::poll_fn;
@@ -22,9 +25,8 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::{
     HeaderMap, Response, StatusCode,
     body::{Bytes, Frame, Incoming},
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::CONTENT_ENCODING,
 };
-use serde::Deserialize;
 use std::{pin::pin, sync::Arc};
 use tokio::{
     sync::{SemaphorePermit, mpsc},
@@ -42,6 +44,8 @@ enum Failure {
     },
     /// Since its budget was held, the credential became one of another kind: what was held does not fit it.
     Changed,
+    /// It holds characters that no header can carry.
+    Unsendable,
     Send(SendError),
     Silent,
     /// The door was shut before anything left.
@@ -50,26 +54,39 @@ enum Failure {
 
 /// What is left of a request once its body is on the way.
 struct Sending {
+    model: Arc<Model>,
     head: Head,
     tariff: Tariff,
     /// The most it can use.
     worst: Used,
+    /// False where no model is made to work, so that nothing is used.
+    works: bool,
     /// True where a subscription pays, and its money counts for nothing.
     notional: bool,
-    /// Index into [`Run::egress`].
+    /// Index into [`Model::egress`].
     egress: usize,
 }
 
 impl Sending {
     /// The request with its output limited to what the account held for it, and its body.
     fn of(ready: Ready, worst: Used, notional: bool) -> (Sending, Bytes) {
-        let Ready { head, mut checked, tariff, worst: _, egress } = ready;
-        if head.route == Route::Messages {
-            checked.limit_tokens(u32::try_from(worst.usage.output_tokens).unwrap_or(u32::MAX));
+        let Ready { model, head, prompt, tariff, worst: _, egress } = ready;
+        let (mut body, works) = (prompt.body, prompt.output.is_some());
+        if works {
+            model.provider.limit(&mut body, u32::try_from(worst.usage.output_tokens).unwrap_or(u32::MAX));
         }
-        let sending = Sending { head, tariff, worst, notional, egress };
-        (sending, Bytes::from(checked.into_bytes()))
+        let sending = Sending { model, head, tariff, worst, works, notional, egress };
+        (sending, Bytes::from(body.to_string()))
     }
+
+    fn egress(&self) -> &Egress {
+        &self.model.egress[self.egress]
+    }
+}
+
+/// True where money paid with this credential counts for nothing.
+fn is_notional(egress: &Egress, credential: &Credential) -> bool {
+    !egress.counts_subscription && egress.provider.is_subscription(credential)
 }
 
 /// Holds its slot of the run until it is recorded, or nobody waits for it any more.
@@ -79,16 +96,13 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer, sl
     if run.is_shut() || answer.is_closed() {
         return entry.stop(Stop::Gone, answer).await;
     }
-    let turns = match ready.head.route {
-        Route::Messages => 1,
-        Route::CountTokens => 0,
-    };
     // Who pays is known before anything is held: a subscription's money is not.
-    let egress = &run.egress[ready.egress];
+    let (model, output) = (Arc::clone(&ready.model), ready.prompt.output);
+    let egress = &model.egress[ready.egress];
     let credential = run.secrets.get(&egress.secret).await;
-    let notional = credential.as_ref().is_ok_and(|credential| egress.is_notional(credential));
-    let (least, tariff) = (ready.checked.least_tokens(), ready.tariff);
-    let ask = Ask { turns, worst: ready.worst, least, tariff, notional };
+    let notional = credential.as_ref().is_ok_and(|credential| is_notional(egress, credential));
+    let (turns, least) = output.map_or((0, 0), |output| (1, output.least));
+    let ask = Ask { turns, worst: ready.worst, least, tariff: ready.tariff, notional };
     let charge = tokio::select! {
         charge = run.account.charge(ask, run.limits.response_time) => charge,
         () = answer.closed() => return entry.stop(Stop::Gone, answer).await,
@@ -113,7 +127,7 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer, sl
         }
     };
     if let Ok((response, _)) = &sent {
-        entry.row.subscription = response::subscription(response.headers());
+        entry.row.subscription = model.provider.subscription(response.headers());
     }
     match sent {
         Ok((response, credential)) if response.status() == StatusCode::OK => {
@@ -121,7 +135,8 @@ pub(crate) async fn serve(mut entry: Entry, ready: Ready, mut answer: Answer, sl
                 let message = "borg: the model provider sent a compressed response, which cannot be metered";
                 entry.row.fate = Fate::Failed("compressed response".into());
                 settle(&mut entry, charge, &sending, sending.worst);
-                return entry.close(StatusCode::BAD_GATEWAY, message, Retry::Never, answer).await;
+                let status = StatusCode::BAD_GATEWAY;
+                return close(entry, &Said::Failed { status, message, retry: Retry::Never }, answer).await;
             }
             drop(credential);
             pass(entry, sending, charge, response, answer).await;
@@ -152,7 +167,7 @@ async fn send(
     body: Bytes,
     first: Result<Credential, SecretError>,
 ) -> Result<(Response<Incoming>, Credential), Failure> {
-    let secret = run.egress[sending.egress].secret.as_str();
+    let secret = sending.egress().secret.as_str();
     let mut first = Some(first);
     loop {
         let (credential, again) = match first.take() {
@@ -161,16 +176,17 @@ async fn send(
         };
         let credential =
             credential.map_err(|error| Failure::NoCredential { secret: secret.into(), why: error.to_string() })?;
-        if run.egress[sending.egress].is_notional(&credential) != sending.notional {
+        if is_notional(sending.egress(), &credential) != sending.notional {
             return Err(Failure::Changed);
         }
         // Nothing leaves any more once the run is over; what left before is waited for.
         if run.is_shut() {
             return Err(Failure::Shut);
         }
-        let sending = run.upstream.send(&sending.head, &credential, body.clone());
+        let headers = sending.model.provider.headers(&sending.head, &credential).map_err(|_| Failure::Unsendable)?;
+        let sent = sending.model.upstream.send(&sending.head.target, headers, body.clone());
         let response =
-            timeout(run.limits.response_time, sending).await.map_err(|_| Failure::Silent)?.map_err(Failure::Send)?;
+            timeout(run.limits.response_time, sent).await.map_err(|_| Failure::Silent)?.map_err(Failure::Send)?;
         if response.status() != StatusCode::UNAUTHORIZED || !again {
             return Ok((response, credential));
         }
@@ -181,23 +197,22 @@ async fn send(
 /// Passes a good response on while it is metered.
 async fn pass(mut entry: Entry, sending: Sending, charge: Charge, upstream: Response<Incoming>, answer: Answer) {
     let run = Arc::clone(&entry.run);
+    let provider = sending.model.provider;
     let (parts, body) = upstream.into_parts();
-    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_stream = kind.starts_with("text/event-stream");
-    let mut meter = if is_stream { Meter::stream() } else { Meter::whole() };
+    let mut meter = provider.meter(&parts.headers);
     // One piece on its way at most: nothing is buffered, and a slow client slows the provider down.
     let (mut pieces, mut taken) = mpsc::channel::<Result<_, Cut>>(1);
     let pieces_in = poll_fn(move |cx| taken.poll_recv(cx).map_ok(Frame::data));
     let mut response = Response::new(StreamBody::new(pieces_in).boxed_unsync());
-    response::pass_headers(&parts.headers, response.headers_mut());
+    pass_headers(&sending.model, &parts.headers, response.headers_mut());
     // A client that has gone already is noticed by the relay.
     let _ = answer.send(response);
-    let relayed = relay::relay(body, &mut pieces, &mut meter, &run.limits).await;
+    let relayed = relay::relay(body, &mut pieces, &mut *meter, &run.limits).await;
     entry.row.bytes_out = relayed.bytes_out;
     let may_append = meter.may_append();
-    match sending.head.route {
-        Route::Messages => settle(&mut entry, charge, &sending, meter.settle(&sending.worst)),
-        Route::CountTokens => charge.settle(Used::default().usage, Used::default().cost(&sending.tariff)),
+    match sending.works {
+        true => settle(&mut entry, charge, &sending, meter.settle(&sending.worst)),
+        false => charge.settle(Used::default().usage, MicroUsd(0)),
     }
     let complaint = match relayed.end {
         End::Complete | End::ClientGone => None,
@@ -212,7 +227,7 @@ async fn pass(mut entry: Entry, sending: Sending, charge: Charge, upstream: Resp
     match (recorded, complaint) {
         (Ok(()), None) => {}
         (Ok(()), Some(complaint)) if may_append => {
-            let _ = pieces.send(Ok(response::error_event(&format!("borg: {complaint}")))).await;
+            let _ = pieces.send(Ok(provider.say_in_stream(&format!("borg: {complaint}")))).await;
         }
         (Ok(()), Some(_)) | (Err(()), _) => {
             let _ = pieces.send(Err(Cut)).await;
@@ -230,6 +245,7 @@ async fn explain(
     answer: Answer,
 ) {
     let run = Arc::clone(&entry.run);
+    let provider = sending.model.provider;
     let (parts, body) = upstream.into_parts();
     let status = parts.status;
     if !status.is_client_error() && !status.is_server_error() {
@@ -237,31 +253,28 @@ async fn explain(
             format!("borg: the model provider answered with status {}, which is not understood", status.as_u16());
         entry.row.fate = Fate::Failed(format!("status {}", status.as_u16()));
         settle(&mut entry, charge, &sending, sending.worst);
-        return entry.close(StatusCode::BAD_GATEWAY, &message, Retry::Never, answer).await;
+        let said = Said::Failed { status: StatusCode::BAD_GATEWAY, message: &message, retry: Retry::Never };
+        return close(entry, &said, answer).await;
     }
     charge.refund();
     if status == StatusCode::UNAUTHORIZED {
-        let secret = run.egress[sending.egress].secret.clone();
+        let secret = sending.egress().secret.clone();
         let message =
             format!("borg: the model provider rejected the host's credential `{secret}`; an operator has to renew it");
         run.tell(News::CredentialRejected { secret });
-        let response = response::error(status, "authentication_error", &message, Retry::Never);
-        return entry.answer(status, response, answer).await;
+        return close(entry, &Said::Failed { status, message: &message, retry: Retry::Never }, answer).await;
     }
-    if status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 529 {
-        run.tell(News::RetryAfter { ms: response::retry_after_ms(&parts.headers) });
+    if let Some(pause) = provider.pause(status, &parts.headers) {
+        run.tell(News::RetryAfter { ms: pause.ms });
     }
-    let (kind, message) = read_error(body, &parts.headers, &run)
+    let told = read_error(body, &parts.headers, (&sending.model, &run))
         .await
-        .filter(|(kind, message)| ![kind, message].iter().any(|text| text.contains(credential.secret().expose())))
-        .unwrap_or_else(|| {
-            ("api_error".into(), format!("the model provider answered with status {}", status.as_u16()))
-        });
-    let mut response = response::error(status, &kind, &message, Retry::Open);
+        .filter(|told| ![&told.kind, &told.message].iter().any(|text| text.contains(credential.secret().expose())));
+    let mut response = entry.say(&Said::Theirs { status, told });
     let own = response.headers().clone();
-    response::pass_headers(&parts.headers, response.headers_mut());
+    pass_headers(&sending.model, &parts.headers, response.headers_mut());
     response.headers_mut().extend(own);
-    entry.answer(status, response, answer).await;
+    entry.answer(response, answer).await;
 }
 
 /// Answers for a provider that did not.
@@ -280,9 +293,10 @@ async fn fail(mut entry: Entry, sending: Sending, charge: Charge, failure: Failu
             let message = "the host's credential was exchanged for one of another kind just now; ask again";
             (StatusCode::BAD_GATEWAY, message.into(), Retry::Open)
         }
-        Failure::Send(error @ SendError::Credential) => {
+        Failure::Unsendable => {
             charge.refund();
-            (StatusCode::FORBIDDEN, error.to_string(), Retry::Never)
+            let message = "the credential holds characters that no header can carry";
+            (StatusCode::FORBIDDEN, message.into(), Retry::Never)
         }
         Failure::Send(error @ SendError::Connect) => {
             charge.refund();
@@ -304,7 +318,7 @@ async fn fail(mut entry: Entry, sending: Sending, charge: Charge, failure: Failu
         }
     };
     entry.row.fate = Fate::Failed(message.clone());
-    entry.close(status, &format!("borg: {message}"), retry, answer).await;
+    close(entry, &Said::Failed { status, message: &format!("borg: {message}"), retry }, answer).await;
 }
 
 /// Books what was used, in the account and in the row.
@@ -317,41 +331,24 @@ fn settle(entry: &mut Entry, charge: Charge, sending: &Sending, used: Used) {
     charge.settle(used.usage, if sending.notional { MicroUsd(0) } else { cost });
 }
 
-impl Entry {
-    /// Records, then answers with an error of ours.
-    async fn close(self, status: StatusCode, message: &str, retry: Retry, answer: Answer) {
-        let kind = if status == StatusCode::FORBIDDEN { "permission_error" } else { "api_error" };
-        self.answer(status, response::error(status, kind, message, retry), answer).await;
-    }
+/// Records, then answers in words of ours.
+async fn close(entry: Entry, said: &Said<'_>, answer: Answer) {
+    let response = entry.say(said);
+    entry.answer(response, answer).await;
+}
 
-    /// Records, then answers.
-    async fn answer(self, status: StatusCode, response: Response<response::Body>, answer: Answer) {
-        let host = self.run.upstream.host.clone();
-        let response = match self.finish(status).await {
-            Ok(()) => response,
-            Err(()) => shut(&host),
-        };
-        // An error only means that the client has gone.
-        let _ = answer.send(response);
+/// Copies what may be passed on of the provider's headers.
+fn pass_headers(model: &Model, from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from.iter().filter(|(name, _)| model.provider.passes(name.as_str())) {
+        to.append(name, value.clone());
     }
 }
 
-/// Kind and message of an error body in the provider's form.
-async fn read_error(body: Incoming, headers: &HeaderMap, run: &Run) -> Option<(String, String)> {
-    #[derive(Deserialize)]
-    struct Outer {
-        error: Inner,
-    }
-    #[derive(Deserialize)]
-    struct Inner {
-        #[serde(rename = "type")]
-        kind: String,
-        message: String,
-    }
+/// What an error body says, within limits of size and time.
+async fn read_error(body: Incoming, headers: &HeaderMap, (model, run): (&Model, &Run)) -> Option<Told> {
     if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return None;
     }
     let text = timeout(run.limits.idle_time, Limited::new(body, ERROR_BYTES).collect()).await.ok()?.ok()?.to_bytes();
-    let outer: Outer = serde_json::from_slice(&text).ok()?;
-    Some((outer.error.kind, outer.error.message))
+    model.provider.error(&text)
 }

@@ -5,7 +5,8 @@ use borg_core::{
     budget::{Cap, MicroUsd, Spent, Usage},
     id::RunKey,
 };
-use std::collections::BTreeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// One request, or one connection that was turned away before it could make any. Holds neither bodies nor secrets; method,
 /// path and model are the client's words, cut to 256 characters and without control characters.
@@ -57,6 +58,59 @@ pub enum Fate {
     Failed(String),
 }
 
+/// As it stands in a journal.
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fate::Allowed => f.write_str("allowed"),
+            Fate::Refused { rule, pointer: None } => write!(f, "refused: {rule}"),
+            Fate::Refused { rule, pointer: Some(pointer) } => write!(f, "refused: {rule} at {pointer}"),
+            Fate::Capped(cap) => write!(f, "capped: {cap}"),
+            Fate::Failed(why) => write!(f, "failed: {why}"),
+        }
+    }
+}
+
+/// Text that tells of no fate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not what becomes of a request")]
+pub struct UnknownFate(String);
+
+impl FromStr for Fate {
+    type Err = UnknownFate;
+
+    fn from_str(text: &str) -> Result<Fate, UnknownFate> {
+        let unknown = || UnknownFate(text.to_owned());
+        let (word, rest) = text.split_once(": ").unwrap_or((text, ""));
+        match word {
+            "allowed" if rest.is_empty() => Ok(Fate::Allowed),
+            "refused" => {
+                let (rule, pointer) = rest.split_once(" at ").map_or((rest, None), |(rule, at)| (rule, Some(at)));
+                let rule = rule.parse().map_err(|_| unknown())?;
+                Ok(Fate::Refused { rule, pointer: pointer.map(str::to_owned) })
+            }
+            "capped" => {
+                let mut caps = [Cap::Turns, Cap::Tokens, Cap::Cost, Cap::Wall].into_iter();
+                Ok(Fate::Capped(caps.find(|cap| cap.to_string() == rest).ok_or_else(unknown)?))
+            }
+            "failed" => Ok(Fate::Failed(rest.to_owned())),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl Serialize for Fate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fate, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// What a request may cost that nobody waits for any more, until its row comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -80,4 +134,35 @@ pub trait Ledger: Send + Sync {
     /// Makes durable that a request may cost so much, before it returns. The row with this number in [`Row::held`] settles it; where none
     /// comes before the process ends, it is spent.
     fn hold(&self, held: Held) -> BoxFuture<'_, Result<(), LedgerError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What hosts have written so far, word for word.
+    #[test]
+    fn what_became_of_a_request_is_kept_as_text_that_is_read_again() {
+        let refused = |rule, pointer: Option<&str>| Fate::Refused { rule, pointer: pointer.map(str::to_owned) };
+        for (text, fate) in [
+            ("allowed", Fate::Allowed),
+            ("refused: route", refused(Rule::Route, None)),
+            ("refused: body-size", refused(Rule::BodySize, None)),
+            ("refused: field at /tools/0", refused(Rule::Field, Some("/tools/0"))),
+            ("refused: field at /a at /b", refused(Rule::Field, Some("/a at /b"))),
+            ("capped: cost", Fate::Capped(Cap::Cost)),
+            ("capped: wall time", Fate::Capped(Cap::Wall)),
+            ("failed: the client went away first", Fate::Failed("the client went away first".into())),
+            ("failed: status 302", Fate::Failed("status 302".into())),
+            ("failed: a: b", Fate::Failed("a: b".into())),
+            ("failed: ", Fate::Failed(String::new())),
+        ] {
+            assert_eq!(text.parse(), Ok(fate.clone()), "{text}");
+            assert_eq!(serde_json::to_value(&fate).unwrap(), text);
+            assert_eq!(serde_json::from_value::<Fate>(text.into()).unwrap(), fate);
+        }
+        for other in ["", "allowed: not quite", "refused: by nobody", "capped: luck", "forgotten: x"] {
+            assert!(other.parse::<Fate>().is_err(), "{other}");
+        }
+    }
 }

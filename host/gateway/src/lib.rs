@@ -5,9 +5,12 @@
 //! is read on the way back, and each request leaves one row in the ledger.
 //!
 //! ```text
-//! connection → peer (door) → head (firewall::head) → body (firewall::body) → budget (account) → credential → upstream
-//!                                                                     client ← relay ← meter ← response ┘
+//! connection → who (door) → what is asked (head) → Way::Model → content (prompt) → budget (account) → credential → upstream
+//!                                                                        client ← relay ← meter ← response (exchange) ┘
 //! ```
+//!
+//! A way is added beside [`way::Way::Model`], with its own exchange; a provider is a folder below [`provider`], where all stands that is
+//! known of anybody's API. A refusal is a value ([`refusal::Refusal`]) until the way that was asked for spells it.
 //!
 //! Left to others: where secrets come from ([`Secrets`]), where rows go ([`Ledger`]), what a cap or a `retry-after` means
 //! for a task ([`News`]), and the bridge inside the container.
@@ -16,29 +19,36 @@ mod access;
 mod account;
 mod behind;
 mod door;
+mod entry;
+mod error;
 mod exchange;
-mod firewall;
 mod gateway;
+mod head;
+mod json;
 mod ledger;
-mod meter;
 mod news;
+mod prompt;
+pub mod provider;
 mod refusal;
 mod relay;
 mod request;
-mod response;
 mod run;
+mod say;
 mod secret;
 mod socket;
 mod upstream;
+mod usage;
+mod way;
 mod wire;
 
-pub use access::{Access, CLAUDE_CODE_BETAS, Config, Egress, Limits, Provider};
+pub use access::{Access, Config, Egress, Endpoint, Limits};
 pub use behind::Elder;
 pub use door::Door;
-pub use gateway::{Error, Gateway};
-pub use ledger::{Fate, Held, Ledger, LedgerError, Row};
+pub use error::Error;
+pub use gateway::Gateway;
+pub use ledger::{Fate, Held, Ledger, LedgerError, Row, UnknownFate};
 pub use news::News;
-pub use refusal::Rule;
+pub use refusal::{Rule, UnknownRule};
 pub use secret::{Credential, Secret, SecretError, Secrets};
 pub use upstream::BaseError;
 

@@ -1,7 +1,7 @@
 //! Passes the body of a response on, piece by piece as it comes, while the meter reads along. When the client goes away the
 //! rest is read for a while, for the sake of the usage at its end.
 
-use crate::{access::Limits, meter::Meter, response::Cut};
+use crate::{access::Limits, provider::Meter, say::Cut};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use tokio::{
@@ -31,7 +31,7 @@ pub(crate) struct Relayed {
 pub(crate) async fn relay(
     mut body: Incoming,
     client: &mut mpsc::Sender<Result<Bytes, Cut>>,
-    meter: &mut Meter,
+    meter: &mut dyn Meter,
     limits: &Limits,
 ) -> Relayed {
     let mut bytes_out = 0;

@@ -2,12 +2,14 @@
 
 use crate::{
     Held, Ledger, LedgerError, News, Row, Secrets,
-    access::{Access, Egress, Limits},
+    access::{Access, Limits},
     account::Account,
     behind::{Behind, Outcome},
-    upstream::Upstream,
+    say::Said,
+    way::Way,
 };
 use borg_core::id::RunKey;
+use hyper::Response;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU32, Ordering},
@@ -19,11 +21,9 @@ const WAITING_NEWS: usize = 64;
 
 pub(crate) struct Run {
     pub key: RunKey,
-    pub egress: Vec<Egress>,
-    pub placeholder: String,
+    pub ways: Vec<Way>,
     pub limits: Limits,
     pub account: Arc<Account>,
-    pub upstream: Arc<Upstream>,
     pub secrets: Arc<dyn Secrets>,
     /// A request holds one from before its body is read until its row is written.
     pub slots: Semaphore,
@@ -39,8 +39,8 @@ pub(crate) struct Run {
 impl Run {
     pub fn new(
         access: Access,
+        ways: Vec<Way>,
         limits: Limits,
-        upstream: Arc<Upstream>,
         secrets: Arc<dyn Secrets>,
         ledger: Arc<dyn Ledger>,
         behind: Arc<Behind>,
@@ -57,12 +57,10 @@ impl Run {
         }
         Run {
             key: access.run,
-            egress: access.egress,
-            placeholder: access.placeholder_key,
+            ways,
             account,
             slots: Semaphore::new(limits.in_flight),
             limits,
-            upstream,
             secrets,
             news,
             tasks: Tasks::default(),
@@ -72,6 +70,11 @@ impl Run {
             free_rows: AtomicU32::new(0),
             shut: AtomicBool::new(false),
         }
+    }
+
+    /// An answer of ours in the words of this way; before it is known, in those of the run's first.
+    pub fn say(&self, way: Option<&Way>, said: &Said<'_>) -> Response<String> {
+        way.or(self.ways.first()).map_or_else(|| said.plain(), |way| way.say(said))
     }
 
     /// Writes a row. If it cannot be written, nothing more is let through; nor after too many that used nothing.

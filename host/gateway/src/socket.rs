@@ -1,6 +1,6 @@
 //! The socket file of one run: it appears under its name all at once, open to whoever may connect, and goes with the door it belongs to.
 
-use crate::Error;
+use crate::error::{Error, LONGEST_PATH};
 use std::{
     ffi::OsStr,
     fs, io,
@@ -11,9 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::net::UnixListener;
-
-/// Longest path of a Unix socket, without the final NUL (`unix(7)`).
-pub(crate) const LONGEST_PATH: usize = 107;
 
 /// A socket file that a door listens at.
 pub(crate) struct Socket {

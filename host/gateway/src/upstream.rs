@@ -1,19 +1,10 @@
-//! The provider's end: puts the credential into a checked request and sends it to the one host there is. Redirects are not
-//! followed, nothing is asked twice here.
+//! A provider's end: sends a request as it was made to the one host of that provider. Redirects are not followed, nothing is asked twice here.
 
-use crate::{
-    access::Config,
-    firewall::{
-        Route,
-        head::{Head, OAUTH_BETA},
-    },
-    secret::Credential,
-};
+use crate::access::Endpoint;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, Uri,
     body::{Bytes, Incoming},
-    header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -30,6 +21,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// Why the provider's address cannot be used.
@@ -48,8 +40,6 @@ pub enum BaseError {
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    #[error("the credential holds characters that no header can carry")]
-    Credential,
     /// The request did not leave.
     #[error("the model provider cannot be reached")]
     Connect,
@@ -58,7 +48,7 @@ pub(crate) enum SendError {
     Lost,
 }
 
-/// Connections to the provider, shared by all runs.
+/// Connections to one provider, shared by all runs.
 pub(crate) struct Upstream {
     client: Http,
     scheme_and_host: String,
@@ -72,15 +62,15 @@ enum Http {
 }
 
 impl Upstream {
-    pub fn new(config: &Config) -> Result<Upstream, BaseError> {
-        let base = &config.anthropic_base;
+    pub fn new(endpoint: &Endpoint, connect_time: Duration) -> Result<Upstream, BaseError> {
+        let base = &endpoint.base;
         let not_http = || BaseError::NotHttp(base.to_string());
         let (scheme, authority) = base.scheme_str().zip(base.authority()).ok_or_else(not_http)?;
         if base.query().is_some() || authority.as_str().contains('@') {
             return Err(not_http());
         }
         let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(config.limits.connect_time));
+        tcp.set_connect_timeout(Some(connect_time));
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         let mut builder = Client::builder(TokioExecutor::new());
@@ -92,7 +82,7 @@ impl Upstream {
                 // Named, because the process may have no default or two.
                 let provider = rustls::crypto::ring::default_provider();
                 let tls = HttpsConnectorBuilder::new();
-                let tls = match &config.ca_file {
+                let tls = match &endpoint.ca_file {
                     None => tls.with_provider_and_native_roots(provider).map_err(BaseError::Roots)?,
                     Some(path) => tls.with_tls_config(trusting(path, provider)?),
                 };
@@ -108,17 +98,12 @@ impl Upstream {
         })
     }
 
-    /// Sends one request and waits for the head of its response, however long that takes.
-    pub async fn send(
-        &self,
-        head: &Head,
-        credential: &Credential,
-        body: Bytes,
-    ) -> Result<Response<Incoming>, SendError> {
+    /// Posts to a path (and query) below the base and waits for the head of the response, however long that takes.
+    pub async fn send(&self, target: &str, headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, SendError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri(head.route, head.beta_query);
-        *request.headers_mut() = headers(head, credential)?;
+        *request.uri_mut() = self.uri(target);
+        *request.headers_mut() = headers;
         let sent = match &self.client {
             Http::Plain(client) => client.request(request).await,
             Http::Tls(client) => client.request(request).await,
@@ -127,35 +112,11 @@ impl Upstream {
         sent.map_err(|error| if error.is_connect() { SendError::Connect } else { SendError::Lost })
     }
 
-    fn uri(&self, route: Route, beta: bool) -> Uri {
-        let query = if beta { "?beta=true" } else { "" };
-        format!("{}{}{}{query}", self.scheme_and_host, self.path, route.path())
+    fn uri(&self, target: &str) -> Uri {
+        format!("{}{}{target}", self.scheme_and_host, self.path)
             .parse()
             .expect("the parts of a checked address and constants make an address")
     }
-}
-
-/// The headers of the request as it leaves: the checked ones, the betas, the credential.
-fn headers(head: &Head, credential: &Credential) -> Result<HeaderMap, SendError> {
-    let mut headers = head.headers.clone();
-    let mut betas: Vec<&str> = head.betas.iter().map(String::as_str).collect();
-    let (name, value) = match credential {
-        Credential::ApiKey(key) => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key.expose())),
-        Credential::OAuth(token) => {
-            betas.push(OAUTH_BETA);
-            let text = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
-            (AUTHORIZATION, HeaderValue::from_str(&text))
-        }
-    };
-    let mut value = value.map_err(|_| SendError::Credential)?;
-    value.set_sensitive(true);
-    headers.insert(name, value);
-    if !betas.is_empty() {
-        let list =
-            HeaderValue::from_str(&betas.join(",")).expect("tokens were checked to be ASCII letters, digits and -_.");
-        headers.insert("anthropic-beta", list);
-    }
-    Ok(headers)
 }
 
 /// TLS that trusts the authorities in a file and no others.

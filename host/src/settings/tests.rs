@@ -62,7 +62,7 @@ fn every_name_changes_something() {
     fn seen(settings: &Settings) -> String {
         let defaults = settings.defaults().unwrap();
         let (data, policies, plugins) = (settings.data_dir(), settings.policies(), settings.plugin_folders());
-        let provider = (settings.anthropic_base(), settings.anthropic_ca_file());
+        let provider = ProviderName::ALL.map(|name| settings.provider(provider::named(name).settings()));
         let telegram = (settings.telegram_token(), settings.telegram_api());
         let operators = (settings.admin_chat().unwrap(), settings.digest_minute().unwrap());
         format!("{defaults:?} {data:?} {policies:?} {plugins:?} {provider:?} {telegram:?} {operators:?}")
@@ -94,6 +94,17 @@ fn every_name_changes_something() {
         let shown = settings.show().into_iter().find(|shown| shown.name == known.variable).unwrap();
         assert_eq!(shown.value == value, !known.secret, "{}", known.variable);
         fs::write(plain.0.path().join("borg.toml"), "").unwrap();
+    }
+}
+
+#[test]
+fn every_provider_is_reached_where_its_settings_say() {
+    for provider in ProviderName::ALL.map(provider::named) {
+        let names = provider.settings();
+        for name in [names.base, names.ca_file] {
+            assert!(KNOWN.iter().any(|known| known.variable == name), "{name} of {} is no setting", provider.name());
+        }
+        assert_eq!(default(names.base), provider.base());
     }
 }
 
@@ -191,7 +202,7 @@ async fn the_token_reaches_the_secret_wherever_it_is_written() {
         let settings = Folder::new(toml, dotenv).load(&variables).unwrap();
         let policy = policies::load(&policies, &settings.defaults().unwrap()).unwrap().0;
         let store = crate::secrets::SecretStore::new(&settings.data_dir(), None, settings.environment.clone(), &policy);
-        let Ok(Credential::OAuth(secret)) = store.get("claude").await else { panic!("{toml} {dotenv} {variable:?}") };
+        let Ok(Credential::Plain(secret)) = store.get("claude").await else { panic!("{toml} {dotenv} {variable:?}") };
         assert_eq!(secret.expose(), format!("sk-ant-oat01-{token}"), "{variable:?}");
     }
     // So does what is no setting of ours, but named by policy.

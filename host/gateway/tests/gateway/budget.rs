@@ -343,7 +343,7 @@ fn oauth(token: &str) -> Option<Credential> {
 }
 
 fn api_key() -> Option<Credential> {
-    Some(Credential::ApiKey(Secret::new("sk-ant-api03-key".into())))
+    Some(Credential::Plain(Secret::new("sk-ant-api03-key".into())))
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Who may come in, and how a door ends.
 
-use crate::support::{BODY, PLACEHOLDER, Piece, STREAM, World, access, own_pid, parse, post, send, sse_head};
+use crate::support::{BODY, Piece, STREAM, World, access, at, own_pid, parse, post, send, sse_head};
 use borg_gateway::{BaseError, Error, Fate, Gateway, Rule};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::{
@@ -33,6 +33,7 @@ async fn another_process_is_refused_and_recorded() {
     world.door.admit(own_pid() + 1);
     let answer = world.post(BODY).await;
     assert_eq!((answer.status, answer.rule().as_str()), (403, "peer"));
+    assert!(answer.message().ends_with("use the address in ANTHROPIC_BASE_URL."), "{answer:?}");
     let row = world.book.rows().pop().unwrap();
     assert_eq!((row.fate, row.peer_pid), (peer_refusal(), own_pid()));
     assert!(world.upstream.got().is_empty());
@@ -264,14 +265,9 @@ async fn settings_that_would_leak_are_refused() {
         "http://u:p@127.0.0.1",
         "http://127.0.0.1/?x",
     ] {
-        let config = borg_gateway::Config { anthropic_base: base.parse().unwrap(), ..Default::default() };
+        let config = borg_gateway::Config { endpoints: vec![at(&base.parse().unwrap())], ..Default::default() };
         let made = Gateway::new(config, world.keys.clone(), world.book.clone());
         assert!(matches!(made.err(), Some(Error::Base(_))), "{base}");
-    }
-    for placeholder in ["", "a b", "a\r\nb"] {
-        let mut access = access(&world.socket.with_extension("other"));
-        access.placeholder_key = placeholder.into();
-        assert!(matches!(world.gateway.open(access).await.err(), Some(Error::Placeholder)), "{PLACEHOLDER}");
     }
 }
 
@@ -289,7 +285,7 @@ async fn the_default_is_https_with_the_systems_authorities() {
 async fn a_base_with_a_path_is_kept() {
     let world = World::new().await;
     let base = format!("{}m/text/", world.upstream.base).parse().unwrap();
-    let config = borg_gateway::Config { anthropic_base: base, ..Default::default() };
+    let config = borg_gateway::Config { endpoints: vec![at(&base)], ..Default::default() };
     let gateway = Gateway::new(config, world.keys.clone(), world.book.clone()).unwrap();
     let socket = world.socket.with_extension("path");
     let door = gateway.open(access(&socket)).await.unwrap();

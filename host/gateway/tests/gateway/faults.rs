@@ -11,7 +11,7 @@ fn error(kind: &str, message: &str) -> String {
 }
 
 fn key(text: &str) -> Option<Credential> {
-    Some(Credential::ApiKey(Secret::new(text.into())))
+    Some(Credential::Plain(Secret::new(text.into())))
 }
 
 #[tokio::test]
@@ -144,10 +144,8 @@ async fn a_provider_that_hangs_up_or_is_not_there() {
 
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = borg_gateway::Config {
-        anthropic_base: format!("http://127.0.0.1:{port}").parse().unwrap(),
-        ..Default::default()
-    };
+    let base = format!("http://127.0.0.1:{port}").parse().unwrap();
+    let config = borg_gateway::Config { endpoints: vec![crate::support::at(&base)], ..Default::default() };
     let gateway = borg_gateway::Gateway::new(config, world.keys.clone(), world.book.clone()).unwrap();
     let socket = world.socket.with_extension("none");
     let door = gateway.open(crate::support::access(&socket)).await.unwrap();
@@ -204,6 +202,6 @@ async fn no_secret_comes_out() {
     world.upstream.reply(json(401, "", &error("authentication_error", KEY)));
     world.upstream.reply(json(401, "", &error("authentication_error", KEY)));
     let answer = world.post(BODY).await;
-    let shown = format!("{:?} {answer:?} {:?}", world.book.rows(), Credential::ApiKey(Secret::new(KEY.into())));
+    let shown = format!("{:?} {answer:?} {:?}", world.book.rows(), Credential::Plain(Secret::new(KEY.into())));
     assert!(!shown.contains(KEY));
 }

@@ -87,6 +87,61 @@ async fn headers_that_are_refused() {
     assert!(world.upstream.got().is_empty());
 }
 
+/// What a refused client reads, word for word: people and agents act on it.
+#[tokio::test]
+async fn every_refusal_says_what_would_help() {
+    let world = World::new().await;
+    let field = BODY.replace("\"stream\":true", "\"container\":\"c\"");
+    let unpriced = BODY.replace("claude-opus-4-8", "unpriced");
+    let paths = "only POST /v1/messages and /v1/messages/count_tokens exist here; other hosts and paths are not granted to this run";
+    let operator = |what: &str| format!("an operator can add {what} of the run's `[egress.NAME]` in policies/");
+    let change = "no policy line allows this; change the request";
+    let leave_out =
+        "no policy line allows this; leave the field out (server-side tools, file ids and URL sources are not granted)";
+    for (request, rule, kind, ask) in [
+        (post("/v1/files", "", BODY), "route", "permission_error", paths.to_owned()),
+        (post("/v1/messages?x", "", BODY), "query", "permission_error", paths.to_owned()),
+        (post("/v1/messages", "expect: x\r\n", BODY), "header", "permission_error", change.to_owned()),
+        (post("/v1/messages", "", "{"), "json", "invalid_request_error", change.to_owned()),
+        (
+            post("/v1/messages", "anthropic-beta: x\r\n", BODY),
+            "beta",
+            "permission_error",
+            operator("the token to `betas`"),
+        ),
+        (
+            post("/v1/messages", "x-api-key: mine\r\n", BODY),
+            "credential",
+            "permission_error",
+            "send the placeholder key the run was given; the host puts the real one in".to_owned(),
+        ),
+        (post("/v1/messages", "", &field), "field", "permission_error", leave_out.to_owned()),
+        (
+            post("/v1/messages", "", &BODY.replace("claude-", "gpt-")),
+            "model",
+            "permission_error",
+            operator("the model to `models`"),
+        ),
+        (
+            post("/v1/messages", "", &unpriced),
+            "price",
+            "permission_error",
+            operator("the model's list price to `price`"),
+        ),
+    ] {
+        let answer = world.send(request).await;
+        let told = answer.json();
+        assert_eq!((&told["borg"]["rule"], &told["borg"]["ask"]), (&rule.into(), &ask.into()), "{told}");
+        assert_eq!((&told["type"], &told["error"]["type"]), (&"error".into(), &kind.into()), "{told}");
+        assert_eq!(told["borg"]["host"], "127.0.0.1");
+        let message = answer.message();
+        let asks = told["borg"]["ask"].as_str().unwrap();
+        assert!(message.starts_with(&format!("borg: refused by rule `{rule}`")), "{message}");
+        assert!(message.ends_with(&format!(". {asks}.")), "{message}");
+        assert!(answer.head.contains("x-should-retry: false"), "{}", answer.head);
+    }
+}
+
 #[tokio::test]
 async fn credentials_are_replaced_and_strangers_left_behind() {
     let world = World::new().await;

@@ -9,5 +9,6 @@ mod faults;
 mod heads;
 mod left_behind;
 mod recorded;
+mod second;
 mod support;
 mod tls;

@@ -24,8 +24,9 @@ fn recorded() -> Vec<Recorded> {
         let headers: Vec<(String, String)> = serde_json::from_value(record["headers"].clone()).unwrap();
         let body = record["body"].to_string();
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        // The recording with an OAuth placeholder has one of its own.
-        let lines = lines.replace("sk-ant-oat01-placeholder", PLACEHOLDER);
+        // Recorded with placeholders of their own, one of them as a token.
+        let own = ["sk-ant-oat01-placeholder", "sk-ant-placeholder"];
+        let lines = own.iter().fold(lines, |lines, own| lines.replace(own, PLACEHOLDER));
         let head = format!(
             "{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n{lines}\r\n",
             record["method"].as_str().unwrap(),

@@ -3,8 +3,9 @@
 
 use borg_core::budget::{Budget, MicroUsd, Price, Spent};
 use borg_gateway::{
-    Access, BoxFuture, CLAUDE_CODE_BETAS, Config, Credential, Door, Egress, Elder, Gateway, Held, Ledger, LedgerError,
-    Limits, News, Provider, Row, Secret, SecretError, Secrets,
+    Access, BoxFuture, Config, Credential, Door, Egress, Elder, Endpoint, Gateway, Held, Ledger, LedgerError, Limits,
+    News, Row, Secret, SecretError, Secrets,
+    provider::{self, Provider, ProviderName},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub const PLACEHOLDER: &str = "sk-ant-placeholder";
+pub const PLACEHOLDER: &str = "sk-ant-borg-placeholder";
 pub const KEY: &str = "sk-real-very-secret-key";
 pub const STREAM: &[u8] = include_bytes!("../recorded/stream.sse");
 pub const PRICE: Price = Price { input: 5_000_000, output: 25_000_000, cache_read: 500_000, cache_write: 6_250_000 };
@@ -306,14 +307,30 @@ impl World {
         limit: impl FnOnce(&mut Limits),
         allow: impl FnOnce(&mut Access),
     ) -> World {
+        let endpoints = vec![Endpoint { ca_file, ..at(&upstream.base) }];
+        World::made(upstream, endpoints, limit, allow).await
+    }
+
+    /// A gateway that reaches other providers too; nobody is admitted yet.
+    pub async fn beside(upstream: Upstream, others: Vec<Endpoint>, allow: impl FnOnce(&mut Access)) -> World {
+        let endpoints = [vec![at(&upstream.base)], others].concat();
+        World::made(upstream, endpoints, |limits| limits.admit_time = Duration::from_millis(500), allow).await
+    }
+
+    async fn made(
+        upstream: Upstream,
+        endpoints: Vec<Endpoint>,
+        limit: impl FnOnce(&mut Limits),
+        allow: impl FnOnce(&mut Access),
+    ) -> World {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("gw.sock");
         let keys = Arc::new(Keys::default());
-        keys.set([Some(Credential::ApiKey(Secret::new(KEY.into())))]);
+        keys.set([Some(Credential::Plain(Secret::new(KEY.into())))]);
         let book = Arc::new(Book::default());
         let mut limits = Limits { drain_time: Duration::from_secs(10), ..Limits::default() };
         limit(&mut limits);
-        let config = Config { anthropic_base: upstream.base.clone(), ca_file, limits };
+        let config = Config { endpoints, limits };
         let gateway = Gateway::new(config, keys.clone(), book.clone()).unwrap();
         let mut access = access(&socket);
         allow(&mut access);
@@ -332,6 +349,15 @@ impl World {
     }
 }
 
+pub fn anthropic() -> &'static dyn Provider {
+    provider::named(ProviderName::Anthropic)
+}
+
+/// The provider at this address, with the system's authorities.
+pub fn at(base: &http::Uri) -> Endpoint {
+    Endpoint { base: base.clone(), ..Endpoint::usual(anthropic()) }
+}
+
 pub fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap()
 }
@@ -342,15 +368,14 @@ pub fn access(socket: &Path) -> Access {
         socket: socket.to_owned(),
         egress: vec![Egress {
             name: "anthropic".into(),
-            provider: Provider::Anthropic,
+            provider: anthropic(),
             models: vec!["claude-*".into(), "unpriced".into()],
             secret: "claude".into(),
             counts_subscription: false,
             prices: BTreeMap::from([("claude-*".into(), PRICE.into())]),
             max_tokens: 64_000,
-            betas: CLAUDE_CODE_BETAS.map(String::from).to_vec(),
+            features: Vec::new(),
         }],
-        placeholder_key: PLACEHOLDER.into(),
         allowance: PLENTY,
         spent_before: Spent::default(),
         elders: Vec::new(),

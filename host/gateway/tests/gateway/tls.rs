@@ -2,7 +2,7 @@
 //! the key.
 
 use crate::support::{BODY, KEY, PLENTY, STREAM, Upstream, World, own_pid};
-use borg_gateway::{BaseError, Config, Error, Fate, Gateway};
+use borg_gateway::{BaseError, Config, Endpoint, Error, Fate, Gateway};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use std::{path::PathBuf, sync::Arc};
 use tokio_rustls::{
@@ -90,7 +90,9 @@ async fn authorities_that_cannot_be_used_are_an_error_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("ca.pem");
     let start = |file: &PathBuf| {
-        let config = Config { ca_file: Some(file.clone()), ..Config::default() };
+        let usual = Endpoint::usual(crate::support::anthropic());
+        let endpoints = vec![Endpoint { ca_file: Some(file.clone()), ..usual }];
+        let config = Config { endpoints, ..Config::default() };
         let keys = Arc::new(crate::support::Keys::default());
         Gateway::new(config, keys, Arc::new(crate::support::Book::default())).err()
     };

@@ -12,6 +12,7 @@ use borg_core::{
     id::Digest,
     policy::{EgressPolicy, OwnChanges, Policy, Role, SandboxChoice, Strangers, parse, source::SourceFile},
 };
+use borg_gateway::provider::{self, ProviderName};
 use borg_host::{
     chats::telegram,
     installation::{self, Registry},
@@ -101,10 +102,13 @@ fn lines(dir: &Path) -> Result<Vec<String>> {
 
 fn setting(shown: &Shown) -> String {
     let Shown { name, value, source, summary } = shown;
+    let providers = ProviderName::ALL.map(|name| provider::named(name).settings());
     let consequence = match name.as_str() {
         "TELEGRAM_API_URL" => "; the bot's token goes there",
-        "ANTHROPIC_BASE_URL" => "; the model's credential goes there",
-        "ANTHROPIC_CA_FILE" => "; whoever they vouch for gets the model's credential",
+        name if providers.iter().any(|names| names.base == name) => "; the model's credential goes there",
+        name if providers.iter().any(|names| names.ca_file == name) => {
+            "; whoever they vouch for gets the model's credential"
+        }
         "BORG_PLUGINS" => "; the first counts as what came with the program, and needs no pin",
         _ => "",
     };

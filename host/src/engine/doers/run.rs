@@ -135,7 +135,7 @@ impl Doers {
         let settings = self
             .settings(Kind::Executor, &order.executor, &given)
             .map_err(|reason| Failure::Body(Body::PluginFailed { plugin: order.executor.clone(), reason }))?;
-        let job = self.job(order, &executor).await?;
+        let job = self.job(order, &executor, policy).await?;
 
         // Adopted is only what the journal knows to have started; a sandbox it does not know of began and was lost in between.
         let known = begun.as_ref().is_some_and(|agent| agent.executor_digest.is_some());

@@ -14,19 +14,17 @@ use borg_core::{
     policy::{EgressPolicy, Policy, ProviderName, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
 };
-use borg_gateway::{Access, CLAUDE_CODE_BETAS, Door, Egress, Elder};
+use borg_gateway::{Access, Door, Egress, Elder, provider};
 use borg_plugins::Executor;
 use serde_json::Value;
 
-/// Stands for the key inside; the gateway takes it off and puts the real one on.
-const PLACEHOLDER_KEY: &str = "sk-ant-borg-placeholder";
 /// Largest file of the repository an executor may ask for, in bytes.
 const BASE_FILE_BYTES: usize = 1 << 20;
 /// Files an executor may ask for.
 const BASE_FILES: usize = 16;
 
 impl Doers {
-    pub(super) async fn job(&self, order: &RunOrder, executor: &Executor) -> Result<Job, Failure> {
+    pub(super) async fn job(&self, order: &RunOrder, executor: &Executor, policy: &Policy) -> Result<Job, Failure> {
         let assignment: Assignment = serde_json::from_str(&order.assignment.text).map_err(|error| {
             start_failure(format!("the assignment is no longer there: {error}"), "retry the task", false)
         })?;
@@ -51,7 +49,7 @@ impl Doers {
             max_turns: Some(order.allowance.turns),
             resume: None,
             gateway_url: GATEWAY_URL.to_owned(),
-            placeholder_key: PLACEHOLDER_KEY.to_owned(),
+            placeholder_key: placeholder(order, policy).to_owned(),
             workspace: WORKSPACE.to_owned(),
             in_dir: IN.to_owned(),
             out_dir: OUT.to_owned(),
@@ -139,15 +137,8 @@ impl Doers {
     ) -> Result<Door, Failure> {
         let egress = order.egress.iter().filter_map(|name| Some((name, policy.egress.get(name)?)));
         let egress = egress.map(|(name, entry)| way_out(name, entry)).collect();
-        let access = Access {
-            run: order.run,
-            socket: dirs.run.join("gateway.sock"),
-            egress,
-            placeholder_key: PLACEHOLDER_KEY.to_owned(),
-            allowance,
-            spent_before,
-            elders,
-        };
+        let access =
+            Access { run: order.run, socket: dirs.run.join("gateway.sock"), egress, allowance, spent_before, elders };
         self.gateway
             .open(access)
             .await
@@ -155,16 +146,18 @@ impl Doers {
     }
 }
 
-/// A way out as policy says it. The tokens of the pinned agent belong to it, since without them none of its requests passes;
-/// policy adds to them.
+/// What stands for the key of the provider that this run asks, or would ask.
+fn placeholder(order: &RunOrder, policy: &Policy) -> &'static str {
+    let model = order.egress.iter().find_map(|name| policy.egress.get(name)?.model());
+    provider::named(model.map_or(ProviderName::default(), |model| model.provider)).placeholder()
+}
+
+/// A way out as policy says it.
 fn way_out(name: &str, entry: &EgressPolicy) -> Egress {
     let EgressPolicy::Model(entry) = entry;
-    let own = CLAUDE_CODE_BETAS.iter().map(|beta| (*beta).to_owned());
     Egress {
         name: name.to_owned(),
-        provider: match entry.provider {
-            ProviderName::Anthropic => borg_gateway::Provider::Anthropic,
-        },
+        provider: provider::named(entry.provider),
         models: entry.models.clone(),
         secret: entry.secret.clone(),
         counts_subscription: match entry.subscription {
@@ -173,23 +166,6 @@ fn way_out(name: &str, entry: &EgressPolicy) -> Egress {
         },
         prices: entry.prices.clone(),
         max_tokens: entry.max_tokens,
-        betas: own.chain(entry.betas.iter().cloned()).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use borg_core::policy::ModelPolicy;
-
-    #[test]
-    fn a_token_that_policy_adds_takes_none_of_the_agents_away() {
-        let entry = |betas: &[&str]| {
-            let betas = betas.iter().map(|beta| (*beta).to_owned()).collect();
-            EgressPolicy::Model(ModelPolicy { betas, ..ModelPolicy::default() })
-        };
-        assert_eq!(way_out("a", &entry(&[])).betas, CLAUDE_CODE_BETAS);
-        let more = way_out("a", &entry(&["new-2026-12-01"])).betas;
-        assert_eq!(more.split_last(), Some((&"new-2026-12-01".to_owned(), &CLAUDE_CODE_BETAS.map(String::from)[..])));
+        features: entry.betas.clone(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// What a value may look like.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub enum Shape {
     Text,
     Bool,
     /// A whole number of at least 0.
@@ -26,24 +26,24 @@ pub(crate) enum Shape {
 
 /// A field of an object.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub struct Field {
     pub name: &'static str,
     pub shape: &'static Shape,
     pub required: bool,
 }
 
 /// A field that must be there.
-pub(crate) const fn need(name: &'static str, shape: &'static Shape) -> Field {
+pub const fn need(name: &'static str, shape: &'static Shape) -> Field {
     Field { name, shape, required: true }
 }
 
 /// A field that may be there.
-pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Field {
+pub const fn may(name: &'static str, shape: &'static Shape) -> Field {
     Field { name, shape, required: false }
 }
 
 /// Checks the whole value; the refusal names the first place that does not fit.
-pub(crate) fn check(value: &Value, shape: &Shape) -> Result<(), Refusal> {
+pub fn check(value: &Value, shape: &Shape) -> Result<(), Refusal> {
     fits(value, shape, &mut Vec::new())
 }
 

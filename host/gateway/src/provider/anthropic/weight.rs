@@ -10,6 +10,7 @@
 //! 1,600 on others), "PDF support" (each page as text and image), "Tool use" (the system prompt that comes with tools: at most 804 tokens),
 //! "Context windows", "Prompt caching" (a write for five minutes 1.25 times input, for an hour twice).
 
+use crate::usage::{Kept, Weight};
 use serde_json::Value;
 
 /// The largest image there is, in tokens.
@@ -17,50 +18,26 @@ const IMAGE: u64 = 5_000;
 /// What comes with the first tool.
 const TOOLS: u64 = 1_024;
 
-/// How long the provider may be asked to keep some of what goes in: writing it costs more than reading it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kept {
-    #[default]
-    No,
-    Minutes,
-    Hour,
-}
-
-/// What was found in a body.
-#[derive(Debug, Default)]
-pub(crate) struct Weight {
-    /// Most tokens outside of PDFs.
-    tokens: u64,
-    pdfs: u64,
-    pub kept: Kept,
-}
-
-impl Weight {
-    /// Of a checked body that was this many bytes long.
-    pub fn of(body: &Value, bytes: usize) -> Weight {
-        let mut found = Found::default();
-        found.content(&body["system"]);
-        for tool in list(&body["tools"]) {
-            found.cache(tool);
-        }
-        for message in list(&body["messages"]) {
-            found.content(&message["content"]);
-        }
-        let text = (bytes as u64).saturating_sub(found.encoded);
-        let tools = if list(&body["tools"]).is_empty() { 0 } else { TOOLS };
-        Weight { tokens: text + tools + found.images * IMAGE, pdfs: found.pdfs, kept: found.kept }
+/// Of a checked body that was this many bytes long.
+pub(super) fn of(body: &Value, bytes: usize) -> Weight {
+    let mut found = Found::default();
+    found.content(&body["system"]);
+    for tool in list(&body["tools"]) {
+        found.cache(tool);
     }
-
-    /// Most tokens of input where the model takes in no more than this.
-    pub fn most(&self, window: u64) -> u64 {
-        if self.pdfs > 0 { window } else { self.tokens.min(window) }
+    for message in list(&body["messages"]) {
+        found.content(&message["content"]);
     }
+    let text = (bytes as u64).saturating_sub(found.encoded);
+    let tools = if list(&body["tools"]).is_empty() { 0 } else { TOOLS };
+    Weight { tokens: text + tools + found.images * IMAGE, is_unbounded: found.has_pdf, kept: found.kept }
 }
 
 #[derive(Default)]
 struct Found {
     images: u64,
-    pdfs: u64,
+    /// A PDF may fill the whole window.
+    has_pdf: bool,
     /// Bytes of images and PDFs, which are no text.
     encoded: u64,
     kept: Kept,
@@ -75,7 +52,7 @@ impl Found {
             let is_encoded = source["type"] == "base64";
             match block["type"].as_str() {
                 Some("image") => self.images += 1,
-                Some("document") if is_encoded => self.pdfs += 1,
+                Some("document") if is_encoded => self.has_pdf = true,
                 Some("tool_result") => self.content(&block["content"]),
                 Some(_) | None => {}
             }
@@ -110,7 +87,7 @@ mod tests {
 
     fn weight(content: Value) -> Weight {
         let body = json!({ "model": "m", "max_tokens": 1, "messages": [{ "role": "user", "content": content }] });
-        Weight::of(&body, body.to_string().len())
+        of(&body, body.to_string().len())
     }
 
     fn encoded(kind: &str, media: &str, bytes: usize) -> Value {
@@ -144,7 +121,7 @@ mod tests {
         assert!((2_000..3_000).contains(&most), "{most}");
         // What comes with tools is the provider's.
         let body = json!({ "tools": [{ "name": "t", "input_schema": {} }] });
-        assert!(Weight::of(&body, 10).most(WINDOW) > TOOLS);
+        assert!(of(&body, 10).most(WINDOW) > TOOLS);
     }
 
     #[test]
@@ -161,7 +138,7 @@ mod tests {
         for body in
             [json!({ "system": [text(hour())] }), json!({ "tools": [{ "name": "t", "cache_control": hour() }] })]
         {
-            assert_eq!(Weight::of(&body, 10).kept, Kept::Hour, "{body}");
+            assert_eq!(of(&body, 10).kept, Kept::Hour, "{body}");
         }
     }
 }

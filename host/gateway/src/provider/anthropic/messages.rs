@@ -5,13 +5,26 @@
 //! tools with a `type` other than `custom`, blocks of server tools, `file` and `url` sources, citations and search results.
 //! Free JSON is at `tool_use.input` and `tools[].input_schema` only.
 
-use super::{
-    Route,
-    shape::{self, Field, Shape, may, need},
-    weight::Weight,
+use super::weight;
+use crate::{
+    provider::{
+        api::{Output, Prompt},
+        shape::{self, Field, Shape, may, need},
+    },
+    refusal::{Refusal, Remedy, Rule},
 };
-use crate::refusal::{Refusal, Rule};
 use serde_json::Value;
+use std::borrow::Cow;
+
+/// The two things that can be asked: an answer, and how many tokens the question has.
+pub(super) const PATHS: [&str; 2] = ["/v1/messages", "/v1/messages/count_tokens"];
+/// Index into [`PATHS`] of what makes a model work.
+const ANSWERED: usize = 0;
+
+/// What helps where a field is not on the list.
+const FIELD_REMEDY: Remedy = Remedy::Client(Cow::Borrowed(
+    "no policy line allows this; leave the field out (server-side tools, file ids and URL sources are not granted)",
+));
 
 static TEXT: Shape = Shape::Text;
 static BOOL: Shape = Shape::Bool;
@@ -108,69 +121,42 @@ static COUNT_REQUEST: Shape = Shape::Object(&[
     may("output_config", &OUTPUT),
 ]);
 
-/// A body that holds only what is on the list.
-#[derive(Debug)]
-pub(crate) struct Checked {
-    value: Value,
-    pub model: String,
-}
-
-/// Checks the body against the table of its route.
-pub(crate) fn check(route: Route, value: Value) -> Result<Checked, Refusal> {
-    shape::check(
-        &value,
-        match route {
-            Route::Messages => &REQUEST,
-            Route::CountTokens => &COUNT_REQUEST,
-        },
-    )?;
-    let model = value["model"].as_str().unwrap_or_default().to_owned();
+/// Checks the body against the table of its route; `bytes` is how long it was as it came.
+pub(super) fn check(route: usize, body: Value, bytes: usize) -> Result<Prompt, Refusal> {
+    let is_answered = route == ANSWERED;
+    let table = if is_answered { &REQUEST } else { &COUNT_REQUEST };
+    shape::check(&body, table).map_err(|refusal| refusal.with(FIELD_REMEDY))?;
+    let model = body["model"].as_str().unwrap_or_default().to_owned();
     let is_name = !model.is_empty()
         && model.len() <= 128
         && model.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:@".contains(&b));
     if !is_name {
         return Err(Refusal::at(Rule::Model, "/model".into(), "this is not a model name"));
     }
-    Ok(Checked { value, model })
+    let output = is_answered.then(|| Output {
+        asked: u32::try_from(body["max_tokens"].as_u64().unwrap_or_default()).unwrap_or(u32::MAX),
+        // A thinking budget is at least 1024 at the provider, and something has to follow.
+        least: if body["thinking"]["type"] == "enabled" { 1024 + 256 } else { 256 },
+    });
+    let weight = weight::of(&body, bytes);
+    Ok(Prompt { body, model, output, weight })
 }
 
-impl Checked {
-    /// The `max_tokens` it asks for.
-    pub fn asked_tokens(&self) -> u32 {
-        u32::try_from(self.value["max_tokens"].as_u64().unwrap_or_default()).unwrap_or(u32::MAX)
+/// Lowers `max_tokens` to the cap, and with it a thinking budget that is not below `max_tokens`.
+///
+/// The provider wants it below, but for interleaved thinking, where it would count over many requests: what is paid for is one.
+/// An effort and adaptive thinking have no figure of their own; `max_tokens` holds for all that comes out ("Extended thinking",
+/// "Effort").
+pub(super) fn limit(body: &mut Value, cap: u32) {
+    let asked = body["max_tokens"].as_u64().unwrap_or_default();
+    let granted = asked.min(cap.into());
+    if granted < asked {
+        body["max_tokens"] = granted.into();
     }
-
-    /// The output below which it makes no sense: a thinking budget is at least 1024 at the provider, and something has to follow.
-    pub fn least_tokens(&self) -> u32 {
-        if self.value["thinking"]["type"] == "enabled" { 1024 + 256 } else { 256 }
-    }
-
-    /// What it can come to at most; `bytes` is how long it was as it came.
-    pub fn weight(&self, bytes: usize) -> Weight {
-        Weight::of(&self.value, bytes)
-    }
-
-    /// Lowers `max_tokens` to the cap, and with it a thinking budget that is not below `max_tokens`.
-    ///
-    /// The provider wants it below, but for interleaved thinking, where it would count over many requests: what is paid for is one.
-    /// An effort and adaptive thinking have no figure of their own; `max_tokens` holds for all that comes out ("Extended thinking",
-    /// "Effort").
-    pub fn limit_tokens(&mut self, cap: u32) {
-        let asked = self.value["max_tokens"].as_u64().unwrap_or_default();
-        let granted = asked.min(cap.into());
-        if granted < asked {
-            self.value["max_tokens"] = granted.into();
-        }
-        let most = granted.saturating_sub(1);
-        if let Some(budget) = self.value.pointer_mut("/thinking/budget_tokens")
-            && budget.as_u64() > Some(most)
-        {
-            *budget = most.into();
-        }
-    }
-
-    /// The body that is sent: written anew, so that it says what was checked.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.value.to_string().into_bytes()
+    let most = granted.saturating_sub(1);
+    if let Some(budget) = body.pointer_mut("/thinking/budget_tokens")
+        && budget.as_u64() > Some(most)
+    {
+        *budget = most.into();
     }
 }
