@@ -12,11 +12,73 @@ use borg_core::{
     id::RunKey,
     task::Hold,
 };
-use borg_gateway::{BoxFuture, Fate, Held, Ledger, LedgerError, Row};
-use std::time::Duration;
+use borg_gateway::{
+    BoxFuture, Fate, Held, Ledger, LedgerError, Row,
+    provider::{self, ProviderName},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Pause between two tries to write a row.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// What the journal keeps of a request, as JSON. Rows of any earlier host are read as this; what one did not say is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Request {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    pub method: String,
+    pub path: String,
+    pub model: String,
+    pub status: u16,
+    /// What became of it, as text: `refused: field at /tools/0`.
+    #[serde(rename = "verdict")]
+    pub fate: Option<Fate>,
+    pub usage: Option<Usage>,
+    pub cost_micros: u64,
+    pub notional: bool,
+    pub estimated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_out: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<BTreeMap<String, String>>,
+    /// Whoever spoke through init's bridge is init's claim; init itself is the kernel's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_pid: Option<i32>,
+}
+
+impl From<Row> for Request {
+    fn from(row: Row) -> Request {
+        Request {
+            host: Some(row.host),
+            method: row.method,
+            path: row.path,
+            model: row.model,
+            status: row.status,
+            fate: Some(row.fate),
+            usage: row.usage,
+            cost_micros: row.cost.0,
+            notional: row.notional,
+            estimated: row.estimated,
+            bytes_in: Some(row.bytes_in),
+            bytes_out: Some(row.bytes_out),
+            duration_ms: Some(row.duration_ms),
+            subscription: Some(row.subscription),
+            peer_pid: Some(row.peer_pid),
+        }
+    }
+}
+
+impl Request {
+    fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("names, numbers and texts are JSON")
+    }
+}
 
 /// Writes rows and tells the engine what was spent.
 pub struct JournalLedger {
@@ -28,36 +90,17 @@ impl Ledger for JournalLedger {
     fn record(&self, row: Row) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
             let failed = |error: &dyn std::error::Error| LedgerError(error.to_string());
-            let verdict = match &row.fate {
-                Fate::Allowed => "allowed".to_owned(),
-                Fate::Refused { rule, pointer } => match pointer {
-                    Some(pointer) => format!("refused: {rule} at {pointer}"),
-                    None => format!("refused: {rule}"),
-                },
-                Fate::Capped(cap) => format!("capped: {cap}"),
-                Fate::Failed(why) => format!("failed: {why}"),
-            };
-            let stored = LedgerRow {
-                at_ms: now_ms(),
-                task: row.run.task,
-                run: row.run.to_string(),
-                row: serde_json::json!({
-                    "host": row.host, "method": row.method, "path": row.path, "model": row.model, "status": row.status,
-                    "verdict": verdict, "usage": row.usage, "cost-micros": row.cost.0, "notional": row.notional, "estimated": row.estimated,
-                    "bytes-in": row.bytes_in, "bytes-out": row.bytes_out, "duration-ms": row.duration_ms,
-                    "subscription": row.subscription,
-                    // Whoever spoke through init's bridge is init's claim; init itself is the kernel's word.
-                    "peer-pid": row.peer_pid,
-                }),
-            };
+            let (run, held, estimated, cost) = (row.run, row.held, row.estimated, row.cost);
             let usage = row.usage.unwrap_or_default();
-            let is_free = usage == Usage::default() && row.cost.0 == 0;
-            if !is_free || row.held.is_some() {
+            let notional = if row.notional { row.cost } else { MicroUsd(0) };
+            let request = Request::from(row).json();
+            let stored = LedgerRow { at_ms: now_ms(), task: run.task, run: run.to_string(), row: request };
+            let is_free = usage == Usage::default() && cost.0 == 0;
+            if !is_free || held.is_some() {
                 let turns = if is_free { 0 } else { 1 };
-                let notional = if row.notional { row.cost } else { MicroUsd(0) };
-                let spent = Spent { turns, usage, cost: row.cost, notional, wall_ms: 0 };
-                let body = Body::Metered { run: row.run, spent, estimated: row.estimated, request: row.held };
-                let event = Event { at_ms: now_ms(), task: Some(row.run.task), settles: None, body };
+                let spent = Spent { turns, usage, cost, notional, wall_ms: 0 };
+                let body = Body::Metered { run, spent, estimated, request: held };
+                let event = Event { at_ms: now_ms(), task: Some(run.task), settles: None, body };
                 return self.handle.post_with_row(event, stored).await.map_err(|error| failed(&error));
             }
             loop {
@@ -87,16 +130,19 @@ impl Ledger for JournalLedger {
 
 /// The row of a request whose answer an earlier process never heard: it is taken to have cost what was held for it.
 pub fn unheard(run: RunKey, hold: &Hold) -> LedgerRow {
-    LedgerRow {
-        at_ms: now_ms(),
-        task: run.task,
-        run: run.to_string(),
-        row: serde_json::json!({
-            "method": "POST", "path": "/v1/messages", "model": hold.model, "status": 0,
-            "verdict": "failed: the host ended before the answer came", "usage": hold.most.usage,
-            "cost-micros": hold.most.cost.0, "notional": !hold.most.notional.is_none(), "estimated": true,
-        }),
-    }
+    let request = Request {
+        method: "POST".into(),
+        // A hold names neither provider nor path; there is one of both that uses anything.
+        path: provider::named(ProviderName::default()).routes()[0].into(),
+        model: hold.model.clone(),
+        fate: Some(Fate::Failed("the host ended before the answer came".into())),
+        usage: Some(hold.most.usage),
+        cost_micros: hold.most.cost.0,
+        notional: !hold.most.notional.is_none(),
+        estimated: true,
+        ..Request::default()
+    };
+    LedgerRow { at_ms: now_ms(), task: run.task, run: run.to_string(), row: request.json() }
 }
 
 #[cfg(test)]
@@ -113,9 +159,9 @@ mod tests {
     fn row(run: RunKey, fate: Fate, usage: Option<Usage>, cost: MicroUsd) -> Row {
         Row {
             run,
-            host: "api.anthropic.com".into(),
+            host: "api.example".into(),
             method: "POST".into(),
-            path: "/v1/messages".into(),
+            path: "/a".into(),
             model: "claude-opus-4".into(),
             status: 200,
             fate,
@@ -130,6 +176,28 @@ mod tests {
             held: None,
             peer_pid: 40,
         }
+    }
+
+    /// Rows word for word as hosts wrote them, before and after they told of subscriptions.
+    #[test]
+    fn rows_of_earlier_hosts_are_read() {
+        let read = |text: &str| serde_json::from_str::<Request>(text).unwrap();
+        let first = read(
+            r#"{"host":"api.example","method":"POST","path":"/a","model":"m","status":403,"verdict":"refused: field at /tools/0",
+            "usage":null,"cost-micros":0,"estimated":false,"bytes-in":10,"bytes-out":20,"duration-ms":30,"peer-pid":40}"#,
+        );
+        let pointer = Some("/tools/0".to_owned());
+        assert_eq!(first.fate, Some(Fate::Refused { rule: Rule::Field, pointer }));
+        assert_eq!((first.status, first.notional, first.subscription), (403, false, None));
+        let unheard = read(
+            r#"{"method":"POST","path":"/a","model":"m","status":0,"verdict":"failed: the host ended before the answer came",
+            "usage":{"input-tokens":1,"output-tokens":2,"cache-read-tokens":3,"cache-write-tokens":4},"cost-micros":5,"notional":true,
+            "estimated":true}"#,
+        );
+        assert_eq!(unheard.fate, Some(Fate::Failed("the host ended before the answer came".into())));
+        assert_eq!((unheard.cost_micros, unheard.usage.map(|usage| usage.total())), (5, Some(10)));
+        assert_eq!(read(&unheard.json().to_string()), unheard);
+        assert!(unheard.json().get("host").is_none(), "nothing is added to what was told");
     }
 
     #[tokio::test]
@@ -154,6 +222,8 @@ mod tests {
         let verdicts: Vec<&str> = rows.iter().filter_map(|row| row.row["verdict"].as_str()).collect();
         let refused = format!("refused: {rule} at /tools/0");
         assert_eq!(verdicts, ["allowed", refused.as_str(), &format!("capped: {}", Cap::Turns), "failed: went away"]);
+        let first = serde_json::from_value::<Request>(rows[0].row.clone()).unwrap();
+        assert_eq!(first, row(run, Fate::Allowed, Some(usage), MicroUsd(7)).into());
         assert_eq!(desk.subscription().await.unwrap().unwrap().told["status"], "allowed");
         // Durable and counted when `record` returns, whatever the task does now.
         let spent = desk.task(task).await.unwrap().unwrap().spent;
