@@ -19,6 +19,17 @@ const NOT_IN_CORE: [&str; 8] = ["tokio", "wasmtime", "hyper", "mio", "rusqlite",
 /// The one crate that knows the plugin engine.
 const PLUGINS: &str = "host/plugins/Cargo.toml";
 
+/// Words by which one vendor's API is told: its name, its header, its keys.
+const VENDOR: [&str; 3] = ["anthropic", "x-api-key", "sk-ant"];
+
+/// The host's own code, that serves all vendors alike.
+const VENDORLESS: [&str; 4] = ["host/core/src/", "host/gateway/src/", "host/plugins/src/", "host/src/"];
+
+/// What may name a vendor all the same: the vendor's own folder in the gateway, the name policy calls it by, the agents that are pinned, and
+/// what people type: settings and commands.
+const VENDORS_OWN: [&str; 5] =
+    ["host/core/src/policy/", "host/gateway/src/provider/", "host/src/agents/", "host/src/cli/", "host/src/settings"];
+
 /// Folders that hold other people's code, made up or recorded: data, not ours to keep tidy.
 const DATA: [&str; 6] = ["corpus", "scenarios", "fixtures", "captures", "recorded", "golden"];
 
@@ -123,8 +134,26 @@ fn judge(name: &str, text: &str) -> Vec<String> {
             findings.push(format!("line {}: write it or leave it out", n + 1));
         }
     }
+    findings.extend(vendors(name, text));
     findings.extend(neighbours(name, text));
     findings
+}
+
+/// Lines that know a vendor where none should.
+fn vendors(name: &str, text: &str) -> Vec<String> {
+    let is_own = VENDORS_OWN.iter().any(|own| name.starts_with(own));
+    if is_own || !VENDORLESS.iter().any(|folder| name.starts_with(folder)) {
+        return Vec::new();
+    }
+    let named = text.lines().enumerate().filter_map(|(n, line)| {
+        let line = line.to_ascii_lowercase();
+        let word = VENDOR.iter().find(|word| line.contains(*word))?;
+        Some(format!(
+            "line {} names `{word}`: what is known of a vendor's API stands below `host/gateway/src/provider/`",
+            n + 1
+        ))
+    });
+    named.collect()
 }
 
 fn names_a_machine(line: &str) -> bool {
@@ -210,6 +239,8 @@ mod tests {
                 "adapter `sandbox`",
             ),
             ("host/src/forge/mod.rs", "//! x\nfn a() { crate::store::open() }\n".to_owned(), "adapter `store`"),
+            ("host/gateway/src/door.rs", "//! x\n// see ANTHROPIC_BASE_URL\n".to_owned(), "line 2 names `anthropic`"),
+            ("host/src/engine/a.rs", "//! x\nconst A: &str = \"sk-ant-x\";\n".to_owned(), "names `sk-ant`"),
             ("host/Cargo.toml", "[dependencies]\nwasmtime-wasi.workspace = true\n".to_owned(), "on wasmtime-wasi: ask"),
         ];
         for (name, text, wanted) in rows {
@@ -228,6 +259,9 @@ mod tests {
             ("host/plugins/Cargo.toml", "[dependencies]\nwasmtime.workspace = true\n"),
             ("Cargo.toml", "[workspace.dependencies]\nwasmtime = \"48\"\n"),
             ("host/src/main.rs", "//! x\nuse crate::{forge, sandbox};\n"),
+            ("host/gateway/src/provider/anthropic/mod.rs", "//! x\nconst A: &str = \"x-api-key\";\n"),
+            ("host/gateway/tests/gateway/heads.rs", "//! x\nconst A: &str = \"x-api-key\";\n"),
+            ("host/src/settings.rs", "//! x\nconst A: &str = \"ANTHROPIC_BASE_URL\";\n"),
             ("tests/corpus/a/base/lib.rs", "#[ignore]\nfn a() {}\n"),
             ("plugins/rules/x/src/lib.rs", "//! x\n#[ignore]\n"),
             ("a.sh", concat!("cd /workspace/x; ls /proc/1/ro", "ot/\n")),
