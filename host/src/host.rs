@@ -137,7 +137,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         limits: borg_plugins::Limits::default(),
         now_ms,
     };
-    let permits = Permits { policy: policy.plugins.clone(), keep: watch::executors_of(&loaded.tasks) };
+    let permits = Permits { policy: policy.plugins.clone(), keep: watch::executors_of(loaded.state.tasks.values()) };
     let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
     let (queue, committed) = engine::queue(store.clone());

@@ -8,7 +8,7 @@ use crate::{
 };
 use borg_core::{
     budget::{MicroUsd, Spent, Usage},
-    event::{Body, Event},
+    event::{Body, Event, Meanwhile},
     id::RunKey,
     task::Hold,
 };
@@ -94,13 +94,13 @@ impl Ledger for JournalLedger {
             let usage = row.usage.unwrap_or_default();
             let notional = if row.notional { row.cost } else { MicroUsd(0) };
             let request = Request::from(row).json();
-            let stored = LedgerRow { at_ms: now_ms(), task: run.task, run: run.to_string(), row: request };
+            let stored = LedgerRow { at_ms: now_ms(), owner: run.owner, run: run.to_string(), row: request };
             let is_free = usage == Usage::default() && cost.0 == 0;
             if !is_free || held.is_some() {
                 let turns = if is_free { 0 } else { 1 };
                 let spent = Spent { turns, usage, cost, notional, wall_ms: 0 };
-                let body = Body::Metered { run, spent, estimated, request: held };
-                let event = Event { at_ms: now_ms(), task: Some(run.task), settles: None, body };
+                let body = Body::Meanwhile(Meanwhile::Metered { run, spent, estimated, request: held });
+                let event = Event { at_ms: now_ms(), owner: run.owner, settles: None, body };
                 return self.handle.post_with_row(event, stored).await.map_err(|error| failed(&error));
             }
             loop {
@@ -121,8 +121,8 @@ impl Ledger for JournalLedger {
     fn hold(&self, held: Held) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
             let Held { run, request, model, most } = held;
-            let body = Body::Held { run, hold: Hold { request, model, most } };
-            let event = Event { at_ms: now_ms(), task: Some(run.task), settles: None, body };
+            let body = Body::Meanwhile(Meanwhile::Held { run, hold: Hold { request, model, most } });
+            let event = Event { at_ms: now_ms(), owner: run.owner, settles: None, body };
             self.handle.post(event).await.map_err(|error| LedgerError(error.to_string()))
         })
     }
@@ -142,7 +142,7 @@ pub fn unheard(run: RunKey, hold: &Hold) -> LedgerRow {
         estimated: true,
         ..Request::default()
     };
-    LedgerRow { at_ms: now_ms(), task: run.task, run: run.to_string(), row: request.json() }
+    LedgerRow { at_ms: now_ms(), owner: run.owner, run: run.to_string(), row: request.json() }
 }
 
 #[cfg(test)]
@@ -207,7 +207,7 @@ mod tests {
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
         let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
-        let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
+        let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
         let usage = Usage { input_tokens: 5, ..Usage::default() };
         let rule = Rule::Header;
         for row in [
@@ -240,7 +240,7 @@ mod tests {
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
         let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
-        let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
+        let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
         let usage = Usage { input_tokens: 5, ..Usage::default() };
         // Behind the wish to stop in the engine's queue.
         let stopping = fixture.handle.clone();
@@ -257,7 +257,7 @@ mod tests {
         let usage = Usage { input_tokens: 1000, ..Usage::default() };
         let most = Spent { turns: 1, usage, cost: MicroUsd(5_000), ..Spent::default() };
         Held {
-            run: RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent },
+            run: RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent },
             request,
             model: "claude-opus-4-8".into(),
             most,
@@ -339,7 +339,7 @@ mod tests {
 
     /// What the journal's events say a task has spent.
     async fn metered(desk: &crate::engine::Desk, task: borg_core::id::TaskId) -> u64 {
-        let spent = |body| if let Body::Metered { spent, .. } = body { spent.cost.0 } else { 0 };
+        let spent = |body| if let Body::Meanwhile(Meanwhile::Metered { spent, .. }) = body { spent.cost.0 } else { 0 };
         desk.events(0, Some(task), 1000).await.unwrap().into_iter().map(|entry| spent(entry.event.body)).sum()
     }
 }

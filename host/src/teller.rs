@@ -9,7 +9,7 @@ use crate::{
 };
 use borg_core::{
     approval::names,
-    event::{Body, DenialNote, Event},
+    event::{Answer, Body, ChatEvent, DenialNote, Event, HostEvent, Meanwhile, Said},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
     permit,
@@ -62,21 +62,21 @@ impl Teller {
 
     /// Lines for one event: mostly one, none for bare bookkeeping, one per action of an agent.
     pub fn tell(&mut self, event: &Event) -> Vec<(Weight, String)> {
-        if let Body::TaskCreated { task } = &event.body {
+        if let Body::Said(Said::TaskCreated { task }) = &event.body {
             self.stages = task.pipeline.stages.iter().map(|stage| stage.name.clone()).collect();
         }
-        if let Body::RunStarted { run, .. } = &event.body {
-            *self.tries.entry(run.stage).or_default() += 1;
+        if let Body::Meanwhile(Meanwhile::RunStarted { run, .. }) = &event.body {
+            *self.tries.entry(run.place).or_default() += 1;
         }
         let meaning = self.replay.as_mut().map(|replay| replay.follow(event)).unwrap_or_default();
-        if let Body::Progressed { run, events, .. } = &event.body {
+        if let Body::Meanwhile(Meanwhile::Progressed { run, events, .. }) = &event.body {
             let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
             let at = self.at(run);
             let line = |text: String| (Weight::Action, format!("{at}:   {}", neutral::line(&text, LINE_WHOLE)));
             return events.iter().filter_map(words::action).map(line).collect();
         }
         let (weight, text) = self.words(&event.body, &meaning);
-        if let Body::RunStarted { attestation, .. } = &event.body {
+        if let Body::Meanwhile(Meanwhile::RunStarted { attestation, .. }) = &event.body {
             self.missing.clone_from(&attestation.missing);
         }
         let stop = match meaning.stop {
@@ -92,8 +92,8 @@ impl Teller {
 
     /// Stage of a run, and which try it is where that is not the first.
     fn at(&self, run: &RunKey) -> String {
-        let stage = self.stages.get(run.stage as usize).map_or_else(|| format!("stage {}", run.stage), Clone::clone);
-        match self.tries.get(&run.stage) {
+        let stage = self.stages.get(run.place as usize).map_or_else(|| format!("stage {}", run.place), Clone::clone);
+        match self.tries.get(&run.place) {
             Some(tries @ 2..) => format!("{stage} (try {tries})"),
             Some(_) | None => stage,
         }
@@ -102,48 +102,60 @@ impl Teller {
     fn words(&self, body: &Body, meaning: &Meaning) -> (Weight, String) {
         use Weight::{Detail, Step};
         match body {
-            Body::HostStarted { version, sandbox } => {
+            Body::Host(HostEvent::HostStarted { version, sandbox }) => {
                 (Detail, format!("the host {version} started; sandbox: {sandbox}"))
             }
-            Body::PolicyLoaded { digest } => (Detail, format!("policy {} loaded", digest.short())),
-            Body::PolicyRefused { reason } => (Step, format!("a policy edit does not take effect: {reason}")),
-            Body::Paused { by } => (Step, format!("{by} paused everything")),
-            Body::Resumed { by } => (Step, format!("{by} resumed everything")),
-            Body::ChatRegistered { chat, registration } => {
+            Body::Host(HostEvent::PolicyLoaded { digest }) => (Detail, format!("policy {} loaded", digest.short())),
+            Body::Host(HostEvent::PolicyRefused { reason }) => {
+                (Step, format!("a policy edit does not take effect: {reason}"))
+            }
+            Body::Said(Said::Paused { by }) => (Step, format!("{by} paused everything")),
+            Body::Said(Said::Resumed { by }) => (Step, format!("{by} resumed everything")),
+            Body::Chat(ChatEvent::ChatRegistered { chat, registration }) => {
                 let about = registration.repository.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
                 (Step, format!("{} registered {chat}{about}", registration.by))
             }
-            Body::ChatForgotten { chat, by: Some(by) } => (Step, format!("{by} unregistered {chat}")),
-            Body::ChatForgotten { chat, by: None } => (Step, format!("{chat} does not have us any more")),
-            Body::ChatMoved { from, to } => (Step, format!("{from} goes on as {to}")),
-            Body::PersonAllowed { by, person, role } => {
+            Body::Chat(ChatEvent::ChatForgotten { chat, by: Some(by) }) => (Step, format!("{by} unregistered {chat}")),
+            Body::Chat(ChatEvent::ChatForgotten { chat, by: None }) => {
+                (Step, format!("{chat} does not have us any more"))
+            }
+            Body::Chat(ChatEvent::ChatMoved { from, to }) => (Step, format!("{from} goes on as {to}")),
+            Body::Said(Said::PersonAllowed { by, person, role }) => {
                 (Step, format!("{by} made {person} {}", permit::role_word(*role)))
             }
-            Body::UpdatePassedOver { update, what } => (Detail, format!("{update} is passed over: {what}")),
-            Body::PluginMisbehaved { plugin, digest, what } => {
+            Body::Host(HostEvent::UpdatePassedOver { update, what }) => {
+                (Detail, format!("{update} is passed over: {what}"))
+            }
+            Body::Host(HostEvent::PluginMisbehaved { plugin, digest, what }) => {
                 (Step, format!("the component {plugin} ({}) misbehaves: {what}", digest.short()))
             }
-            Body::PersonDenied { by, what, reason } => (Step, format!("{by} was refused {what}: {reason}")),
-            Body::TaskCreated { task } => (Step, created(task)),
-            Body::Prepared { branch, commit, check, warnings } => {
+            Body::Host(HostEvent::PersonDenied { by, what, reason }) => {
+                (Step, format!("{by} was refused {what}: {reason}"))
+            }
+            Body::Said(Said::TaskCreated { task }) => (Step, created(task)),
+            Body::Answer(Answer::Prepared { branch, commit, check, warnings }) => {
                 let check = check.as_deref().map(|check| format!("; tests: `{check}`")).unwrap_or_default();
                 let warnings: String = warnings.iter().map(|warning| format!("; {warning}")).collect();
                 (Step, format!("prepared: from {branch} at {}{check}{warnings}", commit.short()))
             }
             // Where it is known that this stopped the task, that says it all.
-            Body::PrepareFailed { .. } | Body::DeliverFailed { .. } if meaning.stop.is_some() => {
+            Body::Answer(Answer::PrepareFailed { .. }) | Body::Answer(Answer::DeliverFailed { .. })
+                if meaning.stop.is_some() =>
+            {
                 (Detail, String::new())
             }
-            Body::PrepareFailed { reason, remedy } => (Step, format!("cannot start: {reason}. {remedy}")),
-            Body::Briefed { grant, .. } => {
+            Body::Answer(Answer::PrepareFailed { reason, remedy }) => {
+                (Step, format!("cannot start: {reason}. {remedy}"))
+            }
+            Body::Answer(Answer::Briefed { grant, .. }) => {
                 let write = match grant.write().allow.as_slice() {
                     [] => "nothing in the workspace".to_owned(),
                     globs => globs.join(" "),
                 };
                 (Detail, format!("briefed: tools {}; may write {write}", grant.tools().join(" ")))
             }
-            Body::BriefRefused { reason } => (Step, format!("the persona refuses the task: {reason}")),
-            Body::RunStarted { run, executor, attestation, .. } => {
+            Body::Answer(Answer::BriefRefused { reason }) => (Step, format!("the persona refuses the task: {reason}")),
+            Body::Meanwhile(Meanwhile::RunStarted { run, executor, attestation, .. }) => {
                 let missing = match attestation.missing.as_slice() {
                     [] => String::new(),
                     missing if missing == self.missing => String::new(),
@@ -152,21 +164,23 @@ impl Teller {
                 let sandbox = &attestation.sandbox;
                 (Step, format!("{}: {executor} works in the {sandbox} sandbox{missing}", self.at(run)))
             }
-            Body::Progressed { .. } => (Detail, String::new()),
-            Body::Denied { run, denial, .. } => (Step, format!("{}: denied: {}", self.at(run), denied(denial))),
-            Body::Held { run, hold } => {
+            Body::Meanwhile(Meanwhile::Progressed { .. }) => (Detail, String::new()),
+            Body::Meanwhile(Meanwhile::Denied { run, denial, .. }) => {
+                (Step, format!("{}: denied: {}", self.at(run), denied(denial)))
+            }
+            Body::Meanwhile(Meanwhile::Held { run, hold }) => {
                 let most = hold.most.cost;
                 (Detail, format!("{}: a request was left before its answer; it may cost {most}", self.at(run)))
             }
-            Body::Metered { run, spent, estimated, request: _ } => {
+            Body::Meanwhile(Meanwhile::Metered { run, spent, estimated, request: _ }) => {
                 let estimated = if *estimated { " (estimated)" } else { "" };
                 let (tokens, cost) = (words::tokens(&spent.usage), words::money(spent.cost, spent.notional));
                 (Detail, format!("{}: a request of {tokens}, {cost}{estimated}", self.at(run)))
             }
-            Body::RunEnded { start_error: Some(failure), run, .. } => {
+            Body::Answer(Answer::RunEnded { start_error: Some(failure), run, .. }) => {
                 (Step, format!("{}: could not start: {}. {}", self.at(run), failure.reason, failure.remedy))
             }
-            Body::RunEnded { run, end, outcome, wall_ms, start_error: None } => {
+            Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms, start_error: None }) => {
                 let status = match outcome.status {
                     OutcomeStatus::Completed => "finished",
                     OutcomeStatus::Failed => "failed",
@@ -184,7 +198,7 @@ impl Teller {
                 let wall = words::duration(*wall_ms);
                 (Step, format!("{}: the agent {status} after {wall}{}{said}", self.at(run), ended(end)))
             }
-            Body::Collected { run, collected } => {
+            Body::Answer(Answer::Collected { run, collected }) => {
                 let mut text = match collected.changed.as_slice() {
                     [] => format!("{}: nothing changed", self.at(run)),
                     changed => {
@@ -203,18 +217,22 @@ impl Teller {
                 }
                 (Step, text)
             }
-            Body::CollectFailed { run, reason } => {
+            Body::Answer(Answer::CollectFailed { run, reason }) => {
                 (Step, format!("{}: its work could not be taken: {reason}", self.at(run)))
             }
-            Body::Accepted { acceptance } => match acceptance {
+            Body::Answer(Answer::Accepted { acceptance }) => match acceptance {
                 Acceptance::Accept => (Detail, "the persona accepts the result".into()),
                 Acceptance::Retry(why) => (Step, format!("the persona wants it again: {why}")),
                 Acceptance::Fail(why) => (Step, format!("the persona gives up: {why}")),
             },
-            Body::Noted { by, text } => (Step, format!("{by} notes: {}", neutral::line(&text.text, LINE))),
-            Body::Asked { question } => (Step, format!("the agent asks: {}", neutral::line(&question.text, LINE))),
-            Body::Answered { by, text } => (Step, format!("{by} answers: {}", neutral::line(&text.text, LINE))),
-            Body::Checked { run, check } => {
+            Body::Said(Said::Noted { by, text }) => (Step, format!("{by} notes: {}", neutral::line(&text.text, LINE))),
+            Body::Answer(Answer::Asked { question }) => {
+                (Step, format!("the agent asks: {}", neutral::line(&question.text, LINE)))
+            }
+            Body::Said(Said::Answered { by, text }) => {
+                (Step, format!("{by} answers: {}", neutral::line(&text.text, LINE)))
+            }
+            Body::Answer(Answer::Checked { run, check }) => {
                 let report = &check.report;
                 let failed = report.failed.len() + report.errored.len();
                 let tests = format!("{} passed, {failed} failed", report.passed.len());
@@ -234,7 +252,7 @@ impl Teller {
                 let (own, ended) = (own.unwrap_or_default(), ended(&check.end));
                 (Step, format!("{}: tests ({what}): {tests}{ended}{own} in {wall}{fault}", self.at(run)))
             }
-            Body::Judged { findings, failures, incomplete, .. } => {
+            Body::Answer(Answer::Judged { findings, failures, incomplete, .. }) => {
                 let mut text = match findings.len() {
                     0 => "judged: no findings".to_owned(),
                     count => format!("judged: {count} finding(s)"),
@@ -246,28 +264,32 @@ impl Teller {
                 incomplete.iter().for_each(|gap| text.push_str(&format!("; not looked at: {gap}")));
                 (Step, text)
             }
-            Body::Approved { by, digest, note } => {
+            Body::Said(Said::Approved { by, digest, note }) => {
                 (Step, format!("{by} approved change {}{}", digest.short(), after(note)))
             }
-            Body::Rejected { by, digest, note } => {
+            Body::Said(Said::Rejected { by, digest, note }) => {
                 (Step, format!("{by} rejected change {}{}", digest.short(), after(note)))
             }
-            Body::CancelRequested { by } => (Step, format!("{by} cancelled it")),
-            Body::Unblocked { by } => (Step, format!("{by} sent it on its way again")),
-            Body::Delivered { branch, commit, pushed_to, answer } => match (pushed_to, answer) {
+            Body::Said(Said::CancelRequested { by }) => (Step, format!("{by} cancelled it")),
+            Body::Said(Said::Unblocked { by }) => (Step, format!("{by} sent it on its way again")),
+            Body::Answer(Answer::Delivered { branch, commit, pushed_to, answer }) => match (pushed_to, answer) {
                 (Some(place), _) => (Step, format!("delivered: branch {branch} at {} in {place}", commit.short())),
                 (None, Some(answer)) => (Step, format!("answered: {}", neutral::line(&answer.text, LINE))),
                 (None, None) => (Step, "answered".into()),
             },
-            Body::DeliverFailed { reason, remedy } => (Step, format!("could not be delivered: {reason}. {remedy}")),
-            Body::PluginFailed { plugin, reason } => (Step, format!("plugin {plugin} failed: {reason}")),
-            Body::TellFailed { reason } => (Detail, format!("a notice could not be shown: {reason}")),
-            Body::Stopped { run, cause } => {
+            Body::Answer(Answer::DeliverFailed { reason, remedy }) => {
+                (Step, format!("could not be delivered: {reason}. {remedy}"))
+            }
+            Body::Answer(Answer::PluginFailed { plugin, reason }) => {
+                (Step, format!("plugin {plugin} failed: {reason}"))
+            }
+            Body::Answer(Answer::TellFailed { reason }) => (Detail, format!("a notice could not be shown: {reason}")),
+            Body::Answer(Answer::Stopped { run, cause }) => {
                 (Detail, format!("{}: told to end ({})", self.at(run), cause_words(*cause)))
             }
-            Body::Forgotten { .. } | Body::Told { .. } => (Detail, String::new()),
-            Body::Delayed { reason, remedy } => (Step, format!("waits: {reason}; {remedy}")),
-            Body::DeadlinePassed => (Detail, "goes on after its wait".into()),
+            Body::Answer(Answer::Forgotten { .. }) | Body::Answer(Answer::Told { .. }) => (Detail, String::new()),
+            Body::Meanwhile(Meanwhile::Delayed { reason, remedy }) => (Step, format!("waits: {reason}; {remedy}")),
+            Body::Meanwhile(Meanwhile::DeadlinePassed) => (Detail, "goes on after its wait".into()),
         }
     }
 }
@@ -275,7 +297,9 @@ impl Teller {
 /// The policy a task was made under, and as the one in force that it runs under now; none where this program knows them no more.
 fn policies_of(task: &Task, journal: &Journal) -> Result<Option<Policies>, StoreError> {
     let first = journal.events(0, Some(task.id()), 1)?;
-    let Some(Body::TaskCreated { task: made }) = first.first().map(|entry| &entry.event.body) else { return Ok(None) };
+    let Some(Body::Said(Said::TaskCreated { task: made })) = first.first().map(|entry| &entry.event.body) else {
+        return Ok(None);
+    };
     let known =
         |digest| Ok(journal.policy(digest)?.as_deref().and_then(policies::parse).map(without_caps).map(Arc::new));
     let (Some(now), Some(before)) = (known(&task.spec.policy)?, known(&made.policy)?) else { return Ok(None) };
@@ -350,10 +374,10 @@ mod tests {
         budget::MicroUsd,
         check::{Report, Runner},
         collect::CommitId,
-        effect::{EffectKey, Order},
+        effect::Order,
         event::Kept,
         evidence::CheckRun,
-        id::{Digest, RunKind, TaskId},
+        id::{Digest, EffectKey, RunKind, TaskId},
         policy::{PersonId, parse, source::SourceFile},
         step::{self, State},
         task::Status,
@@ -361,13 +385,13 @@ mod tests {
     use std::{collections::BTreeSet, path::Path};
 
     fn event(body: Body) -> Event {
-        Event { at_ms: 0, task: Some(TaskId(1)), settles: None, body }
+        Event { at_ms: 0, owner: TaskId(1).into(), settles: None, body }
     }
 
     fn progressed(events: &[AgentEvent]) -> Event {
-        let run = RunKey { task: TaskId(1), stage: 0, attempt: 2, kind: RunKind::Agent };
+        let run = RunKey { owner: TaskId(1).into(), place: 0, fence: 2, kind: RunKind::Agent };
         let events = Kept::new(serde_json::to_string(events).expect("plain data"));
-        event(Body::Progressed { run, line: 1, state: String::new(), events, turns: 0 })
+        event(Body::Meanwhile(Meanwhile::Progressed { run, line: 1, state: String::new(), events, turns: 0 }))
     }
 
     #[test]
@@ -384,7 +408,7 @@ mod tests {
                 "stage 0:   Read <U+009B>31m",
             ]
         );
-        let failed = Body::PrepareFailed { reason: "one\ntwo\u{7}".into(), remedy: "three".into() };
+        let failed = Body::Answer(Answer::PrepareFailed { reason: "one\ntwo\u{7}".into(), remedy: "three".into() });
         assert_eq!(
             Teller::default().tell(&event(failed)),
             [(Weight::Step, "cannot start: one two^G. three".to_owned())]
@@ -393,8 +417,8 @@ mod tests {
 
     #[test]
     fn bookkeeping_has_no_line() {
-        let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind: RunKind::Agent };
-        assert!(Teller::default().tell(&event(Body::Forgotten { run })).is_empty());
+        let run = RunKey { owner: TaskId(1).into(), place: 0, fence: 1, kind: RunKind::Agent };
+        assert!(Teller::default().tell(&event(Body::Answer(Answer::Forgotten { run }))).is_empty());
         assert!(Teller::default().tell(&progressed(&[AgentEvent::Session { id: "s".into() }])).is_empty());
     }
 
@@ -435,10 +459,10 @@ mod tests {
             let policies = Policies::new(Arc::new(policy));
             let teller = Teller::new(Some(policies.clone()));
             let mut made = Made { teller, engine: State::default(), policies, owed: None };
-            made.answer(Body::TaskCreated { task: Box::new(task) });
+            made.answer(Body::Said(Said::TaskCreated { task: Box::new(task) }));
             let commit = CommitId("0123456789abcdef".into());
             let (branch, check) = ("main".into(), Some("make test".into()));
-            made.answer(Body::Prepared { branch, commit, check, warnings: Vec::new() });
+            made.answer(Body::Answer(Answer::Prepared { branch, commit, check, warnings: Vec::new() }));
             made
         }
 
@@ -466,8 +490,8 @@ mod tests {
                 overlaid: Vec::new(),
                 own: None,
             };
-            let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind };
-            self.answer(Body::Checked { run, check: Box::new(check) })
+            let run = RunKey { owner: TaskId(1).into(), place: 0, fence: 1, kind };
+            self.answer(Body::Answer(Answer::Checked { run, check: Box::new(check) }))
         }
     }
 
@@ -530,12 +554,15 @@ mod tests {
         made.check(RunKind::Baseline, 0, report(&["a"], &[], true));
         assert_eq!(made.engine.tasks[&TaskId(1)].status(), Status::Parked);
         made.policies.load(Arc::new(plain));
-        let event = Event { task: None, ..event(Body::PolicyLoaded { digest: Digest::of_bytes(b"plain") }) };
+        let event = Event {
+            owner: Owner::Host,
+            ..event(Body::Host(HostEvent::PolicyLoaded { digest: Digest::of_bytes(b"plain") }))
+        };
         let (state, effects) = step::step(std::mem::take(&mut made.engine), &event, &made.policies);
         made.engine = state;
         made.owed = effects.into_iter().map(|effect| effect.key).next();
         assert_eq!(made.owed, Some(EffectKey("t1-s0-a3-brief".into())), "not the one it would have owed");
-        let told = made.answer(Body::BriefRefused { reason: "no title".into() });
+        let told = made.answer(Body::Answer(Answer::BriefRefused { reason: "no title".into() }));
         assert_eq!(told, "the persona refuses the task: no title\nfailed: the persona refused: no title");
     }
 
@@ -543,7 +570,7 @@ mod tests {
     fn how_it_ended_is_told() {
         let mut made = Made::new();
         made.check(RunKind::Baseline, 0, report(&["a"], &[], true));
-        let told = made.answer(Body::BriefRefused { reason: "no title".into() });
+        let told = made.answer(Body::Answer(Answer::BriefRefused { reason: "no title".into() }));
         assert_eq!(told, "the persona refuses the task: no title\nfailed: the persona refused: no title");
     }
 }

@@ -208,7 +208,7 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     };
     let (dir, _) = room.workspace.prepare(&attempt).await.unwrap();
     assert!(room.git_in(&dir.workspace, &["log", "-1", "--format=%an"]).await.contains("worker"));
-    room.workspace.forget_task(TASK).await.unwrap();
+    room.workspace.forget_owner(&TASK.to_string()).await.unwrap();
     room.workspace.discard(run_key(2)).await.unwrap();
     assert!(!lender.exists() && !dir.root.exists());
 }

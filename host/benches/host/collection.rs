@@ -106,7 +106,7 @@ impl Room {
     /// Seconds that collection takes of what `change` leaves in a new attempt's work tree.
     async fn collect(&self, change: impl Fn(&Path) -> Result<()>) -> Result<f64> {
         let attempt = self.next.replace(self.next.get() + 1);
-        let run = RunKey { task: TaskId(1), stage: 0, attempt, kind: RunKind::Agent };
+        let run = RunKey { owner: TaskId(1).into(), place: 0, fence: attempt, kind: RunKind::Agent };
         let from = Attempt { run, mirror: self.mirror.clone(), commit: self.base.clone(), lender: None };
         let (dirs, _) = self.workspace.prepare(&from).await?;
         change(&dirs.workspace)?;

@@ -4,7 +4,7 @@ use crate::scratch;
 use anyhow::Result;
 use borg_core::{
     budget::Spent,
-    event::{Body, Event},
+    event::{Body, Event, Meanwhile},
     id::{RunKey, RunKind, TaskId},
 };
 use borg_host::store::{Batch, Store};
@@ -27,13 +27,13 @@ pub async fn measure() -> Result<()> {
 }
 
 fn event(n: usize) -> Event {
-    let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind: RunKind::Agent };
+    let run = RunKey { owner: TaskId(1).into(), place: 0, fence: 1, kind: RunKind::Agent };
     let spent = Spent { turns: 1, wall_ms: n as u64, ..Spent::default() };
     Event {
         at_ms: n as u64,
-        task: Some(run.task),
+        owner: run.owner,
         settles: None,
-        body: Body::Metered { run, spent, estimated: false, request: None },
+        body: Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request: None }),
     }
 }
 

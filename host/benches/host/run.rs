@@ -132,7 +132,7 @@ impl Room {
     /// A run like an agent's, and its directories.
     fn next(&self) -> Result<(SandboxSpec, RunDirs)> {
         let task = TaskId(self.next.replace(self.next.get() + 1));
-        let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
+        let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
         let spec = SandboxSpec {
             run,
             image: ImageRef(IMAGE.to_owned()),

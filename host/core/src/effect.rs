@@ -4,38 +4,22 @@ use crate::{
     chat::Notice,
     collect::CommitId,
     executor::EndCause,
-    id::{Digest, RunKey, TaskId},
+    id::{Digest, EffectKey, RunKey},
+    owner::Owner,
     persona::{Report, TaskBrief, Work},
     policy::{PersonId, Via},
     run::{Limits, WriteGrant},
     task::StageRecord,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// Names an effect for ever. Doing it twice must not matter twice: each doer looks for what an earlier try left under this key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EffectKey(pub String);
-
-impl EffectKey {
-    /// `t12-s1-a2-brief`: an attempt has one effect of a kind.
-    pub fn new(task: TaskId, stage: u32, attempt: u32, kind: &str) -> Self {
-        EffectKey(format!("t{task}-s{stage}-a{attempt}-{kind}"))
-    }
-}
-
-impl fmt::Display for EffectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// One thing to do, owed until an event settles it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
     pub key: EffectKey,
-    pub task: TaskId,
+    /// By its name of before there were other owners than tasks.
+    #[serde(rename = "task")]
+    pub owner: Owner,
     pub order: Order,
 }
 
@@ -89,6 +73,80 @@ pub enum Order {
         #[serde(default)]
         audience: Audience,
     },
+}
+
+impl Order {
+    /// The run it is about, if it is about one.
+    pub fn run(&self) -> Option<RunKey> {
+        match self {
+            Order::Run(order) => Some(order.run),
+            Order::Check(order) => Some(order.run),
+            Order::Collect(order) => Some(order.run),
+            Order::Stop { run, .. } | Order::Forget { run } => Some(*run),
+            Order::Prepare { .. }
+            | Order::Brief { .. }
+            | Order::Accept { .. }
+            | Order::Judge(_)
+            | Order::Deliver { .. }
+            | Order::Tell { .. } => None,
+        }
+    }
+
+    /// The sandbox it starts, or follows where one is at work already.
+    pub fn starts(&self) -> Option<RunKey> {
+        match self {
+            Order::Run(_) | Order::Check(_) => self.run(),
+            Order::Prepare { .. }
+            | Order::Brief { .. }
+            | Order::Stop { .. }
+            | Order::Collect(_)
+            | Order::Accept { .. }
+            | Order::Judge(_)
+            | Order::Deliver { .. }
+            | Order::Forget { .. }
+            | Order::Tell { .. } => None,
+        }
+    }
+
+    /// What it writes to the disk.
+    pub fn room(&self) -> Room {
+        match self {
+            Order::Prepare { .. } | Order::Run(_) | Order::Check(_) => Room::Workspace,
+            Order::Collect(_) | Order::Deliver { .. } => Room::Objects,
+            Order::Brief { .. }
+            | Order::Accept { .. }
+            | Order::Judge(_)
+            | Order::Stop { .. }
+            | Order::Forget { .. }
+            | Order::Tell { .. } => Room::Nothing,
+        }
+    }
+
+    /// True for what is still to be done once its owner has ended.
+    pub fn outlives_owner(&self) -> bool {
+        match self {
+            Order::Forget { .. } | Order::Tell { .. } => true,
+            Order::Prepare { .. }
+            | Order::Brief { .. }
+            | Order::Run(_)
+            | Order::Stop { .. }
+            | Order::Collect(_)
+            | Order::Accept { .. }
+            | Order::Check(_)
+            | Order::Judge(_)
+            | Order::Deliver { .. } => false,
+        }
+    }
+}
+
+/// What an order writes to the disk, so what must be free before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    Nothing,
+    /// Objects of a repository, of work that is there already.
+    Objects,
+    /// A checkout, a mirror, a sandbox: as much as policy keeps free.
+    Workspace,
 }
 
 /// Who hears of a notice.

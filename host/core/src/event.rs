@@ -4,12 +4,12 @@ use crate::{
     budget::Spent,
     chat::{Notice, Registration},
     collect::{Collected, CommitId},
-    effect::EffectKey,
     evidence::CheckRun,
     executor::{EndCause, Outcome, RunEnd},
     facts::Finding,
     grant::Grant,
-    id::{Digest, RunKey, TaskId},
+    id::{Digest, EffectKey, RunKey},
+    owner::Owner,
     persona::Acceptance,
     policy::{PersonId, Role},
     run::Attestation,
@@ -96,7 +96,9 @@ pub mod aside {
 pub struct Event {
     /// Milliseconds since 1970-01-01 00:00 UTC.
     pub at_ms: u64,
-    pub task: Option<TaskId>,
+    /// By its name of before there were other owners than tasks.
+    #[serde(rename = "task")]
+    pub owner: Owner,
     /// The owed effect this event settles, if any: it is struck off in the same transaction.
     pub settles: Option<EffectKey>,
     pub body: Body,
@@ -113,10 +115,21 @@ pub struct DenialNote {
     pub remedy: String,
 }
 
-/// What happened.
+/// What happened, by who tells it. In JSON the groups do not show: each event has a `kind` of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Body {
+    Host(HostEvent),
+    Chat(ChatEvent),
+    Said(Said),
+    Answer(Answer),
+    Meanwhile(Meanwhile),
+}
+
+/// What concerns the host itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Body {
+pub enum HostEvent {
     HostStarted {
         version: String,
         sandbox: String,
@@ -128,21 +141,95 @@ pub enum Body {
     PolicyRefused {
         reason: String,
     },
-    Paused {
-        by: PersonId,
-    },
-    Resumed {
-        by: PersonId,
-    },
     /// A person was told no.
     PersonDenied {
         by: PersonId,
         what: String,
         reason: String,
     },
+    /// A transport brought something nobody knows what to do with; it is passed over.
+    UpdatePassedOver {
+        /// `transport:id`.
+        update: String,
+        /// Its kind, as the transport names it.
+        what: String,
+    },
+    /// A component answered with what it has no right to; that was left out. Noted once for each component and kind.
+    PluginMisbehaved {
+        plugin: String,
+        /// SHA-256 of the component.
+        digest: Digest,
+        what: String,
+    },
+}
+
+/// What becomes of chats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum ChatEvent {
+    /// A chat became one of ours, or has another repository now.
+    ChatRegistered {
+        /// `transport:chat`.
+        chat: String,
+        registration: Registration,
+    },
+    /// A chat is ours no more: somebody said so, or we were put out of it.
+    ChatForgotten { chat: String, by: Option<PersonId> },
+    /// A chat goes on under another name, and all that is told there.
+    ChatMoved { from: String, to: String },
+}
+
+/// What a person said, or asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Said {
+    Paused {
+        by: PersonId,
+    },
+    Resumed {
+        by: PersonId,
+    },
     TaskCreated {
         task: Box<NewTask>,
     },
+    Approved {
+        by: PersonId,
+        digest: Digest,
+        note: String,
+    },
+    Rejected {
+        by: PersonId,
+        digest: Digest,
+        note: String,
+    },
+    CancelRequested {
+        by: PersonId,
+    },
+    /// A person told the agents of a task something.
+    Noted {
+        by: PersonId,
+        text: Kept,
+    },
+    Answered {
+        by: PersonId,
+        text: Kept,
+    },
+    /// A person sends a blocked task on its way again.
+    Unblocked {
+        by: PersonId,
+    },
+    /// An owner makes somebody known; the edit of the policy file follows.
+    PersonAllowed {
+        by: PersonId,
+        person: PersonId,
+        role: Role,
+    },
+}
+
+/// What came of an order: it settles the effect it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Answer {
     /// Mirror, base commit and everything a run needs are there.
     Prepared {
         branch: String,
@@ -163,44 +250,6 @@ pub enum Body {
     },
     BriefRefused {
         reason: String,
-    },
-    RunStarted {
-        run: RunKey,
-        executor: String,
-        /// SHA-256 of the executor component, kept for the whole attempt.
-        executor_digest: Option<Digest>,
-        attestation: Attestation,
-    },
-    /// Output lines were read; `line` is the last one.
-    Progressed {
-        run: RunKey,
-        line: u64,
-        /// Executor state, base64.
-        state: String,
-        /// JSON list of [`crate::executor::AgentEvent`].
-        events: Kept,
-        turns: u32,
-    },
-    /// Something was refused during a run.
-    Denied {
-        run: RunKey,
-        denial: DenialNote,
-        /// The path that was to be written, relative to the workspace or absolute outside it.
-        path: Option<String>,
-    },
-    /// The gateway settled a request.
-    Metered {
-        run: RunKey,
-        spent: Spent,
-        estimated: bool,
-        /// Number of the hold this lets go of, where the request was [`Body::Held`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        request: Option<u64>,
-    },
-    /// Nobody waits for a request's answer any more, which the provider still owes: it may cost so much.
-    Held {
-        run: RunKey,
-        hold: Hold,
     },
     RunEnded {
         run: RunKey,
@@ -233,35 +282,9 @@ pub enum Body {
         /// Digest of the diff that was judged.
         diff: Digest,
     },
-    Approved {
-        by: PersonId,
-        digest: Digest,
-        note: String,
-    },
-    Rejected {
-        by: PersonId,
-        digest: Digest,
-        note: String,
-    },
-    CancelRequested {
-        by: PersonId,
-    },
-    /// A person told the agents of a task something.
-    Noted {
-        by: PersonId,
-        text: Kept,
-    },
     /// An agent left a question instead of its work.
     Asked {
         question: Kept,
-    },
-    Answered {
-        by: PersonId,
-        text: Kept,
-    },
-    /// A person sends a blocked task on its way again.
-    Unblocked {
-        by: PersonId,
     },
     Delivered {
         /// Empty where nothing but words left the host.
@@ -298,49 +321,51 @@ pub enum Body {
         #[serde(with = "aside::notice")]
         notice: Box<Notice>,
     },
+}
+
+/// What is heard while an order is performed, or as time passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Meanwhile {
+    RunStarted {
+        run: RunKey,
+        executor: String,
+        /// SHA-256 of the executor component, kept for the whole attempt.
+        executor_digest: Option<Digest>,
+        attestation: Attestation,
+    },
+    /// Output lines were read; `line` is the last one.
+    Progressed {
+        run: RunKey,
+        line: u64,
+        /// Executor state, base64.
+        state: String,
+        /// JSON list of [`crate::executor::AgentEvent`].
+        events: Kept,
+        turns: u32,
+    },
+    /// Something was refused during a run.
+    Denied {
+        run: RunKey,
+        denial: DenialNote,
+        /// The path that was to be written, relative to the workspace or absolute outside it.
+        path: Option<String>,
+    },
+    /// The gateway settled a request.
+    Metered {
+        run: RunKey,
+        spent: Spent,
+        estimated: bool,
+        /// Number of the hold this lets go of, where the request was [`Body::Held`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<u64>,
+    },
+    /// Nobody waits for a request's answer any more, which the provider still owes: it may cost so much.
+    Held { run: RunKey, hold: Hold },
     /// The deadline of a parked task passed.
     DeadlinePassed,
-    /// A chat became one of ours, or has another repository now.
-    ChatRegistered {
-        /// `transport:chat`.
-        chat: String,
-        registration: Registration,
-    },
-    /// A chat is ours no more: somebody said so, or we were put out of it.
-    ChatForgotten {
-        chat: String,
-        by: Option<PersonId>,
-    },
-    /// A chat goes on under another name, and all that is told there.
-    ChatMoved {
-        from: String,
-        to: String,
-    },
-    /// An owner makes somebody known; the edit of the policy file follows.
-    PersonAllowed {
-        by: PersonId,
-        person: PersonId,
-        role: Role,
-    },
-    /// A transport brought something nobody knows what to do with; it is passed over.
-    UpdatePassedOver {
-        /// `transport:id`.
-        update: String,
-        /// Its kind, as the transport names it.
-        what: String,
-    },
-    /// A component answered with what it has no right to; that was left out. Noted once for each component and kind.
-    PluginMisbehaved {
-        plugin: String,
-        /// SHA-256 of the component.
-        digest: Digest,
-        what: String,
-    },
     /// What is owed waits for something outside: it goes on by itself once that has changed.
-    Delayed {
-        reason: String,
-        remedy: String,
-    },
+    Delayed { reason: String, remedy: String },
 }
 
 /// Why a run could not start.

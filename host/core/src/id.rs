@@ -1,5 +1,6 @@
-//! Names of things: tasks, runs, digests. What they name is elsewhere.
+//! Names of things: tasks, runs, effects, digests. What they name is elsewhere.
 
+use crate::owner::Owner;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -48,20 +49,23 @@ impl RunKind {
 
 /// Names one run for ever: container names, directories and idempotency keys come from it.
 ///
-/// Displayed as `t12-s1-a2-agent`.
+/// Displayed as `t12-s1-a2-agent`. The names of its fields in JSON are those of before there were other owners than tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunKey {
-    pub task: TaskId,
-    /// Index of the stage in the task's plan.
-    pub stage: u32,
-    /// Counted from 1, over all attempts of the stage, whether or not they used up the stage's allowance.
-    pub attempt: u32,
+    #[serde(rename = "task")]
+    pub owner: Owner,
+    /// Where in its owner's work: of a task the index of the stage in its plan.
+    #[serde(rename = "stage")]
+    pub place: u32,
+    /// Counted from 1, over all tries at this place, whether or not they used up what is allowed: what an older one comes to changes nothing.
+    #[serde(rename = "attempt")]
+    pub fence: u32,
     pub kind: RunKind,
 }
 
 impl fmt::Display for RunKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "t{}-s{}-a{}-{}", self.task.0, self.stage, self.attempt, self.kind.as_str())
+        write!(f, "{}-s{}-a{}-{}", self.owner, self.place, self.fence, self.kind.as_str())
     }
 }
 
@@ -73,23 +77,40 @@ pub struct BadRunKey(String);
 impl FromStr for RunKey {
     type Err = BadRunKey;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || BadRunKey(text.to_owned());
-        let mut parts = text.splitn(4, '-');
-        let mut number = |prefix: char| -> Result<u64, BadRunKey> {
-            let part = parts.next().ok_or_else(bad)?;
-            part.strip_prefix(prefix).and_then(|digits| digits.parse().ok()).ok_or_else(bad)
+        let read = || {
+            // From the end: an owner's text may have a dash of its own.
+            let mut parts = text.rsplitn(4, '-');
+            let kind = match parts.next()? {
+                "agent" => RunKind::Agent,
+                "baseline" => RunKind::Baseline,
+                "check" => RunKind::Check,
+                "recheck" => RunKind::Recheck,
+                _ => return None,
+            };
+            let fence = parts.next()?.strip_prefix('a')?.parse().ok()?;
+            let place = parts.next()?.strip_prefix('s')?.parse().ok()?;
+            let owner = parts.next()?.parse().ok()?;
+            Some(RunKey { owner, place, fence, kind })
         };
-        let task = TaskId(number('t')?);
-        let stage = u32::try_from(number('s')?).map_err(|_| bad())?;
-        let attempt = u32::try_from(number('a')?).map_err(|_| bad())?;
-        let kind = match parts.next() {
-            Some("agent") => RunKind::Agent,
-            Some("baseline") => RunKind::Baseline,
-            Some("check") => RunKind::Check,
-            Some("recheck") => RunKind::Recheck,
-            _ => return Err(bad()),
-        };
-        Ok(RunKey { task, stage, attempt, kind })
+        read().ok_or_else(|| BadRunKey(text.to_owned()))
+    }
+}
+
+/// Names an effect for ever. Doing it twice must not matter twice: each doer looks for what an earlier try left under this key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EffectKey(pub String);
+
+impl EffectKey {
+    /// `t12-s1-a2-brief`: a try at a place has one effect of a kind.
+    pub fn new(owner: Owner, place: u32, fence: u32, kind: &str) -> Self {
+        EffectKey(format!("{owner}-s{place}-a{fence}-{kind}"))
+    }
+}
+
+impl fmt::Display for EffectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -174,9 +195,15 @@ mod tests {
     #[test]
     fn run_key_reads_what_it_writes() {
         for kind in [RunKind::Agent, RunKind::Baseline, RunKind::Check, RunKind::Recheck] {
-            let key = RunKey { task: TaskId(12), stage: 1, attempt: 2, kind };
-            assert_eq!(key.to_string().parse(), Ok(key));
+            for owner in [Owner::Task(TaskId(12)), Owner::Host, Owner::Counter(7)] {
+                let key = RunKey { owner, place: 1, fence: 2, kind };
+                assert_eq!(key.to_string().parse(), Ok(key));
+                let json = serde_json::to_string(&key).unwrap();
+                assert_eq!(serde_json::from_str::<RunKey>(&json).unwrap(), key);
+            }
         }
+        let key: RunKey = "t12-s1-a2-agent".parse().unwrap();
+        assert_eq!(serde_json::to_string(&key).unwrap(), r#"{"task":12,"stage":1,"attempt":2,"kind":"agent"}"#);
         for bad in [
             "",
             "t1",
@@ -186,6 +213,8 @@ mod tests {
             "t-s-a-agent",
             "t1-s1-a1-agent-more",
             "t1-s99999999999-a1-agent",
+            "more-t1-s1-a1-agent",
+            "-s1-a1-agent",
         ] {
             assert!(bad.parse::<RunKey>().is_err(), "{bad}");
         }

@@ -18,6 +18,7 @@ pub mod facts;
 pub mod grant;
 pub mod id;
 pub mod intent;
+pub mod owner;
 pub mod permit;
 pub mod persona;
 pub mod plan;

@@ -435,16 +435,8 @@ impl Task {
 
     /// The run in progress, if an agent is at work.
     pub fn agent_run(&self) -> Option<&AgentRun> {
-        match &self.phase {
-            Phase::Running(Running { doing: Doing::Agent(agent), .. }) => Some(agent),
-            Phase::Running(_)
-            | Phase::Queued { .. }
-            | Phase::Parked { .. }
-            | Phase::Blocked { .. }
-            | Phase::NeedsReview { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => None,
-        }
+        let Phase::Running(Running { doing: Doing::Agent(agent), .. }) = &self.phase else { return None };
+        Some(agent)
     }
 
     /// The run whose work is to be collected when the task goes on.
@@ -458,7 +450,7 @@ impl Task {
     /// The sandbox at work: of an agent, or of a check.
     pub fn live_run(&self) -> Option<RunKey> {
         let Phase::Running(Running { at, doing, .. }) = &self.phase else { return None };
-        let check = |kind| Some(RunKey { task: self.id(), stage: at.stage, attempt: at.attempt, kind });
+        let check = |kind| Some(RunKey { owner: self.id().into(), place: at.stage, fence: at.attempt, kind });
         match doing {
             Doing::Agent(agent) => Some(agent.run),
             Doing::Baseline { first: None } => check(RunKind::Baseline),

@@ -35,7 +35,7 @@ pub fn progress(task: &Task, doing: &str) -> Option<Notice> {
 
 /// What an agent does right now, after so many turns of its run and with what its task has spent; the next of these replaces it.
 pub fn working(task: &Task, run: &RunKey, turns: u32, action: &str) -> Option<Notice> {
-    let stage = task.spec.pipeline.stages.get(run.stage as usize)?;
+    let stage = task.spec.pipeline.stages.get(run.place as usize)?;
     let mut text = format!("#{} {}", task.id(), stage.name);
     if turns > 0 {
         text.push_str(&format!(", turn {turns}"));

@@ -11,13 +11,16 @@ use borg_core::{
         harness::{Cause, Overlaid},
     },
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
-    effect::EffectKey,
-    event::{Body, DenialNote, EVENT_VERSION, Event, Kept, StartFailure},
+    event::{
+        Answer, Body, ChatEvent, DenialNote, EVENT_VERSION, Event, HostEvent, Kept, Meanwhile, Said, StartFailure,
+    },
     evidence::CheckRun,
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     facts::{Finding, Severity, Span, StageCommit},
     grant::{Ceiling, grant},
+    id::EffectKey,
     id::{Digest, RunKey, RunKind, TaskId},
+    owner::Owner,
     persona::Acceptance,
     policy::{Expect, PersonId, PersonaPolicy, Pipeline, Role, StagePlan, StageWork, Via},
     run::Attestation,
@@ -31,50 +34,50 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 /// Place of a kind in the golden file. Matched in full: a new kind does not compile until it has a place and an example.
 fn place(body: &Body) -> usize {
     match body {
-        Body::HostStarted { .. } => 0,
-        Body::PolicyLoaded { .. } => 1,
-        Body::PolicyRefused { .. } => 2,
-        Body::Paused { .. } => 3,
-        Body::Resumed { .. } => 4,
-        Body::PersonDenied { .. } => 5,
-        Body::TaskCreated { .. } => 6,
-        Body::Prepared { .. } => 7,
-        Body::PrepareFailed { .. } => 8,
-        Body::Briefed { .. } => 9,
-        Body::BriefRefused { .. } => 10,
-        Body::RunStarted { .. } => 11,
-        Body::Progressed { .. } => 12,
-        Body::Denied { .. } => 13,
-        Body::Metered { .. } => 14,
-        Body::RunEnded { .. } => 15,
-        Body::Collected { .. } => 16,
-        Body::CollectFailed { .. } => 17,
-        Body::Accepted { .. } => 18,
-        Body::Checked { .. } => 19,
-        Body::Judged { .. } => 20,
-        Body::Approved { .. } => 21,
-        Body::Rejected { .. } => 22,
-        Body::CancelRequested { .. } => 23,
-        Body::Unblocked { .. } => 24,
-        Body::Delivered { .. } => 25,
-        Body::DeliverFailed { .. } => 26,
-        Body::PluginFailed { .. } => 27,
-        Body::TellFailed { .. } => 28,
-        Body::Stopped { .. } => 29,
-        Body::Forgotten { .. } => 30,
-        Body::Told { .. } => 31,
-        Body::DeadlinePassed => 32,
-        Body::Delayed { .. } => 33,
-        Body::Noted { .. } => 34,
-        Body::Asked { .. } => 35,
-        Body::Answered { .. } => 36,
-        Body::ChatRegistered { .. } => 37,
-        Body::ChatForgotten { .. } => 38,
-        Body::ChatMoved { .. } => 39,
-        Body::UpdatePassedOver { .. } => 40,
-        Body::PersonAllowed { .. } => 41,
-        Body::PluginMisbehaved { .. } => 42,
-        Body::Held { .. } => LAST,
+        Body::Host(HostEvent::HostStarted { .. }) => 0,
+        Body::Host(HostEvent::PolicyLoaded { .. }) => 1,
+        Body::Host(HostEvent::PolicyRefused { .. }) => 2,
+        Body::Said(Said::Paused { .. }) => 3,
+        Body::Said(Said::Resumed { .. }) => 4,
+        Body::Host(HostEvent::PersonDenied { .. }) => 5,
+        Body::Said(Said::TaskCreated { .. }) => 6,
+        Body::Answer(Answer::Prepared { .. }) => 7,
+        Body::Answer(Answer::PrepareFailed { .. }) => 8,
+        Body::Answer(Answer::Briefed { .. }) => 9,
+        Body::Answer(Answer::BriefRefused { .. }) => 10,
+        Body::Meanwhile(Meanwhile::RunStarted { .. }) => 11,
+        Body::Meanwhile(Meanwhile::Progressed { .. }) => 12,
+        Body::Meanwhile(Meanwhile::Denied { .. }) => 13,
+        Body::Meanwhile(Meanwhile::Metered { .. }) => 14,
+        Body::Answer(Answer::RunEnded { .. }) => 15,
+        Body::Answer(Answer::Collected { .. }) => 16,
+        Body::Answer(Answer::CollectFailed { .. }) => 17,
+        Body::Answer(Answer::Accepted { .. }) => 18,
+        Body::Answer(Answer::Checked { .. }) => 19,
+        Body::Answer(Answer::Judged { .. }) => 20,
+        Body::Said(Said::Approved { .. }) => 21,
+        Body::Said(Said::Rejected { .. }) => 22,
+        Body::Said(Said::CancelRequested { .. }) => 23,
+        Body::Said(Said::Unblocked { .. }) => 24,
+        Body::Answer(Answer::Delivered { .. }) => 25,
+        Body::Answer(Answer::DeliverFailed { .. }) => 26,
+        Body::Answer(Answer::PluginFailed { .. }) => 27,
+        Body::Answer(Answer::TellFailed { .. }) => 28,
+        Body::Answer(Answer::Stopped { .. }) => 29,
+        Body::Answer(Answer::Forgotten { .. }) => 30,
+        Body::Answer(Answer::Told { .. }) => 31,
+        Body::Meanwhile(Meanwhile::DeadlinePassed) => 32,
+        Body::Meanwhile(Meanwhile::Delayed { .. }) => 33,
+        Body::Said(Said::Noted { .. }) => 34,
+        Body::Answer(Answer::Asked { .. }) => 35,
+        Body::Said(Said::Answered { .. }) => 36,
+        Body::Chat(ChatEvent::ChatRegistered { .. }) => 37,
+        Body::Chat(ChatEvent::ChatForgotten { .. }) => 38,
+        Body::Chat(ChatEvent::ChatMoved { .. }) => 39,
+        Body::Host(HostEvent::UpdatePassedOver { .. }) => 40,
+        Body::Said(Said::PersonAllowed { .. }) => 41,
+        Body::Host(HostEvent::PluginMisbehaved { .. }) => 42,
+        Body::Meanwhile(Meanwhile::Held { .. }) => LAST,
     }
 }
 
@@ -85,7 +88,7 @@ fn examples() -> Vec<Body> {
     let by = || PersonId("console:1000".into());
     let digest = Digest::of_bytes(b"example");
     let commit = || CommitId("0123456789abcdef0123456789abcdef01234567".into());
-    let run = RunKey { task: TaskId(12), stage: 1, attempt: 2, kind: RunKind::Agent };
+    let run = RunKey { owner: TaskId(12).into(), place: 1, fence: 2, kind: RunKind::Agent };
     let check = RunKey { kind: RunKind::Recheck, ..run };
     let usage = Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 };
     let denial =
@@ -238,71 +241,81 @@ fn examples() -> Vec<Body> {
     let spent = Spent { turns: 1, usage, cost: MicroUsd(123), notional: MicroUsd(120), wall_ms: 0 };
     let start_error = Some(StartFailure { reason: s("busy"), remedy: s("wait"), transient: true });
     vec![
-        Body::HostStarted { version: s("0.1.0"), sandbox: s("docker 20.10") },
-        Body::PolicyLoaded { digest },
-        Body::PolicyRefused { reason: s("host.toml:3:1: unknown key") },
-        Body::Paused { by: by() },
-        Body::Resumed { by: by() },
-        Body::PersonDenied { by: by(), what: s("approve"), reason: s("needs the role admin") },
-        Body::TaskCreated { task: Box::new(task) },
-        Body::Prepared { branch: s("main"), commit: commit(), check: Some(s("make test")), warnings: vec![s("old")] },
-        Body::PrepareFailed { reason: s("no image"), remedy: s("`borg-host image build`") },
-        Body::Briefed { assignment: Kept::new("{}"), grant: granted },
-        Body::BriefRefused { reason: s("no title") },
-        Body::RunStarted { run, executor: s("scripted"), executor_digest: Some(digest), attestation },
-        Body::Progressed { run, line: 7, state: s("AA=="), events: Kept::new("[]"), turns: 1 },
-        Body::Denied { run, denial, path: Some(s("shop.py")) },
-        Body::Metered { run, spent, estimated: true, request: Some(4) },
-        Body::RunEnded { run, end, outcome, wall_ms: 900, start_error },
-        Body::Collected { run, collected },
-        Body::CollectFailed { run, reason: s("the disk is full") },
-        Body::Accepted { acceptance: Acceptance::Retry(s("no edge cases")) },
-        Body::Checked { run: check, check: Box::new(checked) },
-        Body::Judged {
+        Body::Host(HostEvent::HostStarted { version: s("0.1.0"), sandbox: s("docker 20.10") }),
+        Body::Host(HostEvent::PolicyLoaded { digest }),
+        Body::Host(HostEvent::PolicyRefused { reason: s("host.toml:3:1: unknown key") }),
+        Body::Said(Said::Paused { by: by() }),
+        Body::Said(Said::Resumed { by: by() }),
+        Body::Host(HostEvent::PersonDenied { by: by(), what: s("approve"), reason: s("needs the role admin") }),
+        Body::Said(Said::TaskCreated { task: Box::new(task) }),
+        Body::Answer(Answer::Prepared {
+            branch: s("main"),
+            commit: commit(),
+            check: Some(s("make test")),
+            warnings: vec![s("old")],
+        }),
+        Body::Answer(Answer::PrepareFailed { reason: s("no image"), remedy: s("`borg-host image build`") }),
+        Body::Answer(Answer::Briefed { assignment: Kept::new("{}"), grant: granted }),
+        Body::Answer(Answer::BriefRefused { reason: s("no title") }),
+        Body::Meanwhile(Meanwhile::RunStarted {
+            run,
+            executor: s("scripted"),
+            executor_digest: Some(digest),
+            attestation,
+        }),
+        Body::Meanwhile(Meanwhile::Progressed { run, line: 7, state: s("AA=="), events: Kept::new("[]"), turns: 1 }),
+        Body::Meanwhile(Meanwhile::Denied { run, denial, path: Some(s("shop.py")) }),
+        Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: true, request: Some(4) }),
+        Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms: 900, start_error }),
+        Body::Answer(Answer::Collected { run, collected }),
+        Body::Answer(Answer::CollectFailed { run, reason: s("the disk is full") }),
+        Body::Answer(Answer::Accepted { acceptance: Acceptance::Retry(s("no edge cases")) }),
+        Body::Answer(Answer::Checked { run: check, check: Box::new(checked) }),
+        Body::Answer(Answer::Judged {
             findings: vec![finding],
             failures: vec![RuleFailure { rule: s("scope"), why: s("trapped") }],
             incomplete: vec![s("cut")],
             diff: digest,
-        },
-        Body::Approved { by: by(), digest, note: s("fine") },
-        Body::Rejected { by: by(), digest, note: s("no") },
-        Body::CancelRequested { by: by() },
-        Body::Unblocked { by: by() },
-        Body::Delivered {
+        }),
+        Body::Said(Said::Approved { by: by(), digest, note: s("fine") }),
+        Body::Said(Said::Rejected { by: by(), digest, note: s("no") }),
+        Body::Said(Said::CancelRequested { by: by() }),
+        Body::Said(Said::Unblocked { by: by() }),
+        Body::Answer(Answer::Delivered {
             branch: s("borg/12/add-a-discount"),
             commit: commit(),
             pushed_to: Some(s("/srv/shop")),
             answer: Some(Kept::new("yes")),
-        },
-        Body::DeliverFailed { reason: s("no such place"), remedy: s("make it") },
-        Body::PluginFailed { plugin: s("qa"), reason: s("trapped") },
-        Body::TellFailed { reason: s("nobody there") },
-        Body::Stopped { run, cause: EndCause::Cancelled },
-        Body::Forgotten { run },
-        Body::Told { notice: Box::new(notice) },
-        Body::DeadlinePassed,
-        Body::Delayed { reason: s("12 MiB are free"), remedy: s("make room") },
-        Body::Noted { by: by(), text: Kept::new("mind the tests") },
-        Body::Asked { question: Kept::new("which currency?") },
-        Body::Answered { by: by(), text: Kept::new("euros") },
-        Body::ChatRegistered {
+        }),
+        Body::Answer(Answer::DeliverFailed { reason: s("no such place"), remedy: s("make it") }),
+        Body::Answer(Answer::PluginFailed { plugin: s("qa"), reason: s("trapped") }),
+        Body::Answer(Answer::TellFailed { reason: s("nobody there") }),
+        Body::Answer(Answer::Stopped { run, cause: EndCause::Cancelled }),
+        Body::Answer(Answer::Forgotten { run }),
+        Body::Answer(Answer::Told { notice: Box::new(notice) }),
+        Body::Meanwhile(Meanwhile::DeadlinePassed),
+        Body::Meanwhile(Meanwhile::Delayed { reason: s("12 MiB are free"), remedy: s("make room") }),
+        Body::Said(Said::Noted { by: by(), text: Kept::new("mind the tests") }),
+        Body::Answer(Answer::Asked { question: Kept::new("which currency?") }),
+        Body::Said(Said::Answered { by: by(), text: Kept::new("euros") }),
+        Body::Chat(ChatEvent::ChatRegistered {
             chat: s("telegram:-100"),
             registration: Registration { by: by(), at_ms: 7, repository: Some(s("acme/shop")) },
-        },
-        Body::ChatForgotten { chat: s("telegram:-100"), by: Some(by()) },
-        Body::ChatMoved { from: s("telegram:-100"), to: s("telegram:-1001") },
-        Body::UpdatePassedOver { update: s("telegram:77"), what: s("poll") },
-        Body::PersonAllowed { by: by(), person: PersonId(s("telegram:1002")), role: Role::Member },
-        Body::PluginMisbehaved { plugin: s("telegram"), digest, what: s("words that nobody said") },
-        Body::Held { run, hold: Hold { request: 4, model: s("claude-opus-4-8"), most: spent } },
+        }),
+        Body::Chat(ChatEvent::ChatForgotten { chat: s("telegram:-100"), by: Some(by()) }),
+        Body::Chat(ChatEvent::ChatMoved { from: s("telegram:-100"), to: s("telegram:-1001") }),
+        Body::Host(HostEvent::UpdatePassedOver { update: s("telegram:77"), what: s("poll") }),
+        Body::Said(Said::PersonAllowed { by: by(), person: PersonId(s("telegram:1002")), role: Role::Member }),
+        Body::Host(HostEvent::PluginMisbehaved { plugin: s("telegram"), digest, what: s("words that nobody said") }),
+        Body::Meanwhile(Meanwhile::Held { run, hold: Hold { request: 4, model: s("claude-opus-4-8"), most: spent } }),
     ]
 }
 
 fn events() -> Vec<Event> {
     let of = |(index, body)| Event {
         at_ms: 1_700_000_000_000 + index as u64,
-        task: (index > 5).then_some(TaskId(12)),
-        settles: (index % 2 == 1).then(|| EffectKey::new(TaskId(12), 1, 2, "agent")),
+        owner: if index > 5 { Owner::Task(TaskId(12)) } else { Owner::Host },
+        settles: (index % 2 == 1).then(|| EffectKey::new(TaskId(12).into(), 1, 2, "agent")),
         body,
     };
     examples().into_iter().enumerate().map(of).collect()
@@ -348,7 +361,7 @@ fn what_agents_say_can_be_deleted_and_older_journals_have_it_inside() {
         serde_json::json!({ "$kept": digest, "text": text })
     };
     let read = |value: serde_json::Value| serde_json::from_value::<Body>(value).unwrap();
-    let ended = examples().into_iter().find(|body| matches!(body, Body::RunEnded { .. })).unwrap();
+    let ended = examples().into_iter().find(|body| matches!(body, Body::Answer(Answer::RunEnded { .. }))).unwrap();
     let mut value = serde_json::to_value(&ended).unwrap();
     assert_eq!(value["outcome"]["message"], kept("later", "later"));
     assert_eq!(value["end"]["stderr_tail"], kept("oh", "oh"));
@@ -356,16 +369,16 @@ fn what_agents_say_can_be_deleted_and_older_journals_have_it_inside() {
     value["end"]["stderr_tail"] = "oh".into();
     assert_eq!(read(value.clone()), ended, "as it was written before");
     value["outcome"]["message"] = kept("", "later");
-    let Body::RunEnded { outcome, .. } = read(value) else { panic!() };
+    let Body::Answer(Answer::RunEnded { outcome, .. }) = read(value) else { panic!() };
     assert_eq!(outcome.message, "");
 
-    let told = examples().into_iter().find(|body| matches!(body, Body::Told { .. })).unwrap();
-    let Body::Told { notice } = &told else { panic!() };
+    let told = examples().into_iter().find(|body| matches!(body, Body::Answer(Answer::Told { .. }))).unwrap();
+    let Body::Answer(Answer::Told { notice }) = &told else { panic!() };
     let mut value = serde_json::to_value(&told).unwrap();
     let text = value["notice"]["text"].as_str().unwrap().to_owned();
     assert_eq!(value["notice"], kept(&text, &text));
     value["notice"]["text"] = "".into();
-    assert!(matches!(read(value.clone()), Body::Told { notice } if notice.parts.is_empty()));
+    assert!(matches!(read(value.clone()), Body::Answer(Answer::Told { notice }) if notice.parts.is_empty()));
     value["notice"] = serde_json::to_value(notice).unwrap();
     assert_eq!(read(value), told, "as it was written before");
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::{engine::mailbox::Unsent, fixture::Fixture};
 use borg_core::{
     chat::{Button, Marks, NoticeKind, Part, TextPost, UpdateKind},
+    event::{Body, HostEvent},
     id::TaskId,
     policy::{ChatPolicy, PersonId, Policy, Role},
     task::Status,
@@ -233,7 +234,7 @@ async fn what_it_was_caught_at_is_told_to_the_owners_once_and_noted() {
     let noted = async || {
         let entries = stage.conversation.desk.events(0, None, 10_000).await.unwrap();
         let all = entries.into_iter().filter_map(|entry| match entry.event.body {
-            borg_core::event::Body::PluginMisbehaved { plugin, what, .. } => Some((plugin, what)),
+            Body::Host(HostEvent::PluginMisbehaved { plugin, what, .. }) => Some((plugin, what)),
             _ => None,
         });
         all.collect::<Vec<_>>()

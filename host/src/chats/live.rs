@@ -7,7 +7,7 @@ use crate::engine::{
 };
 use borg_core::{
     chat::Notice,
-    event::Body,
+    event::{Answer, Body, Meanwhile},
     executor::AgentEvent,
     id::{RunKey, TaskId},
     task::Task,
@@ -141,14 +141,15 @@ impl Live {
     }
 
     fn hear(&mut self, entry: &Recorded) {
-        if let Body::Progressed { run, events, turns, .. } = &entry.event.body {
+        if let Body::Meanwhile(Meanwhile::Progressed { run, events, turns, .. }) = &entry.event.body {
             let events: Vec<AgentEvent> = serde_json::from_str(&events.text).unwrap_or_default();
-            if let Some(action) = events.iter().filter_map(words::action).next_back() {
-                let due = self.latest.get(&run.task).map_or_else(Instant::now, |latest| latest.due);
+            let action = events.iter().filter_map(words::action).next_back();
+            if let (Some(id), Some(action)) = (run.owner.task(), action) {
+                let due = self.latest.get(&id).map_or_else(Instant::now, |latest| latest.due);
                 let latest = Latest { run: *run, turns: *turns, action: Some(action), due };
-                self.latest.insert(run.task, latest);
+                self.latest.insert(id, latest);
             }
-        } else if let Body::RunEnded { run, .. } = &entry.event.body {
+        } else if let Body::Answer(Answer::RunEnded { run, .. }) = &entry.event.body {
             // What an agent did last is no news when it is done.
             for latest in self.latest.values_mut().filter(|latest| latest.run == *run) {
                 latest.action = None;
@@ -193,11 +194,11 @@ mod tests {
     }
 
     fn run(task: TaskId, stage: u32) -> RunKey {
-        RunKey { task, stage, attempt: 1, kind: RunKind::Agent }
+        RunKey { owner: task.into(), place: stage, fence: 1, kind: RunKind::Agent }
     }
 
     async fn happens(fixture: &Fixture, run: RunKey, body: Body) {
-        fixture.handle.post(Event { at_ms: 0, task: Some(run.task), settles: None, body }).await.unwrap();
+        fixture.handle.post(Event { at_ms: 0, owner: run.owner, settles: None, body }).await.unwrap();
     }
 
     async fn says(fixture: &Fixture, run: RunKey, words: &[&str]) {
@@ -207,7 +208,12 @@ mod tests {
     async fn says_at(fixture: &Fixture, run: RunKey, words: &[&str], turns: u32) {
         let said: Vec<AgentEvent> = words.iter().map(|text| AgentEvent::Said { text: (*text).into() }).collect();
         let events = Kept::new(serde_json::to_string(&said).unwrap());
-        happens(fixture, run, Body::Progressed { run, line: 1, state: String::new(), events, turns }).await;
+        happens(
+            fixture,
+            run,
+            Body::Meanwhile(Meanwhile::Progressed { run, line: 1, state: String::new(), events, turns }),
+        )
+        .await;
     }
 
     fn text(notice: &Notice) -> &str {
@@ -228,8 +234,12 @@ mod tests {
         says(&fixture, run(others, 0), &["four"]).await;
         assert_eq!(text(&live.next().await), format!("#{ours} qa: “three”"));
         let spent = Spent { cost: MicroUsd(12_300), ..Spent::default() };
-        happens(&fixture, run(ours, 2), Body::Metered { run: run(ours, 2), spent, estimated: false, request: None })
-            .await;
+        happens(
+            &fixture,
+            run(ours, 2),
+            Body::Meanwhile(Meanwhile::Metered { run: run(ours, 2), spent, estimated: false, request: None }),
+        )
+        .await;
         says_at(&fixture, run(ours, 2), &["five"], 7).await;
         live.read().await.unwrap();
         let latest = live.latest.get_mut(&ours).unwrap();
@@ -261,7 +271,8 @@ mod tests {
             turns: None,
             retry_after_ms: None,
         };
-        happens(&fixture, run, Body::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }).await;
+        happens(&fixture, run, Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }))
+            .await;
         live.read().await.unwrap();
         assert!(live.latest.is_empty(), "it is no news any more");
         fixture.stop().await;
@@ -294,8 +305,8 @@ mod tests {
         live.read().await.unwrap();
         says(&fixture, run(task, 1), &["one"]).await;
         live.read().await.unwrap();
-        let body = Body::ChatMoved { from: "bot:1".into(), to: "bot:9".into() };
-        fixture.handle.post(Event { at_ms: 0, task: None, settles: None, body }).await.unwrap();
+        let body = Body::Chat(ChatEvent::ChatMoved { from: "bot:1".into(), to: "bot:9".into() });
+        fixture.handle.post(Event { at_ms: 0, owner: Owner::Host, settles: None, body }).await.unwrap();
         assert_eq!(live.next().await.chat, "bot:9");
         fixture.stop().await;
     }

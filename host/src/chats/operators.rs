@@ -6,7 +6,8 @@ use super::{Caught, Chats, console};
 use crate::{clock::now_ms, engine::Handle};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part},
-    event::{Body, Event},
+    event::{Body, Event, HostEvent},
+    owner::Owner,
     policy::{PersonId, Role},
 };
 use std::collections::BTreeSet;
@@ -35,8 +36,9 @@ impl Operators {
     pub async fn attend_to_misconduct(self) {
         loop {
             let Caught { plugin, digest, what } = self.chats.misconduct.next().await;
-            let body = Body::PluginMisbehaved { plugin: plugin.clone(), digest, what: what.to_owned() };
-            if self.handle.post(Event { at_ms: now_ms(), task: None, settles: None, body }).await.is_err() {
+            let body =
+                Body::Host(HostEvent::PluginMisbehaved { plugin: plugin.clone(), digest, what: what.to_owned() });
+            if self.handle.post(Event { at_ms: now_ms(), owner: Owner::Host, settles: None, body }).await.is_err() {
                 return;
             }
             let parts = vec![

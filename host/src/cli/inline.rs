@@ -3,7 +3,7 @@
 use super::neutral;
 use anyhow::{Context, Result};
 use borg_core::{
-    event::{Body, Event},
+    event::{Answer, Body, Event, Meanwhile},
     id::{RunKey, TaskId},
     intent::Intent,
     policy::PersonId,
@@ -149,9 +149,9 @@ struct Left(BTreeSet<RunKey>);
 
 impl Left {
     fn follow(&mut self, body: &Body) {
-        if let Body::RunStarted { run, .. } | Body::Checked { run, .. } = body {
+        if let Body::Meanwhile(Meanwhile::RunStarted { run, .. }) | Body::Answer(Answer::Checked { run, .. }) = body {
             self.0.insert(*run);
-        } else if let Body::Forgotten { run } = body {
+        } else if let Body::Answer(Answer::Forgotten { run }) = body {
             self.0.remove(run);
         }
     }

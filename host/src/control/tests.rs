@@ -6,7 +6,12 @@ use super::{
     *,
 };
 use crate::{engine::Reply, fixture::Fixture};
-use borg_core::{event::Body, intent::TaskRequest, policy::Role, task::Status};
+use borg_core::{
+    event::{Body, Said},
+    intent::TaskRequest,
+    policy::Role,
+    task::Status,
+};
 use std::os::unix::fs::FileTypeExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -161,7 +166,10 @@ async fn what_cannot_be_read_is_told_in_the_same_form() {
         );
     }
     let events = fixture.conversation.desk.events(0, None, 100).await.unwrap();
-    assert!(!events.iter().any(|entry| matches!(entry.event.body, Body::PersonAllowed { .. })), "nobody was let in");
+    assert!(
+        !events.iter().any(|entry| matches!(entry.event.body, Body::Said(Said::PersonAllowed { .. }))),
+        "nobody was let in"
+    );
     server.abort();
     fixture.stop().await;
 }

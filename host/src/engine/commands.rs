@@ -6,9 +6,10 @@ use borg_core::{
     approval::{ApprovalError, ApprovedChange},
     chat::Registration,
     decider::Decider,
-    event::{Body, Event, Kept},
+    event::{Body, ChatEvent, Event, HostEvent, Kept, Said},
     id::{Digest, TaskId},
     intent::{Intent, NOTE_LIMIT, SHORTEST_CHANGE},
+    owner::Owner,
     permit::{Permit, permit},
     plan,
     policy::PersonId,
@@ -39,7 +40,10 @@ impl Engine {
                         String::new()
                     };
                     let reason = format!("{}{more}", no.reason);
-                    event(None, Body::PersonDenied { by: person.clone(), what: what(&intent), reason })
+                    event(
+                        Owner::Host,
+                        Body::Host(HostEvent::PersonDenied { by: person.clone(), what: what(&intent), reason }),
+                    )
                 });
                 let reply = Reply::Refused { reason: no.reason, remedy: no.remedy, stranger: no.stranger };
                 return (denied.into_iter().collect(), reply);
@@ -59,24 +63,22 @@ impl Engine {
             Intent::Retry { task } => self.retry(*task, &permit, chat, ended),
             Intent::Note { task, text } => self.note(*task, text, &permit),
             Intent::Answer { task, text } => self.answer(*task, text, &permit),
-            Intent::Approve { task, change, note } => {
-                self.approve(*task, change.as_deref(), note, &permit, ended).unwrap_or_else(|no| (Vec::new(), no))
-            }
-            Intent::Reject { task, change, note } => {
-                self.reject(*task, change.as_deref(), note, &permit, ended).unwrap_or_else(|no| (Vec::new(), no))
-            }
+            Intent::Approve { task, change, note } => self.approve(*task, change.as_deref(), note, &permit, ended),
+            Intent::Reject { task, change, note } => self.reject(*task, change.as_deref(), note, &permit, ended),
             Intent::Cancel { task } => self.cancel(*task, &permit),
             Intent::Register { repository } => self.register(repository.as_ref(), chat, &permit),
             Intent::Unregister => self.unregister(chat, &permit),
             Intent::Pause => (
-                vec![event(None, Body::Paused { by: person.clone() })],
+                vec![event(Owner::Host, Body::Said(Said::Paused { by: person.clone() }))],
                 done("paused: what runs goes on, nothing new starts"),
             ),
-            Intent::Resume => (vec![event(None, Body::Resumed { by: person.clone() })], done("resumed")),
+            Intent::Resume => {
+                (vec![event(Owner::Host, Body::Said(Said::Resumed { by: person.clone() }))], done("resumed"))
+            }
             // Policy is files: whoever holds them edits, and the edit comes back as any other.
             Intent::Allow { person: whom, role } => {
-                let allowed = Body::PersonAllowed { by: person.clone(), person: whom.clone(), role: *role };
-                (vec![event(None, allowed)], Reply::Granted)
+                let allowed = Body::Said(Said::PersonAllowed { by: person.clone(), person: whom.clone(), role: *role });
+                (vec![event(Owner::Host, allowed)], Reply::Granted)
             }
             Intent::Look(_) => (Vec::new(), Reply::Granted),
         }
@@ -101,7 +103,7 @@ impl Engine {
             pipeline: task.pipeline.name.clone(),
             waits: shut.map(|shut| shut.to_string()),
         };
-        (vec![event(Some(task.id), Body::TaskCreated { task: Box::new(task) })], reply)
+        (vec![event(task.id, Body::Said(Said::TaskCreated { task: Box::new(task) }))], reply)
     }
 
     fn retry(
@@ -118,9 +120,10 @@ impl Engine {
                     let remedy = "it goes on by itself then, or as soon as the cap is raised in policy";
                     (Vec::new(), refused(format!("#{id} waits: {reason}"), remedy))
                 }
-                Phase::Parked { .. } | Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Delivery { .. }, .. } => {
-                    (vec![event(Some(id), Body::Unblocked { by })], done(format!("#{id} goes on where it stopped")))
-                }
+                Phase::Parked { .. } | Phase::Blocked { on: BlockedOn::Repair | BlockedOn::Delivery { .. }, .. } => (
+                    vec![event(id, Body::Said(Said::Unblocked { by }))],
+                    done(format!("#{id} goes on where it stopped")),
+                ),
                 Phase::Blocked { on: BlockedOn::Question { .. }, .. } => {
                     let remedy = format!("/answer {id} TEXT sends it on; /cancel {id} gives it up");
                     (Vec::new(), refused(format!("#{id} waits for an answer"), remedy))
@@ -187,9 +190,9 @@ impl Engine {
             | Phase::Running(_)
             | Phase::Parked { .. }
             | Phase::Blocked { on: BlockedOn::Repair, .. } => {
-                let body = Body::Noted { by: permit.person().clone(), text: Kept::new(text) };
+                let body = Body::Said(Said::Noted { by: permit.person().clone(), text: Kept::new(text) });
                 let told = format!("#{id}: noted; its agents hear of it when the next attempt or stage begins");
-                (vec![event(Some(id), body)], done(told))
+                (vec![event(id, body)], done(told))
             }
             Phase::NeedsReview { .. } | Phase::Blocked { on: BlockedOn::Verdict { .. }, .. } => {
                 let remedy = format!("/approve {id}, or /reject {id} and then /continue {id} TEXT");
@@ -204,8 +207,8 @@ impl Engine {
             let remedy = format!("/note {id} TEXT tells its agents something all the same");
             return (Vec::new(), refused(format!("#{id} has asked nothing: it is {}", task.status()), remedy));
         }
-        let body = Body::Answered { by: permit.person().clone(), text: Kept::new(text) };
-        (vec![event(Some(id), body)], done(format!("#{id} goes on with that answer")))
+        let body = Body::Said(Said::Answered { by: permit.person().clone(), text: Kept::new(text) });
+        (vec![event(id, body)], done(format!("#{id} goes on with that answer")))
     }
 
     fn register(&mut self, repository: Option<&String>, chat: Option<String>, permit: &Permit) -> (Vec<Event>, Reply) {
@@ -221,7 +224,7 @@ impl Engine {
         };
         let registration =
             Registration { by: permit.person().clone(), at_ms: now_ms(), repository: repository.cloned() };
-        (vec![event(None, Body::ChatRegistered { chat, registration })], done(told))
+        (vec![event(Owner::Host, Body::Chat(ChatEvent::ChatRegistered { chat, registration }))], done(told))
     }
 
     fn unregister(&mut self, chat: Option<String>, permit: &Permit) -> (Vec<Event>, Reply) {
@@ -230,56 +233,59 @@ impl Engine {
             return (Vec::new(), refused(format!("{chat} is not registered"), "/groups lists the chats that are"));
         }
         let told = format!("{chat} is not registered any more");
-        (vec![event(None, Body::ChatForgotten { chat, by: Some(permit.person().clone()) })], done(told))
+        (
+            vec![event(Owner::Host, Body::Chat(ChatEvent::ChatForgotten { chat, by: Some(permit.person().clone()) }))],
+            done(told),
+        )
     }
 
     /// Lets a change through. Away from this machine nobody approves but what they have seen: without its digest they are shown it.
     fn approve(
-        &self,
+        &mut self,
         id: TaskId,
         change: Option<&str>,
         note: &str,
         permit: &Permit,
         ended: Option<&Task>,
-    ) -> Result<(Vec<Event>, Reply), Reply> {
-        let (task, digest) = self.waiting(id, change, "approve", ended)?;
-        let no = |error: ApprovalError| refused(format!("#{id}: {error}"), error.remedy(id));
-        let decider = Decider::of(task, permit.person(), self.policies.current()).map_err(no)?;
-        if change.is_none() && !permit.person().is_at_this_machine() {
-            return Ok((Vec::new(), Reply::Granted));
+    ) -> (Vec<Event>, Reply) {
+        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), decided_or_unknown(id, ended)) };
+        let decider = match Decider::of(task, permit.person(), self.policies.current()) {
+            Ok(decider) => decider,
+            Err(ApprovalError::NotWaiting) => return (Vec::new(), not_waiting(task)),
+            Err(error) => return (Vec::new(), refused(format!("#{id}: {error}"), error.remedy(id))),
+        };
+        let digest = decider.review().digest;
+        if let Some(other) = change.and_then(|change| is_other(id, change, &digest, "approve")) {
+            return (Vec::new(), other);
         }
-        ApprovedChange::by_person(decider, &digest).map_err(no)?;
-        let body = Body::Approved { by: permit.person().clone(), digest, note: note.to_owned() };
-        Ok((vec![event(Some(id), body)], done(format!("#{id} approved: change {}", digest.short()))))
+        if change.is_none() && !permit.person().is_at_this_machine() {
+            return (Vec::new(), Reply::Granted);
+        }
+        match ApprovedChange::by_person(decider, &digest) {
+            Ok(_) => {
+                let body = Body::Said(Said::Approved { by: permit.person().clone(), digest, note: note.to_owned() });
+                (vec![event(id, body)], done(format!("#{id} approved: change {}", digest.short())))
+            }
+            Err(error) => (Vec::new(), refused(format!("#{id}: {error}"), error.remedy(id))),
+        }
     }
 
     fn reject(
-        &self,
+        &mut self,
         id: TaskId,
         change: Option<&str>,
         note: &str,
         permit: &Permit,
         ended: Option<&Task>,
-    ) -> Result<(Vec<Event>, Reply), Reply> {
-        let (_, digest) = self.waiting(id, change, "reject", ended)?;
-        let body = Body::Rejected { by: permit.person().clone(), digest, note: note.to_owned() };
-        Ok((vec![event(Some(id), body)], done(format!("#{id} rejected; nothing leaves the host"))))
-    }
-
-    /// The change a decision is about: it waits for one, and is the one that was named.
-    fn waiting(
-        &self,
-        id: TaskId,
-        change: Option<&str>,
-        verb: &str,
-        ended: Option<&Task>,
-    ) -> Result<(&Task, Digest), Reply> {
-        let task = self.state.tasks.get(&id).ok_or_else(|| decided_or_unknown(id, ended))?;
-        let digest = task.phase.waiting_review().ok_or_else(|| not_waiting(task))?.digest;
-        match change.and_then(|change| is_other(id, change, &digest, verb)) {
-            Some(other) => Err(other),
-            None => Ok((task, digest)),
+    ) -> (Vec<Event>, Reply) {
+        let Some(task) = self.state.tasks.get(&id) else { return (Vec::new(), decided_or_unknown(id, ended)) };
+        let Some(review) = task.phase.waiting_review() else { return (Vec::new(), not_waiting(task)) };
+        let digest = review.digest;
+        if let Some(other) = change.and_then(|change| is_other(id, change, &digest, "reject")) {
+            return (Vec::new(), other);
         }
+        let body = Body::Said(Said::Rejected { by: permit.person().clone(), digest, note: note.to_owned() });
+        (vec![event(id, body)], done(format!("#{id} rejected; nothing leaves the host")))
     }
 
     fn cancel(&mut self, id: TaskId, permit: &Permit) -> (Vec<Event>, Reply) {
@@ -287,8 +293,8 @@ impl Engine {
         if is_delivered_now(task) {
             return (Vec::new(), refused(format!("#{id} is being delivered"), "it is too late to cancel"));
         }
-        let body = Body::CancelRequested { by: permit.person().clone() };
-        (vec![event(Some(id), body)], done(format!("#{id} is being cancelled")))
+        let body = Body::Said(Said::CancelRequested { by: permit.person().clone() });
+        (vec![event(id, body)], done(format!("#{id} is being cancelled")))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{clock::now_ms, fixture::Fixture};
 use borg_core::{
     budget::{MicroUsd, Spent},
     chat::{Addressed, Said},
-    event::{Body, Event},
+    event::{Body, Event, Meanwhile},
     id::{Digest, RunKey, RunKind, TaskId},
     intent::{Intent, TaskRequest},
     policy::{PersonId, Role},
@@ -26,9 +26,9 @@ async fn capped(fixture: &Fixture, host: u64) {
 }
 
 async fn pays(fixture: &Fixture, task: TaskId, spent: Spent) {
-    let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
-    let body = Body::Metered { run, spent, estimated: false, request: None };
-    fixture.handle.post(Event { at_ms: now_ms(), task: Some(task), settles: None, body }).await.unwrap();
+    let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
+    let body = Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request: None });
+    fixture.handle.post(Event { at_ms: now_ms(), owner: task.into(), settles: None, body }).await.unwrap();
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ impl Desk {
 
     /// What the gateway recorded for a task.
     pub async fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
-        self.store.run(move |journal| journal.ledger(task)).await
+        self.store.run(move |journal| journal.ledger(task.into())).await
     }
 
     /// What the day cost of which was paid last.

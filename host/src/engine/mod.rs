@@ -24,11 +24,12 @@ use crate::{
     store::{Batch, Loaded, Store, StoreError},
 };
 use borg_core::{
-    effect::{Effect, EffectKey, Order},
-    event::{Body, Event},
-    id::{RunKey, TaskId},
+    effect::Effect,
+    event::{Body, Event, HostEvent, Meanwhile},
+    id::{EffectKey, RunKey, TaskId},
+    owner::Owner,
     policy::{Policy, source::SourceFile},
-    step::{Policies, State, next_deadline, step},
+    step::{Changed, Policies, State, Stepped, next_deadline, step},
     task::{Hold, Task},
 };
 use doers::Doers;
@@ -93,15 +94,9 @@ impl Engine {
                 policies.remember(Arc::new(policy));
             }
         }
-        let state = State {
-            tasks: loaded.tasks.into_iter().map(|task| (task.id(), task)).collect(),
-            paused: loaded.paused,
-            chats: loaded.chats,
-            day: loaded.day,
-        };
         let (handle, inputs) = queue;
         let engine = Engine {
-            state,
+            state: loaded.state,
             policies,
             next_task: loaded.next_task.max(1),
             store,
@@ -130,12 +125,20 @@ impl Engine {
         let policy = self.policies.current().digest;
         let mut turn = Turn::default();
         turn.batch.policies.push((policy, sources));
-        self.apply(&mut turn, event(None, Body::HostStarted { version: version.to_owned(), sandbox }));
-        self.apply(&mut turn, event(None, Body::PolicyLoaded { digest: policy }));
+        self.apply(
+            &mut turn,
+            event(Owner::Host, Body::Host(HostEvent::HostStarted { version: version.to_owned(), sandbox })),
+        );
+        self.apply(&mut turn, event(Owner::Host, Body::Host(HostEvent::PolicyLoaded { digest: policy })));
         for (run, hold) in std::mem::take(&mut self.unheard) {
             turn.batch.rows.push(ledger::unheard(run, &hold));
-            let body = Body::Metered { run, spent: hold.most, estimated: true, request: Some(hold.request) };
-            self.apply(&mut turn, event(Some(run.task), body));
+            let body = Body::Meanwhile(Meanwhile::Metered {
+                run,
+                spent: hold.most,
+                estimated: true,
+                request: Some(hold.request),
+            });
+            self.apply(&mut turn, event(run.owner, body));
         }
         if self.finish(turn).await?.is_break() {
             return Ok(());
@@ -156,7 +159,7 @@ impl Engine {
                 },
                 () = until(deadline) => {
                     if let Some((_, task)) = deadline {
-                        self.apply(&mut turn, event(Some(task), Body::DeadlinePassed));
+                        self.apply(&mut turn, event(task, Body::Meanwhile(Meanwhile::DeadlinePassed)));
                     }
                 }
                 Some(ended) = self.performing.join_next_with_id() => match ended {
@@ -267,9 +270,9 @@ impl Engine {
                     self.policies.load(Arc::new(policy));
                     self.policies.keep_only(&self.state.tasks.values().map(|task| task.spec.policy).collect());
                     turn.batch.policies.push((digest, sources));
-                    self.apply(turn, event(None, Body::PolicyLoaded { digest }));
+                    self.apply(turn, event(Owner::Host, Body::Host(HostEvent::PolicyLoaded { digest })));
                 }
-                Err(reason) => self.apply(turn, event(None, Body::PolicyRefused { reason })),
+                Err(reason) => self.apply(turn, event(Owner::Host, Body::Host(HostEvent::PolicyRefused { reason }))),
             },
             Input::CurrentPolicy(answer) => {
                 let _ = answer.send(self.policies.current().clone());
@@ -280,48 +283,17 @@ impl Engine {
 
     fn apply(&mut self, turn: &mut Turn, event: Event) {
         let state = std::mem::take(&mut self.state);
-        let (state, effects) = step(state, &event, &self.policies);
+        let Stepped { state, effects, changed } = step(state, &event, &self.policies);
         self.state = state;
-        turn.touched.extend(event.task);
-        turn.touched.extend(effects.iter().map(|effect| effect.task));
-        if matches!(event.body, Body::Paused { .. } | Body::Resumed { .. }) {
-            turn.batch.paused = Some(self.state.paused);
-        }
-        match &event.body {
-            Body::ChatMoved { to, .. } => {
-                let heard_there = |task: &&Task| task.spec.chat.as_ref().is_some_and(|chat| chat.starts_with(to));
-                turn.touched.extend(self.state.tasks.values().filter(heard_there).map(Task::id));
-                turn.batch.chats = Some(self.state.chats.clone());
-            }
-            Body::ChatRegistered { .. } | Body::ChatForgotten { .. } => {
-                turn.batch.chats = Some(self.state.chats.clone());
-            }
-            // Who may decide on what waits is kept with it.
-            Body::PolicyLoaded { .. } => {
-                let waits = |task: &&Task| task.phase.waiting_review().is_some();
-                turn.touched.extend(self.state.tasks.values().filter(waits).map(Task::id));
-            }
-            body @ (Body::Metered { .. } | Body::Held { .. }) => {
-                let ended = event.task.filter(|id| !self.state.tasks.contains_key(id));
-                turn.batch.late.extend(ended.map(|id| (id, body.clone())));
-            }
-            _ => {}
-        }
-        // A daily cap moves tasks that the event is not about, and of which nobody may be told.
-        turn.touched.extend(self.state.tasks.values().filter(|task| task.changed_ms == event.at_ms).map(Task::id));
-        let has_ended =
-            event.task.and_then(|id| self.state.tasks.get(&id)).is_some_and(|task| task.status().is_terminal());
-        if has_ended || matches!(event.body, Body::Metered { .. }) {
-            turn.batch.day = Some(self.state.day.clone());
-        }
+        turn.batch.late.extend(changed.late.map(|id| (id, event.body.clone())));
+        turn.changed.extend(changed);
         turn.batch.events.push(event);
         turn.effects.extend(effects);
     }
 
     /// Makes a turn durable, then performs and answers; breaks off when the host is to stop before that.
     async fn finish(&mut self, mut turn: Turn) -> Result<ControlFlow<()>, StoreError> {
-        let tasks = turn.touched.iter().filter_map(|id| self.state.tasks.get(id));
-        turn.batch.tasks = tasks.cloned().collect();
+        turn.batch.durable = turn.changed.of(&self.state);
         // What an event of this very batch settled already is owed no more.
         let settled: BTreeSet<&EffectKey> =
             turn.batch.events.iter().filter_map(|event| event.settles.as_ref()).collect();
@@ -344,7 +316,7 @@ impl Engine {
         self.committed.send_replace(seq);
         for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {
             let doers = self.doers.clone();
-            self.performing.spawn(async move { doers.forget_task(id).await });
+            self.performing.spawn(async move { doers.forget_owner(&Owner::from(id).label()).await });
         }
         for effect in std::mem::take(&mut turn.effects) {
             self.perform(effect);
@@ -358,15 +330,15 @@ impl Engine {
             return;
         }
         let performed = effect.clone();
-        let task = self.state.tasks.get(&effect.task);
+        let task = effect.owner.task().and_then(|id| self.state.tasks.get(&id));
         let policy = task.map_or_else(|| self.policies.current(), |task| self.policies.of(task)).clone();
         let (doers, handle) = (self.doers.clone(), self.handle.clone());
         let task = task.cloned();
         let doing = self.performing.spawn(async move {
-            let (key, id) = (effect.key.clone(), effect.task);
+            let (key, owner) = (effect.key.clone(), effect.owner);
             doers.wait_for_room(&effect, task.as_ref(), &policy, &handle).await;
             let body = doers.perform(effect, policy, task, &handle).await;
-            let event = Event { at_ms: now_ms(), task: Some(id), settles: Some(key.clone()), body };
+            let event = Event { at_ms: now_ms(), owner, settles: Some(key.clone()), body };
             if handle.post(event).await.is_err() {
                 tracing::debug!(%key, "the engine stopped before this was taken in; it is redone at the next start");
             }
@@ -379,42 +351,24 @@ impl Engine {
         let Some(effect) = self.busy.remove(&broken.id()) else { return };
         tracing::error!(key = %effect.key, %broken, "a fault of the host itself");
         let body = doers::broken(&effect.order, format!("a fault of the host itself: {broken}"));
-        let event = Event { at_ms: now_ms(), task: Some(effect.task), settles: Some(effect.key), body };
+        let event = Event { at_ms: now_ms(), owner: effect.owner, settles: Some(effect.key), body };
         self.apply(turn, event);
     }
 
     /// True for an owed effect that still means something after a restart.
     fn is_due(&self, effect: &Effect) -> bool {
-        match &effect.order {
-            Order::Forget { .. } | Order::Tell { .. } => true,
-            Order::Prepare { .. }
-            | Order::Brief { .. }
-            | Order::Run(_)
-            | Order::Stop { .. }
-            | Order::Collect(_)
-            | Order::Accept { .. }
-            | Order::Check(_)
-            | Order::Judge(_)
-            | Order::Deliver { .. } => self.state.tasks.contains_key(&effect.task),
-        }
+        let is_alive = match effect.owner {
+            Owner::Task(id) => self.state.tasks.contains_key(&id),
+            Owner::Host => true,
+        };
+        is_alive || effect.order.outlives_owner()
     }
 
     /// Removes sandboxes of ours that nothing owed refers to, and no task that goes on later.
     async fn reap(&mut self, owed: &[Effect]) {
         let wanted: BTreeSet<String> = owed
             .iter()
-            .filter_map(|effect| match &effect.order {
-                Order::Run(order) => Some(order.run.to_string()),
-                Order::Check(order) => Some(order.run.to_string()),
-                Order::Collect(order) => Some(order.run.to_string()),
-                Order::Stop { run, .. } | Order::Forget { run } => Some(run.to_string()),
-                Order::Prepare { .. }
-                | Order::Brief { .. }
-                | Order::Accept { .. }
-                | Order::Judge(_)
-                | Order::Deliver { .. }
-                | Order::Tell { .. } => None,
-            })
+            .filter_map(|effect| effect.order.run().map(|run| run.to_string()))
             .chain(self.state.tasks.values().filter_map(Task::uncollected).map(|run| run.to_string()))
             .collect();
         match self.doers.sandbox.list().await {
@@ -429,8 +383,8 @@ impl Engine {
             Err(error) => tracing::warn!(%error, "could not look for sandboxes of an earlier process"),
         }
         self.doers.forget_runs_but(&wanted).await;
-        let live: BTreeSet<TaskId> = self.state.tasks.keys().copied().collect();
-        self.doers.forget_tasks_but(&live).await;
+        let live: BTreeSet<String> = self.state.tasks.keys().map(|id| Owner::from(*id).label()).collect();
+        self.doers.forget_owners_but(&live).await;
     }
 }
 
@@ -439,7 +393,7 @@ impl Engine {
 struct Turn {
     batch: Batch,
     effects: Vec<Effect>,
-    touched: BTreeSet<TaskId>,
+    changed: Changed,
     answers: Vec<Acknowledgement>,
 }
 
@@ -455,8 +409,8 @@ impl Turn {
     }
 }
 
-fn event(task: Option<TaskId>, body: Body) -> Event {
-    Event { at_ms: now_ms(), task, settles: None, body }
+fn event(owner: impl Into<Owner>, body: Body) -> Event {
+    Event { at_ms: now_ms(), owner: owner.into(), settles: None, body }
 }
 
 /// What waits first, then what comes.

@@ -3,25 +3,22 @@
 //! fails instead, and its task waits for a person.
 
 use super::{Engine, Turn, doers};
-use crate::store::{Batch, Journal, StoreError};
-use borg_core::{event::Event, step::State};
+use crate::store::{Batch, StoreError};
+use borg_core::{event::Event, owner::Owner};
 
 impl Engine {
     /// Takes a turn back that was too large to be saved, and goes through it again without what made it so. Any other error stays one.
     pub(super) async fn reduce(&mut self, turn: Turn, batch: &Batch, error: StoreError) -> Result<Turn, StoreError> {
-        let StoreError::TooLarge { task, event: large, .. } = error else { return Err(error) };
-        tracing::error!(%error, ?task, "taken back");
-        let before =
-            |journal: &mut Journal| Ok((journal.live_tasks()?, journal.is_paused()?, journal.chats()?, journal.day()?));
-        let (tasks, paused, chats, day) = self.store.run(before).await?;
-        self.state = State { tasks: tasks.into_iter().map(|task| (task.id(), task)).collect(), paused, chats, day };
+        let StoreError::TooLarge { owner, event: large, .. } = error else { return Err(error) };
+        tracing::error!(%error, %owner, "taken back");
+        self.state = self.store.run(|journal| journal.state()).await?;
         let mut again = Turn { answers: turn.answers, ..Turn::default() };
         again.batch.reduced = true;
         again.batch.policies.clone_from(&batch.policies);
         again.batch.replies.clone_from(&batch.replies);
         again.batch.rows.clone_from(&batch.rows);
         for (at, event) in batch.events.iter().enumerate() {
-            let is_blamed = large.map_or(event.task.is_some() && event.task == task, |large| large == at);
+            let is_blamed = large.map_or(event.owner != Owner::Host && event.owner == owner, |large| large == at);
             match self.failed(event, &error).filter(|_| is_blamed) {
                 Some(failed) => self.apply(&mut again, failed),
                 // What settles nothing is dropped where it is too large itself.
@@ -44,7 +41,7 @@ impl Engine {
 mod tests {
     use crate::fixture::Fixture;
     use borg_core::{
-        event::{Body, Event, Kept},
+        event::{Answer, Body, Event, Kept, Meanwhile},
         id::TaskId,
         intent::Intent,
         policy::{PersonId, Role},
@@ -64,7 +61,8 @@ mod tests {
 
     async fn reasons(fixture: &Fixture, task: TaskId) -> Vec<String> {
         let events = fixture.conversation.desk.events(0, Some(task), 100).await.unwrap();
-        let reason = |body| if let Body::PrepareFailed { reason, .. } = body { Some(reason) } else { None };
+        let reason =
+            |body| if let Body::Answer(Answer::PrepareFailed { reason, .. }) = body { Some(reason) } else { None };
         events.into_iter().filter_map(|entry| reason(entry.event.body)).collect()
     }
 
@@ -93,12 +91,18 @@ mod tests {
         let before = fixture.conversation.desk.newest().await.unwrap();
         for text in ["x".repeat(2 << 20), "short".into()] {
             let run = "t9-s0-a1-agent".parse().unwrap();
-            let body = Body::Progressed { run, line: 1, state: String::new(), events: Kept::new(text), turns: 0 };
-            fixture.handle.post(Event { at_ms: 1, task: None, settles: None, body }).await.unwrap();
+            let body = Body::Meanwhile(Meanwhile::Progressed {
+                run,
+                line: 1,
+                state: String::new(),
+                events: Kept::new(text),
+                turns: 0,
+            });
+            fixture.handle.post(Event { at_ms: 1, owner: Owner::Host, settles: None, body }).await.unwrap();
         }
         let mut texts = Vec::new();
         for entry in fixture.conversation.desk.events(before, None, 10).await.unwrap() {
-            if let Body::Progressed { events, .. } = entry.event.body {
+            if let Body::Meanwhile(Meanwhile::Progressed { events, .. }) = entry.event.body {
                 texts.push(events.text);
             }
         }

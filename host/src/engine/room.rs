@@ -6,9 +6,8 @@
 use super::{Engine, Handle, Reply, doers::Doers, event, handle::Input};
 use crate::store::{Batch, StoreError};
 use borg_core::{
-    effect::{Effect, Order},
-    event::Body,
-    id::RunKey,
+    effect::{Effect, Order, Room},
+    event::{Body, Meanwhile},
     intent::Intent,
     policy::Policy,
     task::Task,
@@ -82,16 +81,16 @@ impl Doers {
     pub(super) async fn wait_for_room(&self, effect: &Effect, task: Option<&Task>, policy: &Policy, handle: &Handle) {
         let needed = needed(&effect.order, task, policy.host.free_space_floor);
         let mut said = false;
-        while free(&self.data_dir) < needed && !run_of(&effect.order).is_some_and(|run| self.is_called_off(run)) {
+        while free(&self.data_dir) < needed && !effect.order.starts().is_some_and(|run| self.is_called_off(run)) {
             if !said {
                 let (free_mib, needed_mib) = (free(&self.data_dir) >> 20, needed >> 20);
                 tracing::error!(key = %effect.key, free_mib, needed_mib, "waiting for room on the disk; make some");
-                let body = Body::Delayed {
+                let body = Body::Meanwhile(Meanwhile::Delayed {
                     reason: format!("the disk is almost full: {free_mib} MiB are free, and {needed_mib} MiB must be"),
                     remedy: "make room, or lower `free-space-floor` in [host] and start the host again".into(),
-                };
+                });
                 // A host that is stopping tells nobody any more.
-                let _ = handle.post(event(Some(effect.task), body)).await;
+                let _ = handle.post(event(effect.owner, body)).await;
                 said = true;
             }
             sleep(PAUSE).await;
@@ -101,34 +100,18 @@ impl Doers {
 
 /// Bytes an effect needs free before it is begun.
 fn needed(order: &Order, task: Option<&Task>, floor: u64) -> u64 {
-    match order {
+    match order.room() {
         // One that has begun is adopted: nobody but its doer holds it to its limits.
-        Order::Run(_) if task.and_then(Task::agent_run).is_some_and(|agent| agent.executor_digest.is_some()) => 0,
-        Order::Prepare { .. } | Order::Run(_) | Order::Check(_) => floor.max(RESERVE),
-        Order::Collect(_) | Order::Deliver { .. } => RESERVE,
-        Order::Brief { .. }
-        | Order::Accept { .. }
-        | Order::Judge(_)
-        | Order::Stop { .. }
-        | Order::Forget { .. }
-        | Order::Tell { .. } => 0,
-    }
-}
-
-/// The run that an order starts.
-fn run_of(order: &Order) -> Option<RunKey> {
-    match order {
-        Order::Run(order) => Some(order.run),
-        Order::Check(order) => Some(order.run),
-        Order::Prepare { .. }
-        | Order::Brief { .. }
-        | Order::Stop { .. }
-        | Order::Collect(_)
-        | Order::Accept { .. }
-        | Order::Judge(_)
-        | Order::Deliver { .. }
-        | Order::Forget { .. }
-        | Order::Tell { .. } => None,
+        Room::Workspace
+            if task
+                .and_then(Task::agent_run)
+                .is_some_and(|agent| agent.executor_digest.is_some() && order.run() == Some(agent.run)) =>
+        {
+            0
+        }
+        Room::Workspace => floor.max(RESERVE),
+        Room::Objects => RESERVE,
+        Room::Nothing => 0,
     }
 }
 

@@ -52,7 +52,11 @@ mod tests {
     #[tokio::test]
     async fn the_journal_does_not_grow_by_knocking() {
         use crate::fixture::Fixture;
-        use borg_core::{event::Body, intent::Intent, policy::Role};
+        use borg_core::{
+            event::{Body, HostEvent},
+            intent::Intent,
+            policy::Role,
+        };
         let fixture = Fixture::start(&[("console:1", Role::Owner), ("console:2", Role::Guest)], None).await;
         for person in ["telegram:6", "console:2"] {
             for _ in 0..20 {
@@ -62,7 +66,7 @@ mod tests {
         }
         let events = fixture.conversation.desk.events(0, None, 1_000).await.unwrap();
         let denied = |person: &str| {
-            let is = |body: &Body| matches!(body, Body::PersonDenied { by, .. } if by.0 == person);
+            let is = |body: &Body| matches!(body, Body::Host(HostEvent::PersonDenied { by, .. }) if by.0 == person);
             events.iter().filter(|recorded| is(&recorded.event.body)).count()
         };
         assert_eq!((denied("telegram:6"), denied("console:2")), (1, 20), "of people who are known nothing is left out");

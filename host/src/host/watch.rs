@@ -133,8 +133,8 @@ fn later(then: &HostPolicy, now: &HostPolicy) -> Vec<&'static str> {
 }
 
 /// Components that runs in progress began with.
-pub fn executors_of(tasks: &[Task]) -> BTreeSet<Digest> {
-    tasks.iter().filter_map(|task| task.agent_run()?.executor_digest).collect()
+pub fn executors_of<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> BTreeSet<Digest> {
+    tasks.into_iter().filter_map(|task| task.agent_run()?.executor_digest).collect()
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ mod tests {
 
     fn reader(after: u64) -> (Reader, mpsc::Receiver<Line>) {
         let (sender, receiver) = mpsc::channel(100);
-        let run = RunKey { task: TaskId(1), stage: 0, attempt: 1, kind: RunKind::Agent };
+        let run = RunKey { owner: TaskId(1).into(), place: 0, fence: 1, kind: RunKind::Agent };
         (Reader::new(run, after, sender, Arc::new(Progress::new())), receiver)
     }
 

@@ -97,7 +97,7 @@ pub(super) fn append(db: &Connection, head: Digest, event: &Event, stripped: &St
     let mut insert = db
         .prepare_cached("INSERT INTO events(at_ms, task, kind, event, hash) VALUES (?1, ?2, ?3, ?4, ?5)")
         .map_err(StoreError::Write)?;
-    let task = event.task.map(|task| task.0);
+    let task = event.owner.task().map(|task| task.0);
     insert
         .execute(params![event.at_ms, task, stripped.kind, stripped.json, hash.0.as_slice()])
         .map_err(StoreError::Write)?;

@@ -211,7 +211,7 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 mod tests {
     use super::*;
     use crate::store::{Batch, LedgerRow};
-    use borg_core::event::{Body, Event};
+    use borg_core::event::{Body, Event, HostEvent};
 
     fn journal() -> (tempfile::TempDir, Journal) {
         let dir = tempfile::tempdir().unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn happened(journal: &mut Journal, at_ms: u64, body: Body) {
-        let events = vec![Event { at_ms, task: None, settles: None, body }];
+        let events = vec![Event { at_ms, owner: Owner::Host, settles: None, body }];
         journal.commit(&Batch { events, ..Batch::default() }).unwrap();
     }
 
@@ -230,7 +230,7 @@ mod tests {
         let (old, new) = (Digest::of_bytes(b"old"), Digest::of_bytes(b"new"));
         assert_eq!(journal.policy_since(&old).unwrap(), None);
         for (at_ms, digest) in [(1, old), (2, new), (3, old), (4, old)] {
-            happened(&mut journal, at_ms, Body::PolicyLoaded { digest });
+            happened(&mut journal, at_ms, Body::Host(HostEvent::PolicyLoaded { digest }));
         }
         // A restart loads the same again.
         assert_eq!(journal.policy_since(&old).unwrap(), Some(3));
@@ -242,9 +242,13 @@ mod tests {
         let (_dir, mut journal) = journal();
         assert_eq!(journal.last_start().unwrap(), None);
         for (at_ms, version) in [(5, "1"), (6, "2")] {
-            happened(&mut journal, at_ms, Body::HostStarted { version: version.into(), sandbox: String::new() });
+            happened(
+                &mut journal,
+                at_ms,
+                Body::Host(HostEvent::HostStarted { version: version.into(), sandbox: String::new() }),
+            );
         }
-        happened(&mut journal, 7, Body::PolicyRefused { reason: "host-started".into() });
+        happened(&mut journal, 7, Body::Host(HostEvent::PolicyRefused { reason: "host-started".into() }));
         assert_eq!(journal.last_start().unwrap(), Some((6, "2".into())));
     }
 

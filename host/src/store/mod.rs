@@ -20,10 +20,12 @@ pub use rows::{LedgerRow, Recorded, TaskRow};
 use borg_core::{
     chat::Registration,
     daily::Day,
-    effect::{Effect, EffectKey},
+    effect::Effect,
     event::{Body, Event},
-    id::{Digest, RunKey, TaskId},
+    id::{Digest, EffectKey, RunKey, TaskId},
+    owner::Owner,
     policy::source::SourceFile,
+    step::{Durable, State},
     task::{Hold, Task},
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -56,7 +58,7 @@ pub enum StoreError {
     Read(#[source] rusqlite::Error),
     /// A row of a batch: that of the event at this place, or else one of the task's state or of what is owed to it.
     #[error("what came of it is too large for the journal: {bytes} bytes, {most} at most")]
-    TooLarge { bytes: usize, most: usize, task: Option<TaskId>, event: Option<usize> },
+    TooLarge { bytes: usize, most: usize, owner: Owner, event: Option<usize> },
     #[error("a row of the journal is damaged: {0}")]
     Damaged(String),
     #[error("the journal's thread could not be started")]
@@ -91,18 +93,13 @@ impl StoreError {
 #[derive(Debug, Default)]
 pub struct Batch {
     pub events: Vec<Event>,
-    /// States after the events.
-    pub tasks: Vec<Task>,
+    /// What they changed, as it is after all of them.
+    pub durable: Durable,
     pub owed: Vec<Effect>,
     /// Requests through the gateway, which the events tell the spending of: both or neither.
     pub rows: Vec<LedgerRow>,
     /// What is told of the money of tasks that have ended: their states are in the journal only.
     pub late: Vec<(TaskId, Body)>,
-    pub paused: Option<bool>,
-    /// All registered chats, where they changed.
-    pub chats: Option<BTreeMap<String, Registration>>,
-    /// What the day cost so far, where that changed.
-    pub day: Option<Day>,
     /// Policy sources to keep, each under its digest.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
     /// Keys of intents and what each came to, as JSON: one that comes again is answered so, and not done twice.
@@ -114,13 +111,10 @@ pub struct Batch {
 /// What a new process finds.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    pub tasks: Vec<Task>,
+    pub state: State,
     pub owed: Vec<Effect>,
     /// What requests may cost that an earlier process never heard the end of.
     pub holds: Vec<(RunKey, Hold)>,
-    pub paused: bool,
-    pub chats: BTreeMap<String, Registration>,
-    pub day: Day,
     pub next_task: u64,
     /// Sources of the policies that live tasks name.
     pub policies: Vec<(Digest, Vec<SourceFile>)>,
@@ -226,21 +220,28 @@ impl Journal {
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
-        let tasks = self.live_tasks()?;
-        let named: BTreeSet<Digest> = tasks.iter().map(|task| task.spec.policy).collect();
+        let state = self.state()?;
+        let named: BTreeSet<Digest> = state.tasks.values().map(|task| task.spec.policy).collect();
         let mut policies = Vec::new();
         for digest in named {
             policies.extend(rows::policy(&self.db, &digest)?.map(|sources| (digest, sources)));
         }
         Ok(Loaded {
-            tasks,
+            state,
             owed: self.owed()?,
             holds: rows::holding(&self.db)?.into_iter().flat_map(|task| task.holds).collect(),
+            next_task: rows::last_task(&self.db)? + 1,
+            policies,
+        })
+    }
+
+    /// All that lives, as the last commit left it.
+    pub fn state(&self) -> Result<State, StoreError> {
+        Ok(State {
+            tasks: self.live_tasks()?.into_iter().map(|task| (task.id(), task)).collect(),
             paused: self.is_paused()?,
             chats: self.chats()?,
             day: self.day()?,
-            next_task: rows::last_task(&self.db)? + 1,
-            policies,
         })
     }
 
@@ -279,27 +280,28 @@ impl Journal {
     fn commit(&mut self, batch: &Batch) -> Result<u64, StoreError> {
         let write = self.db.transaction().map_err(StoreError::Write)?;
         let most = if batch.reduced { usize::MAX } else { self.row_bytes };
-        let within = |bytes, task, event| match bytes > most {
-            true => Err(StoreError::TooLarge { bytes, most, task, event }),
+        let within = |bytes, owner, event| match bytes > most {
+            true => Err(StoreError::TooLarge { bytes, most, owner, event }),
             false => Ok(()),
         };
         let mut head = self.head;
         for (at, event) in batch.events.iter().enumerate() {
             let stripped = chain::strip(event)?;
-            within(stripped.largest(), event.task, Some(at))?;
+            within(stripped.largest(), event.owner, Some(at))?;
             head = chain::append(&write, head, event, &stripped)?;
             if let Some(EffectKey(key)) = &event.settles {
                 write.execute("DELETE FROM effects WHERE key = ?1", [key]).map_err(StoreError::Write)?;
             }
         }
-        for task in &batch.tasks {
+        let Durable { tasks, paused, chats, day } = &batch.durable;
+        for task in tasks {
             let row = rows::json(task)?;
-            within(row.len(), Some(task.id()), None)?;
+            within(row.len(), task.id().into(), None)?;
             rows::put_task(&write, task, &row)?;
         }
         for effect in &batch.owed {
             let row = rows::json(effect)?;
-            within(row.len(), Some(effect.task), None)?;
+            within(row.len(), effect.owner, None)?;
             rows::put_effect(&write, effect, &row)?;
         }
         for row in &batch.rows {
@@ -308,13 +310,13 @@ impl Journal {
         for (task, body) in &batch.late {
             rows::book(&write, *task, body)?;
         }
-        if let Some(paused) = batch.paused {
+        if let Some(paused) = paused {
             put_meta(&write, "paused", &paused.to_string())?;
         }
-        if let Some(chats) = &batch.chats {
+        if let Some(chats) = chats {
             put_meta(&write, "chats", &rows::json(chats)?)?;
         }
-        if let Some(day) = &batch.day {
+        if let Some(day) = day {
             put_meta(&write, "day", &rows::json(day)?)?;
         }
         for (digest, sources) in &batch.policies {
@@ -329,7 +331,7 @@ impl Journal {
         Ok(last)
     }
 
-    /// Strikes off effects that mean nothing any more: their task ended while they were under way.
+    /// Strikes off effects that mean nothing any more: their owner ended while they were under way.
     pub fn strike(&mut self, keys: &[EffectKey]) -> Result<(), StoreError> {
         for EffectKey(key) in keys {
             self.db.execute("DELETE FROM effects WHERE key = ?1", [key]).map_err(StoreError::Write)?;
@@ -390,9 +392,9 @@ impl Journal {
         chain::verify(&self.db)
     }
 
-    /// What the gateway recorded for a task.
-    pub fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
-        rows::ledger(&self.db, task)
+    /// What the gateway recorded for an owner.
+    pub fn ledger(&self, owner: Owner) -> Result<Vec<LedgerRow>, StoreError> {
+        rows::ledger(&self.db, owner)
     }
 }
 

@@ -6,6 +6,7 @@ use borg_core::{
     effect::Effect,
     event::{Body, Event},
     id::{Digest, TaskId},
+    owner::Owner,
     policy::source::SourceFile,
     task::{Status, Task},
 };
@@ -36,7 +37,8 @@ pub struct TaskRow {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LedgerRow {
     pub at_ms: u64,
-    pub task: TaskId,
+    #[serde(rename = "task")]
+    pub owner: Owner,
     pub run: String,
     /// The gateway's own row, as JSON.
     pub row: serde_json::Value,
@@ -93,10 +95,10 @@ pub(super) fn holding(db: &Connection) -> Result<Vec<Task>, StoreError> {
 
 pub(super) fn put_effect(db: &Connection, effect: &Effect, row: &str) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO effects(key, task, ordinal, effect)
+        "INSERT OR REPLACE INTO effects(key, owner, ordinal, effect)
          VALUES (?1, ?2, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM effects), ?3)",
     )
-    .and_then(|mut put| put.execute(params![effect.key.0, effect.task.0, row]))
+    .and_then(|mut put| put.execute(params![effect.key.0, effect.owner.to_string(), row]))
     .map_err(StoreError::Write)?;
     Ok(())
 }
@@ -143,21 +145,23 @@ pub(super) fn reply(db: &Connection, key: &str) -> Result<Option<String>, StoreE
 }
 
 pub(super) fn put_ledger(db: &Connection, row: &LedgerRow) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT INTO ledger(at_ms, task, run, row) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut put| put.execute(params![row.at_ms, row.task.0, row.run, row.row.to_string()]))
+    db.prepare_cached("INSERT INTO ledger(at_ms, owner, run, row) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut put| put.execute(params![row.at_ms, row.owner.to_string(), row.run, row.row.to_string()]))
         .map_err(StoreError::Write)?;
     Ok(())
 }
 
-pub(super) fn ledger(db: &Connection, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
+pub(super) fn ledger(db: &Connection, owner: Owner) -> Result<Vec<LedgerRow>, StoreError> {
     let mut query =
-        db.prepare("SELECT at_ms, run, row FROM ledger WHERE task = ?1 ORDER BY id").map_err(StoreError::Read)?;
+        db.prepare("SELECT at_ms, run, row FROM ledger WHERE owner = ?1 ORDER BY id").map_err(StoreError::Read)?;
     let rows = query
-        .query_map([task.0], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
+        .query_map([owner.to_string()], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        })
         .map_err(StoreError::Read)?;
     rows.map(|row| {
         let (at_ms, run, row) = row.map_err(StoreError::Read)?;
-        Ok(LedgerRow { at_ms, task, run, row: parse(&row)? })
+        Ok(LedgerRow { at_ms, owner, run, row: parse(&row)? })
     })
     .collect()
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Each entry brings the format from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE events (
@@ -117,6 +117,24 @@ CREATE TABLE asked_back (
 ) STRICT;
 ALTER TABLE tasks ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tasks_holding ON tasks (id) WHERE holds > 0;
+",
+    "
+-- What is owed and what was asked for belongs to an owner: a task is one, by its text.
+CREATE TABLE effects_6 (key TEXT PRIMARY KEY, owner TEXT NOT NULL, ordinal INTEGER NOT NULL, effect TEXT NOT NULL) STRICT;
+INSERT INTO effects_6 SELECT key, 't' || task, ordinal, effect FROM effects;
+DROP TABLE effects;
+ALTER TABLE effects_6 RENAME TO effects;
+CREATE TABLE ledger_6 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    run TEXT NOT NULL,
+    row TEXT NOT NULL
+) STRICT;
+INSERT INTO ledger_6 SELECT id, at_ms, 't' || task, run, row FROM ledger;
+DROP TABLE ledger;
+ALTER TABLE ledger_6 RENAME TO ledger;
+CREATE INDEX ledger_by_owner ON ledger (owner, id);
 ",
 ];
 

@@ -6,16 +6,17 @@ use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},
     daily::DAY_MS,
     effect::{Audience, Order},
-    event::{Body, Kept},
+    event::{Answer, Body, HostEvent, Kept, Meanwhile},
+    owner::Owner,
     policy::PersonId,
 };
 
 fn event(body: Body) -> Event {
-    Event { at_ms: 1, task: None, settles: None, body }
+    Event { at_ms: 1, owner: Owner::Host, settles: None, body }
 }
 
 fn refused(text: &str) -> Event {
-    event(Body::PolicyRefused { reason: text.into() })
+    event(Body::Host(HostEvent::PolicyRefused { reason: text.into() }))
 }
 
 #[test]
@@ -40,14 +41,19 @@ fn texts_live_beside_the_chain_and_can_be_deleted() {
     let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
     let run = "t1-s0-a1-agent".parse().unwrap();
     let events = Kept::new("a secret thought");
-    let body = Body::Progressed { run, line: 1, state: String::new(), events: events.clone(), turns: 1 };
+    let body =
+        Body::Meanwhile(Meanwhile::Progressed { run, line: 1, state: String::new(), events: events.clone(), turns: 1 });
     journal.commit(&Batch { events: vec![event(body.clone())], ..Batch::default() }).unwrap();
     let stored: String = journal.db.query_row("SELECT event FROM events", [], |row| row.get(0)).unwrap();
     assert!(!stored.contains("secret"), "{stored}");
     assert_eq!(journal.events(0, None, 10).unwrap()[0].event.body, body);
     journal.db.execute("DELETE FROM texts", []).unwrap();
     assert_eq!(journal.verify().unwrap(), None);
-    let Body::Progressed { events: read, .. } = &journal.events(0, None, 10).unwrap()[0].event.body else { panic!() };
+    let Body::Meanwhile(Meanwhile::Progressed { events: read, .. }) =
+        &journal.events(0, None, 10).unwrap()[0].event.body
+    else {
+        panic!()
+    };
     assert_eq!((read.digest, read.text.as_str()), (events.digest, ""));
 }
 
@@ -103,7 +109,7 @@ fn notice() -> Notice {
 fn what_is_merely_called_text_stays_in_the_event() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
-    let body = Body::Told { notice: Box::new(notice()) };
+    let body = Body::Answer(Answer::Told { notice: Box::new(notice()) });
     journal.commit(&Batch { events: vec![event(body.clone())], ..Batch::default() }).unwrap();
     assert_eq!(journal.events(0, None, 10).unwrap()[0].event.body, body);
 }
@@ -113,7 +119,8 @@ fn a_text_that_does_not_fit_its_digest_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
     let run = "t1-s0-a1-agent".parse().unwrap();
-    let progressed = |events| event(Body::Progressed { run, line: 1, state: String::new(), events, turns: 1 });
+    let progressed =
+        |events| event(Body::Meanwhile(Meanwhile::Progressed { run, line: 1, state: String::new(), events, turns: 1 }));
     let lie = Kept { text: "another".into(), ..Kept::new("one") };
     let batch = Batch { events: vec![refused("before"), progressed(lie)], ..Batch::default() };
     assert!(matches!(journal.commit(&batch), Err(StoreError::Damaged(_))));
@@ -292,8 +299,10 @@ fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
     let end = RunEnd { cause: EndCause::Exited, exit_code: Some(0), stderr_tail: "a secret sigh".into() };
     let run = "t1-s0-a1-agent".parse().unwrap();
     let quoting = Notice { parts: vec![Part::Text("it says: a secret thought".into())], ..notice() };
-    let bodies =
-        [Body::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }, Body::Told { notice: Box::new(quoting) }];
+    let bodies = [
+        Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms: 1, start_error: None }),
+        Body::Answer(Answer::Told { notice: Box::new(quoting) }),
+    ];
     let events = bodies.iter().cloned().map(event).collect();
     journal.commit(&Batch { events, ..Batch::default() }).unwrap();
     let read = |journal: &Journal| -> Vec<Body> {
@@ -333,7 +342,7 @@ fn a_row_of_the_ledger_and_its_spending_are_one() {
     let run: RunKey = "t1-s0-a1-agent".parse().unwrap();
     let spent = Spent { turns: 1, cost: MicroUsd(7), ..Spent::default() };
     let batch = || Batch {
-        events: vec![event(Body::Metered { run, spent, estimated: false, request: None })],
+        events: vec![event(Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request: None }))],
         rows: vec![LedgerRow {
             at_ms: 1,
             task: run.task,

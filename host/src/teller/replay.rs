@@ -4,9 +4,9 @@
 use crate::neutral;
 use borg_core::{
     check::Both,
-    effect::EffectKey,
-    event::{Body, Event},
+    event::{Answer, Body, Event, Said},
     facts::CheckOutcome,
+    id::EffectKey,
     policy::{OwnChanges, PersonId, Policy, Role},
     step::{self, Policies, State},
     task::{AfterCollect, Doing, Phase, Position, Running, Status, Task},
@@ -37,7 +37,7 @@ impl Replay {
     }
 
     pub fn follow(&mut self, event: &Event) -> Meaning {
-        let Some(id) = event.task else { return Meaning::default() };
+        let Some(id) = event.owner.task() else { return Meaning::default() };
         if let Some(task) = self.state.tasks.get_mut(&id) {
             catch_up(task, event);
         }
@@ -45,16 +45,17 @@ impl Replay {
         let cut = self.state.tasks.get(&id).is_some_and(|task| is_cut_short(task, event));
         let check = match (&event.body, self.state.tasks.get(&id)) {
             // Its own words are the whole reason then.
-            (Body::Checked { check, .. }, Some(task)) if check.sandbox_error.is_none() => step::judgement(task, check),
+            (Body::Answer(Answer::Checked { check, .. }), Some(task)) if check.sandbox_error.is_none() => {
+                step::judgement(task, check)
+            }
             _ => None,
         };
         // Effects are the engine's; here they have been performed long ago.
         let policies = match &event.body {
-            Body::Approved { by, .. } => &entitling(by, &self.policies),
+            Body::Said(Said::Approved { by, .. }) => &entitling(by, &self.policies),
             _ => &self.policies,
         };
-        let (state, _) = step::step(std::mem::take(&mut self.state), event, policies);
-        self.state = state;
+        self.state = step::step(std::mem::take(&mut self.state), event, policies).state;
         let stop = self.state.tasks.get(&id).filter(|task| Some(task.status()) != before);
         let stop = stop.and_then(|task| standstill(task, event.at_ms));
         let waits =
@@ -93,7 +94,7 @@ fn is_cut_short(task: &Task, event: &Event) -> bool {
         &task.phase,
         Phase::Running(Running { doing: Doing::Collecting { after: AfterCollect::Wait, .. }, stopping: None, .. })
     );
-    waits && matches!(event.body, Body::Collected { .. })
+    waits && matches!(event.body, Body::Answer(Answer::Collected { .. }))
 }
 
 /// What a test run meant, to stand after its figures.
@@ -157,7 +158,8 @@ mod tests {
     fn an_approval_that_the_journal_has_counted_whatever_policy_says_today() {
         let golden = include_str!("../../core/tests/golden/events-v4.jsonl");
         let events = golden.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok());
-        let created = events.into_iter().find(|event| matches!(event.body, Body::TaskCreated { .. })).unwrap();
+        let created =
+            events.into_iter().find(|event| matches!(event.body, Body::Said(Said::TaskCreated { .. }))).unwrap();
         let (policies, id) = (Policies::new(Arc::new(parse::parse(&[]).unwrap())), created.task.unwrap());
         let mut replay = Replay::new(policies);
         replay.follow(&created);
@@ -167,8 +169,8 @@ mod tests {
         let review = Review { ruling, findings: Vec::new(), head, digest };
         task.phase = Phase::NeedsReview { at: Position { stage: 1, ..Position::default() }, review };
         // Nobody is known to this policy, and it was their own change.
-        let approved = Body::Approved { by: task.spec.by.clone(), digest, note: String::new() };
-        replay.follow(&Event { at_ms: 0, task: Some(TaskId(12)), settles: None, body: approved });
+        let approved = Body::Said(Said::Approved { by: task.spec.by.clone(), digest, note: String::new() });
+        replay.follow(&Event { at_ms: 0, owner: TaskId(12).into(), settles: None, body: approved });
         let task = &replay.state.tasks[&id];
         assert!(task.decision.as_ref().is_some_and(|decision| decision.approved), "{:?}", task.phase);
         assert!(matches!(task.phase, Phase::Approved { .. } | Phase::Running(_)), "{:?}", task.phase);

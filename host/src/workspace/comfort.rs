@@ -4,7 +4,7 @@
 //! write objects of a shared store corrupts it for everybody.
 
 use super::{Attempt, Error, Mirror, Result, RunDir, Workspace, blocking, export::finish_entry, object, walk};
-use borg_core::{collect::CommitId, id::TaskId};
+use borg_core::{collect::CommitId, owner::Owner};
 use rustix::fs::Mode;
 use std::{
     fs,
@@ -13,17 +13,17 @@ use std::{
 };
 
 impl Workspace {
-    /// Makes or extends the bare repository a task's sandboxes mount read-only: the base branch and the task's own commits.
+    /// Makes or extends the bare repository an owner's sandboxes mount read-only: the base branch and the owner's own commits.
     ///
     /// Never holds anything else of the mirror, since Git hands out any object of a store by its id.
     pub async fn lend(
         &self,
-        task: TaskId,
+        owner: Owner,
         mirror: &Mirror,
         base: (&str, &CommitId),
         tip: &CommitId,
     ) -> Result<PathBuf> {
-        let dir = self.data.join("tasks").join(format!("{task}.git"));
+        let dir = self.data.join("tasks").join(format!("{}.git", owner.label()));
         super::mirror::check_ref(base.0)?;
         let format = self.need_commit(mirror, base.1).await?;
         self.need_commit(mirror, tip).await?;
@@ -40,9 +40,9 @@ impl Workspace {
         blocking(move || open_to_readers(&dir).map(|()| dir)).await
     }
 
-    /// Removes a task's lender when its last run is over.
-    pub async fn forget_task(&self, task: TaskId) -> Result<()> {
-        let dir = self.data.join("tasks").join(format!("{task}.git"));
+    /// Removes an owner's lender, by its label, when its last run is over.
+    pub async fn forget_owner(&self, owner: &str) -> Result<()> {
+        let dir = self.data.join("tasks").join(format!("{owner}.git"));
         blocking(move || super::remove::remove_tree(&dir).map_err(Error::io(format!("remove {}", dir.display())))).await
     }
 

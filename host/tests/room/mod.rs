@@ -30,7 +30,7 @@ pub struct Room {
 pub const TASK: TaskId = TaskId(7);
 
 pub fn run_key(attempt: u32) -> RunKey {
-    RunKey { task: TASK, stage: 1, attempt, kind: RunKind::Agent }
+    RunKey { owner: TASK.into(), place: 1, fence: attempt, kind: RunKind::Agent }
 }
 
 /// A grant of everything.

@@ -196,7 +196,7 @@ impl Room {
     pub fn argv<const N: usize>(&self, argv: [&str; N]) -> SandboxSpec {
         let task = TaskId(u64::from(self.tasks.fetch_add(1, Ordering::SeqCst)) + 1);
         SandboxSpec {
-            run: RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent },
+            run: RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent },
             image: ImageRef(IMAGE.to_owned()),
             limits: Limits {
                 memory_bytes: 512 << 20,

@@ -1,7 +1,11 @@
 //! What a task spends on requests, and what it holds for those whose answers are still out.
 
 use super::Task;
-use crate::{budget::Spent, event::Body, id::RunKey};
+use crate::{
+    budget::Spent,
+    event::{Body, Meanwhile},
+    id::RunKey,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a request may cost at most that its client did not wait for. The provider works on it all the same.
@@ -27,18 +31,18 @@ impl Task {
     fn settle(&mut self, run: RunKey, request: Option<u64>, spent: Spent) {
         self.holds.retain(|(other, hold)| *other != run || Some(hold.request) != request);
         match self.phase.position() {
-            Some(at) if at.stage != run.stage => self.spent = self.spent + spent,
+            Some(at) if at.stage != run.place => self.spent = self.spent + spent,
             Some(_) | None => self.spend(spent),
         }
     }
 
     /// Takes in what an event says of money, also once the task has ended; true where it says something of that.
     pub fn book(&mut self, body: &Body) -> bool {
-        if let Body::Metered { run, spent, request, .. } = body {
+        if let Body::Meanwhile(Meanwhile::Metered { run, spent, request, .. }) = body {
             self.settle(*run, *request, *spent);
             return true;
         }
-        if let Body::Held { run, hold } = body {
+        if let Body::Meanwhile(Meanwhile::Held { run, hold }) = body {
             self.hold(*run, hold.clone());
             return true;
         }
@@ -47,6 +51,6 @@ impl Task {
 
     /// What runs of the same stage have left open.
     pub fn holds_of(&self, run: RunKey) -> impl Iterator<Item = &(RunKey, Hold)> {
-        self.holds.iter().filter(move |(other, _)| other.stage == run.stage)
+        self.holds.iter().filter(move |(other, _)| other.place == run.place)
     }
 }

@@ -367,7 +367,7 @@ async fn played(budget: u64, first: Vec<Plan>, second: Vec<Plan>) {
         Some(left) => {
             let socket = world.socket.with_extension("next");
             let mut next = access(&socket);
-            next.run.attempt += 1;
+            next.run.fence += 1;
             next.elders = elders;
             allow(&mut next, MicroUsd(left));
             let door = world.gateway.open(next).await.unwrap();
@@ -399,7 +399,7 @@ async fn played(budget: u64, first: Vec<Plan>, second: Vec<Plan>) {
         assert!(bills.values().any(|bill| (row.cost.0.saturating_sub(1)..=row.cost.0).contains(bill)), "{row:?}");
     }
     // The accounts say the same as the ledger.
-    let own = rows.iter().filter(|row| row.run.attempt == 2).map(|row| row.cost.0).sum::<u64>();
+    let own = rows.iter().filter(|row| row.run.fence == 2).map(|row| row.cost.0).sum::<u64>();
     assert_eq!(world.door.spent().cost, MicroUsd(own));
 }
 

@@ -94,7 +94,7 @@ async fn the_end_of_a_run_does_not_wait_for_a_head_and_the_next_run_holds_what_i
     let cost: u64 = rows.iter().map(|row| row.cost.0).sum();
     assert_eq!(cost, told_cost().0 * 2);
     assert_eq!(next.spent().cost, MicroUsd(cost), "the second run knows what the first still cost");
-    assert!(rows.iter().any(|row| row.held.is_some() && row.run.attempt == 2), "it is the first run's row");
+    assert!(rows.iter().any(|row| row.held.is_some() && row.run.fence == 2), "it is the first run's row");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn an_error_of_the_providers_lets_go_of_what_was_held() {
 async fn next_run(world: &World, allowance: Budget, elders: Vec<Elder>) -> (Door, std::path::PathBuf) {
     let socket = world.socket.with_extension(format!("{}", elders.len() + world.book.holds().len() * 10));
     let mut next = access(&socket);
-    next.run.attempt += 1;
+    next.run.fence += 1;
     (next.allowance, next.elders) = (allowance, elders);
     let door = world.gateway.open(next).await.unwrap();
     door.admit(own_pid());

@@ -125,7 +125,7 @@ mod tests {
     };
     use borg_core::{
         chat::{Addressed, Said},
-        event::{Body, Event, Kept},
+        event::{Body, Event, Kept, Meanwhile},
         executor::AgentEvent,
         intent::Intent,
         task::Status,
@@ -246,8 +246,8 @@ mod tests {
             let events: Vec<AgentEvent> = texts.into_iter().map(|text| AgentEvent::Said { text }).collect();
             let events = Kept::new(serde_json::to_string(&events).unwrap());
             let run = "t1-s0-a1-agent".parse().unwrap();
-            let body = Body::Progressed { run, line: 1, state: String::new(), events, turns: 0 };
-            Event { at_ms: now_ms(), task: Some(task), settles: None, body }
+            let body = Body::Meanwhile(Meanwhile::Progressed { run, line: 1, state: String::new(), events, turns: 0 });
+            Event { at_ms: now_ms(), owner: task.into(), settles: None, body }
         };
         fixture.handle.post(said(vec!["a\u{1b}[2J wish".into()])).await.unwrap();
         let (_, again, document) = told(&fixture, "1", "/audit #1").await;

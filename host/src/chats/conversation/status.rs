@@ -63,7 +63,7 @@ pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>,
 
 /// Where a task stands; of one whose agent is at work, whose turn it is.
 fn line(task: &Task) -> String {
-    let stage = task.agent_run().and_then(|agent| task.spec.pipeline.stages.get(agent.run.stage as usize));
+    let stage = task.agent_run().and_then(|agent| task.spec.pipeline.stages.get(agent.run.place as usize));
     let doing = match stage.map(|stage| (&stage.work, &stage.name)) {
         Some((StageWork::Persona { persona, .. }, stage)) => format!("{persona} at {stage}"),
         Some((StageWork::Judge { .. } | StageWork::Deliver { .. }, stage)) => stage.clone(),

@@ -12,7 +12,7 @@ use crate::{
     clock::now_ms,
     engine::mailbox::{Change, Incoming, Mailbox, StoreError},
 };
-use borg_core::event::Body;
+use borg_core::event::{Body, HostEvent};
 use teloxide_core::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters, requests::Requester, types};
 use tokio::{sync::watch, time::sleep};
 
@@ -100,7 +100,7 @@ impl Intake {
                     tracing::info!(update = update.id.0, kind, "an update is passed over");
                     if let Some(what) = passed_over.note(&kind, now_ms()) {
                         let update = format!("{}:{}", self.mailbox.transport, update.id.0);
-                        self.standing.post(Body::UpdatePassedOver { update, what }).await?;
+                        self.standing.post(Body::Host(HostEvent::UpdatePassedOver { update, what })).await?;
                     }
                 }
             }
@@ -181,7 +181,7 @@ mod tests {
         let passed: Vec<_> = events
             .iter()
             .filter_map(|recorded| match &recorded.event.body {
-                Body::UpdatePassedOver { update, what } => Some((update.as_str(), what.as_str())),
+                Body::Host(HostEvent::UpdatePassedOver { update, what }) => Some((update.as_str(), what.as_str())),
                 _ => None,
             })
             .collect();

@@ -8,7 +8,10 @@ use crate::{
     clock::now_ms,
     engine::{Desk, desk::StoreError},
 };
-use borg_core::event::{Body, Event};
+use borg_core::{
+    event::{Body, ChatEvent, Event},
+    owner::Owner,
+};
 
 /// Tells the engine what has become of chats. Cheap to clone.
 #[derive(Clone)]
@@ -32,7 +35,7 @@ impl Standing {
         };
         if is_named {
             tracing::info!(from, to, "a group goes on as a supergroup");
-            self.post(Body::ChatMoved { from, to }).await?;
+            self.post(Body::Chat(ChatEvent::ChatMoved { from, to })).await?;
         }
         Ok(())
     }
@@ -52,14 +55,14 @@ impl Standing {
         };
         for registered in chats.into_keys().filter(|registered| is_in(registered, &chat)) {
             tracing::info!(chat = registered, "a registered chat has put the bot out");
-            self.post(Body::ChatForgotten { chat: registered, by: None }).await?;
+            self.post(Body::Chat(ChatEvent::ChatForgotten { chat: registered, by: None })).await?;
         }
         Ok(())
     }
 
     /// Hands an event in; returns when it is durable.
     pub async fn post(&self, body: Body) -> Result<(), StoreError> {
-        let event = Event { at_ms: now_ms(), task: None, settles: None, body };
+        let event = Event { at_ms: now_ms(), owner: Owner::Host, settles: None, body };
         self.desk.handle.post(event).await.map_err(|_| StoreError::Stopped)
     }
 
@@ -101,7 +104,9 @@ mod tests {
 
     async fn events(fixture: &Fixture) -> Vec<Body> {
         let events = fixture.conversation.desk.events(0, None, 1_000).await.unwrap();
-        let of_chats = |body: &Body| matches!(body, Body::ChatMoved { .. } | Body::ChatForgotten { .. });
+        let of_chats = |body: &Body| {
+            matches!(body, Body::Chat(ChatEvent::ChatMoved { .. }) | Body::Chat(ChatEvent::ChatForgotten { .. }))
+        };
         events.into_iter().map(|recorded| recorded.event.body).filter(of_chats).collect()
     }
 
@@ -116,7 +121,7 @@ mod tests {
         for _ in 0..2 {
             standing.moved("-5", "-1005").await.unwrap();
         }
-        let moved = Body::ChatMoved { from: "telegram:-5".into(), to: "telegram:-1005".into() };
+        let moved = Body::Chat(ChatEvent::ChatMoved { from: "telegram:-5".into(), to: "telegram:-1005".into() });
         assert_eq!(events(&fixture).await, [moved]);
         let chats = standing.desk.chats().await.unwrap();
         assert_eq!(chats.keys().collect::<Vec<_>>(), ["telegram:-1005", "telegram:-55"]);
@@ -140,7 +145,7 @@ mod tests {
         for _ in 0..2 {
             standing.put_out("-5").await.unwrap();
         }
-        let gone = |chat: &str| Body::ChatForgotten { chat: chat.into(), by: None };
+        let gone = |chat: &str| Body::Chat(ChatEvent::ChatForgotten { chat: chat.into(), by: None });
         assert_eq!(events(&fixture).await, [gone("telegram:-5"), gone("telegram:-5/7")]);
         assert_eq!(standing.desk.chats().await.unwrap().into_keys().collect::<Vec<_>>(), ["telegram:-55"]);
         fixture.stop().await;

@@ -5,7 +5,8 @@ use super::answers::Shared;
 use crate::{clock::now_ms, neutral};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part, Post, Update, UpdateKind},
-    event::{Body, Event},
+    event::{Body, Event, HostEvent},
+    owner::Owner,
     policy::{PersonId, Strangers},
 };
 
@@ -32,8 +33,8 @@ impl Shared {
             }
         }
         let reason = "nobody knows them; their request is passed on to the owners".to_owned();
-        let body = Body::PersonDenied { by: person.clone(), what: "a request".to_owned(), reason };
-        handle.post(Event { at_ms: now_ms(), task: None, settles: None, body }).await.ok()?;
+        let body = Body::Host(HostEvent::PersonDenied { by: person.clone(), what: "a request".to_owned(), reason });
+        handle.post(Event { at_ms: now_ms(), owner: Owner::Host, settles: None, body }).await.ok()?;
         let (parts, buttons) = asking(&person, &update.sender_name);
         self.conversation.operators.tell(&format!("held:{key}"), "request", parts, buttons).await;
         let text = "your request has been passed on; write again when an owner has let you in".to_owned();

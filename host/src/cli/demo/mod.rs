@@ -11,7 +11,7 @@ use super::{
 };
 use anyhow::Result;
 use borg_core::{
-    event::{Body, Event},
+    event::{Body, Event, Meanwhile},
     intent::{Intent, TaskRequest},
     policy::SandboxChoice,
     step::Policies,
@@ -112,7 +112,7 @@ fn shower(host: &Host) -> (impl FnMut(&Event) -> Result<()> + Send + 'static, Mi
     let remembered = missing.clone();
     let mut teller = Teller::new(Some(Policies::new(host.policy.clone())));
     let show = move |event: &Event| {
-        if let Body::RunStarted { attestation, .. } = &event.body {
+        if let Body::Meanwhile(Meanwhile::RunStarted { attestation, .. }) = &event.body {
             *remembered.lock().unwrap_or_else(PoisonError::into_inner) = attestation.missing.clone();
         }
         let lines = teller.tell(event);

@@ -3,7 +3,7 @@
 use super::{Doers, chain, plugin_failed};
 use borg_core::{
     effect::InFile,
-    event::{Body, Kept},
+    event::{Answer, Body, Kept},
     grant::{self, Ceiling},
     persona::{QUESTION_FILE, Report, Work},
     policy::Policy,
@@ -40,7 +40,7 @@ impl Doers {
         };
         let assignment = match plugin.brief(&settings, &work).await {
             Ok(Ok(assignment)) => assignment,
-            Ok(Err(reason)) => return Body::BriefRefused { reason },
+            Ok(Err(reason)) => return Body::Answer(Answer::BriefRefused { reason }),
             Err(error) => return plugin_failed(&error),
         };
         let asks = &plugin.plugin().manifest().asks;
@@ -48,7 +48,7 @@ impl Doers {
         let read_only = work.task.read_only;
         let grant = grant::grant(persona, &assignment.tools, &assignment.write, &ceiling, granted, records, read_only);
         match serde_json::to_string(&assignment) {
-            Ok(json) => Body::Briefed { assignment: Kept::new(json), grant },
+            Ok(json) => Body::Answer(Answer::Briefed { assignment: Kept::new(json), grant }),
             Err(error) => failed(persona, error.to_string()),
         }
     }
@@ -78,11 +78,13 @@ impl Doers {
         }
         let question = report.artefacts.iter().find(|made| made.name == QUESTION_FILE).map(|made| made.text.trim());
         if let Some(question) = question.filter(|question| !question.is_empty()) {
-            return Body::Asked { question: Kept::new(&question[..question.floor_char_boundary(QUESTION_BYTES)]) };
+            return Body::Answer(Answer::Asked {
+                question: Kept::new(&question[..question.floor_char_boundary(QUESTION_BYTES)]),
+            });
         }
         match self.plugins.persona(persona, None) {
             Ok(plugin) => match plugin.accept(&settings, &work, &report).await {
-                Ok(acceptance) => Body::Accepted { acceptance },
+                Ok(acceptance) => Body::Answer(Answer::Accepted { acceptance }),
                 Err(error) => plugin_failed(&error),
             },
             Err(error) => plugin_failed(&error),
@@ -91,5 +93,5 @@ impl Doers {
 }
 
 fn failed(persona: &str, reason: String) -> Body {
-    Body::PluginFailed { plugin: persona.to_owned(), reason }
+    Body::Answer(Answer::PluginFailed { plugin: persona.to_owned(), reason })
 }

@@ -2,33 +2,39 @@
 
 use super::check::stopped;
 use crate::clock::now_ms;
-use borg_core::{effect::Order, event::Body, evidence::CheckRun, executor::EndCause, id::Digest};
+use borg_core::{
+    effect::Order,
+    event::{Answer, Body},
+    evidence::CheckRun,
+    executor::EndCause,
+    id::Digest,
+};
 
 /// The event that says that an order could not be carried out, in the form the state expects as its answer.
 pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
     let remedy = "please report it with the log; then retry the task".to_owned();
     match order {
-        Order::Prepare { .. } => Body::PrepareFailed { reason, remedy },
+        Order::Prepare { .. } => Body::Answer(Answer::PrepareFailed { reason, remedy }),
         Order::Brief { .. } | Order::Run(_) | Order::Accept { .. } => {
-            Body::PluginFailed { plugin: "borg-host".into(), reason }
+            Body::Answer(Answer::PluginFailed { plugin: "borg-host".into(), reason })
         }
-        Order::Collect(order) => Body::CollectFailed { run: order.run, reason },
+        Order::Collect(order) => Body::Answer(Answer::CollectFailed { run: order.run, reason }),
         Order::Check(order) => {
             let check = CheckRun { sandbox_error: Some(reason), ..stopped(EndCause::Lost, now_ms()) };
-            Body::Checked { run: order.run, check: Box::new(check) }
+            Body::Answer(Answer::Checked { run: order.run, check: Box::new(check) })
         }
         // Without a judgement a person looks.
-        Order::Judge(_) => Body::Judged {
+        Order::Judge(_) => Body::Answer(Answer::Judged {
             findings: Vec::new(),
             failures: Vec::new(),
             incomplete: vec![reason],
             diff: Digest::of_bytes(b""),
-        },
-        Order::Deliver { .. } => Body::DeliverFailed { reason, remedy },
-        Order::Stop { run, cause } => Body::Stopped { run: *run, cause: *cause },
+        }),
+        Order::Deliver { .. } => Body::Answer(Answer::DeliverFailed { reason, remedy }),
+        Order::Stop { run, cause } => Body::Answer(Answer::Stopped { run: *run, cause: *cause }),
         // What is left lies where the next start finds it.
-        Order::Forget { run } => Body::Forgotten { run: *run },
-        Order::Tell { .. } => Body::TellFailed { reason },
+        Order::Forget { run } => Body::Answer(Answer::Forgotten { run: *run }),
+        Order::Tell { .. } => Body::Answer(Answer::TellFailed { reason }),
     }
 }
 
@@ -56,15 +62,15 @@ mod tests {
             commits: Vec::new(),
         };
         let kind = |order: &Order| match broken(order, "why".into()) {
-            Body::PrepareFailed { reason, remedy } => {
+            Body::Answer(Answer::PrepareFailed { reason, remedy }) => {
                 (reason == "why" && remedy.contains("retry")).then_some("prepare")
             }
-            Body::DeliverFailed { reason, remedy } => {
+            Body::Answer(Answer::DeliverFailed { reason, remedy }) => {
                 (reason == "why" && remedy.contains("retry")).then_some("deliver")
             }
-            Body::TellFailed { reason } => (reason == "why").then_some("tell"),
-            Body::Stopped { .. } => Some("stop"),
-            Body::Forgotten { .. } => Some("forget"),
+            Body::Answer(Answer::TellFailed { reason }) => (reason == "why").then_some("tell"),
+            Body::Answer(Answer::Stopped { .. }) => Some("stop"),
+            Body::Answer(Answer::Forgotten { .. }) => Some("forget"),
             other => panic!("{other:?}"),
         };
         assert_eq!(kind(&prepare), Some("prepare"));

@@ -10,7 +10,7 @@ use borg_core::{
     check::{self, Runner},
     collect::CommitId,
     effect::CheckOrder,
-    event::{Body, Kept},
+    event::{Answer, Body, Kept},
     evidence::CheckRun,
     executor::{EndCause, RunEnd},
     facts::FileClass,
@@ -50,7 +50,7 @@ impl Doers {
             Ok(check) => check,
             Err(error) => CheckRun { sandbox_error: Some(chain(&error)), ..stopped(EndCause::Lost, begun) },
         };
-        Body::Checked { run, check: Box::new(check) }
+        Body::Answer(Answer::Checked { run, check: Box::new(check) })
     }
 
     /// The tests on the change with the base's harness, and where that made a difference once more on the change as it is.

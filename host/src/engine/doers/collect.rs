@@ -2,7 +2,11 @@
 
 use super::{Doers, chain};
 use crate::workspace::Collect;
-use borg_core::{effect::CollectOrder, event::Body, executor::EndCause};
+use borg_core::{
+    effect::CollectOrder,
+    event::{Answer, Body},
+    executor::EndCause,
+};
 
 impl Doers {
     pub(super) async fn collect(&self, order: CollectOrder) -> Body {
@@ -10,11 +14,11 @@ impl Doers {
         match self.sandbox.find(run).await {
             Ok(Some(found)) if found.running => {
                 if let Err(error) = self.sandbox.kill(run, EndCause::Lost).await {
-                    return Body::CollectFailed { run, reason: chain(&error) };
+                    return Body::Answer(Answer::CollectFailed { run, reason: chain(&error) });
                 }
             }
             Ok(Some(_) | None) => {}
-            Err(error) => return Body::CollectFailed { run, reason: chain(&error) },
+            Err(error) => return Body::Answer(Answer::CollectFailed { run, reason: chain(&error) }),
         }
         let collect = Collect {
             run,
@@ -26,7 +30,7 @@ impl Doers {
             persona: order.author,
             message: order.message,
             time: i64::try_from(order.at_ms / 1000).unwrap_or(i64::MAX),
-            reference: format!("refs/borg/{}/s{}-a{}", run.task, run.stage, run.attempt),
+            reference: format!("refs/borg/{}/s{}-a{}", run.owner.label(), run.place, run.fence),
             artefacts: order.produces,
         };
         let _lock = self.locks.lock(&order.repository).await;
@@ -35,9 +39,9 @@ impl Doers {
                 if let Err(error) = self.workspace.consolidate(&collect.mirror).await {
                     tracing::warn!(error = chain(&error), "the packs of a mirror stay as many as they are");
                 }
-                Body::Collected { run, collected }
+                Body::Answer(Answer::Collected { run, collected })
             }
-            Err(error) => Body::CollectFailed { run, reason: chain(&error) },
+            Err(error) => Body::Answer(Answer::CollectFailed { run, reason: chain(&error) }),
         }
     }
 }

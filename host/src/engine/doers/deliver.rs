@@ -8,34 +8,35 @@ use crate::{
 use borg_core::{
     collect::CommitId,
     effect::InFile,
-    event::{Body, Kept},
-    id::TaskId,
+    event::{Answer, Body, Kept},
+    owner::Owner,
     policy::Policy,
 };
 
 impl Doers {
     /// Only words leave the host: the answer, where one was written to a file.
-    pub(super) async fn reply(&self, task: TaskId, commit: CommitId, answer: Option<InFile>) -> Body {
+    pub(super) async fn reply(&self, owner: Owner, commit: CommitId, answer: Option<InFile>) -> Body {
         match self.handoffs(answer.as_slice()).await {
             Ok(mut texts) => {
                 let answer = texts.pop().map(|answer| Kept::new(answer.text));
-                Body::Delivered { branch: String::new(), commit, pushed_to: None, answer }
+                Body::Answer(Answer::Delivered { branch: String::new(), commit, pushed_to: None, answer })
             }
-            Err(error) => Body::DeliverFailed {
+            Err(error) => Body::Answer(Answer::DeliverFailed {
                 reason: format!("the answer cannot be read: {}", chain(&error)),
-                remedy: format!("`borg-host doctor`, then `borg-host task retry {task}`"),
-            },
+                remedy: format!("`borg-host doctor`, then `borg-host task retry {}`", owner.label()),
+            }),
         }
     }
 
     pub(super) async fn deliver(
         &self,
-        task: TaskId,
+        owner: Owner,
         (branch, commit): (&str, &CommitId),
         repository: &str,
         policy: &Policy,
     ) -> Body {
-        let failed = |reason: String, remedy: &str| Body::DeliverFailed { reason, remedy: remedy.to_owned() };
+        let failed =
+            |reason: String, remedy: &str| Body::Answer(Answer::DeliverFailed { reason, remedy: remedy.to_owned() });
         let Some(repo) = policy.repos.get(repository) else {
             return failed(format!("{repository} is no longer in policy"), "add it again, then retry");
         };
@@ -48,13 +49,15 @@ impl Doers {
             Delivery { mirror: self.mirror(repository).dir, target, branch: branch.to_owned(), commit: commit.clone() };
         let _lock = self.locks.lock(repository).await;
         match branch::deliver(self.workspace.git(), &delivery).await {
-            Ok(Delivered::Pushed | Delivered::AlreadyThere) => Body::Delivered {
+            Ok(Delivered::Pushed | Delivered::AlreadyThere) => Body::Answer(Answer::Delivered {
                 branch: branch.to_owned(),
                 commit: commit.clone(),
                 pushed_to: Some(place),
                 answer: None,
-            },
-            Err(error) => failed(chain(&error), &format!("`borg-host task retry {task}` tries the delivery again")),
+            }),
+            Err(error) => {
+                failed(chain(&error), &format!("`borg-host task retry {}` tries the delivery again", owner.label()))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::workspace::{self, Mirror};
 use borg_core::{
     check::harness::{self, Steering},
     effect::JudgeOrder,
-    event::Body,
+    event::{Answer, Body},
     facts::{Change, ChangedFile, Finding},
     id::Digest,
     policy::Policy,
@@ -29,12 +29,12 @@ impl Doers {
             Err(error) => {
                 // Without facts there is no judgement: a person looks.
                 incomplete.push(format!("the change could not be surveyed: {}", chain(&error)));
-                return Body::Judged {
+                return Body::Answer(Answer::Judged {
                     findings: Vec::new(),
                     failures: Vec::new(),
                     incomplete,
                     diff: Digest::of_bytes(b""),
-                };
+                });
             }
         };
         incomplete.extend(survey.incomplete);
@@ -77,7 +77,7 @@ impl Doers {
             }
         }
         verdict::sort_findings(&mut findings);
-        Body::Judged { findings, failures, incomplete, diff }
+        Body::Answer(Answer::Judged { findings, failures, incomplete, diff })
     }
 }
 

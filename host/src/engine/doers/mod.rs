@@ -26,9 +26,9 @@ use crate::{
 };
 use borg_core::{
     effect::{Effect, Order},
-    event::Body,
+    event::{Answer, Body},
     executor::EndCause,
-    id::{RunKey, TaskId},
+    id::RunKey,
     persona::Handoff,
     policy::{Policy, Via},
     task::Task,
@@ -137,14 +137,14 @@ impl Doers {
             Order::Check(order) => self.check(*order, &policy).await,
             Order::Judge(order) => self.judge(*order, &policy).await,
             Order::Deliver { via: Via::Branch, branch, commit, repository, answer: _ } => {
-                self.deliver(effect.task, (&branch, &commit), &repository, &policy).await
+                self.deliver(effect.owner, (&branch, &commit), &repository, &policy).await
             }
             Order::Deliver { via: Via::Reply | Via::None, commit, answer, .. } => {
-                self.reply(effect.task, commit, answer).await
+                self.reply(effect.owner, commit, answer).await
             }
             Order::Forget { run } => {
                 self.forget(run).await;
-                Body::Forgotten { run }
+                Body::Answer(Answer::Forgotten { run })
             }
             Order::Tell { notice, audience } => self.tell(&key.0, notice, audience, task.as_ref(), handle).await,
         }
@@ -160,7 +160,7 @@ impl Doers {
             // Not started yet, or dead already: the mark left above stops it then.
             tracing::debug!(%run, %error, "nothing to kill");
         }
-        Body::Stopped { run, cause }
+        Body::Answer(Answer::Stopped { run, cause })
     }
 
     /// True for a run that is to end, whether or not it has begun.
@@ -202,20 +202,20 @@ impl Doers {
         }
     }
 
-    /// Removes what a task's runs shared, once it has ended.
-    pub async fn forget_task(&self, task: TaskId) {
-        if let Err(error) = self.workspace.forget_task(task).await {
-            tracing::warn!(%task, %error, "the task's shared repository could not be removed; the next start tries again");
+    /// Removes what the runs of an owner shared, once it has ended.
+    pub async fn forget_owner(&self, owner: &str) {
+        if let Err(error) = self.workspace.forget_owner(owner).await {
+            tracing::warn!(%owner, %error, "its shared repository could not be removed; the next start tries again");
         }
     }
 
-    /// Removes what earlier tasks left when the process died before it could.
-    pub async fn forget_tasks_but(&self, live: &BTreeSet<TaskId>) {
+    /// Removes what earlier owners left when the process died before it could; those that live are named by their labels.
+    pub async fn forget_owners_but(&self, live: &BTreeSet<String>) {
         let entries = std::fs::read_dir(self.data_dir.join("tasks")).into_iter().flatten().flatten();
-        let found: Vec<TaskId> =
-            entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git")?.parse().ok()).collect();
-        for task in found.into_iter().filter(|task| !live.contains(task)) {
-            self.forget_task(task).await;
+        let found: Vec<String> =
+            entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".git")?.to_owned())).collect();
+        for owner in found.iter().filter(|owner| !live.contains(*owner)) {
+            self.forget_owner(owner).await;
         }
     }
 
@@ -271,7 +271,7 @@ async fn persist<F: Future<Output = bool>>(mut attempt: impl FnMut() -> F) -> bo
 }
 
 fn plugin_failed(error: &CallError) -> Body {
-    Body::PluginFailed { plugin: error.plugin.clone(), reason: error.to_string() }
+    Body::Answer(Answer::PluginFailed { plugin: error.plugin.clone(), reason: error.to_string() })
 }
 
 /// An error with all its causes, in one line.

@@ -2,7 +2,11 @@
 
 use super::{Doers, chain};
 use crate::{git::source::Source, sandbox, workspace};
-use borg_core::{collect::CommitId, event::Body, policy::Policy};
+use borg_core::{
+    collect::CommitId,
+    event::{Answer, Body},
+    policy::Policy,
+};
 use borg_gateway::Secrets as _;
 
 /// Largest Makefile that is looked into, in bytes.
@@ -34,7 +38,7 @@ impl Doers {
     ) -> Body {
         match self.try_prepare(repository, needs_check, executors, commits, policy).await {
             Ok(body) => body,
-            Err(Failure { reason, remedy }) => Body::PrepareFailed { reason, remedy },
+            Err(Failure { reason, remedy }) => Body::Answer(Answer::PrepareFailed { reason, remedy }),
         }
     }
 
@@ -80,7 +84,7 @@ impl Doers {
             (None, true) => self.makefile_check(&mirror, &commit).await?,
             (None, false) => None,
         };
-        Ok(Body::Prepared { branch, commit, check, warnings: Vec::new() })
+        Ok(Body::Answer(Answer::Prepared { branch, commit, check, warnings: Vec::new() }))
     }
 
     /// Everything one executor needs: its plugin, its bundle, its image, its credentials.

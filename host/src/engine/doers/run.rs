@@ -20,7 +20,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use borg_core::{
     budget::{Budget, Spent},
     effect::RunOrder,
-    event::{Body, DenialNote, Event, Kept, StartFailure},
+    event::{Answer, Body, DenialNote, Event, Kept, Meanwhile, StartFailure},
     executor::{AgentEvent, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
     grant::claimed,
     id::RunKey,
@@ -97,20 +97,20 @@ impl Doers {
                 Ok(Some(body)) | Err(Failure::Body(body)) => return body,
                 // What had begun is lost: this time nothing has. What it spent before that is spent, and recorded by now.
                 Ok(None) => {
-                    let id = run.task;
+                    let Some(id) = run.owner.task() else { continue };
                     match self.store.run(move |journal| journal.task(id)).await {
                         Ok(now) => task = now.or(task),
                         Err(error) => tracing::warn!(%run, %error, "what was spent until now is not known"),
                     }
                 }
                 Err(Failure::Start(failure)) => {
-                    return Body::RunEnded {
+                    return Body::Answer(Answer::RunEnded {
                         run,
                         end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
                         outcome: outcome(OutcomeStatus::Failed, failure.reason.clone()),
                         wall_ms: 0,
                         start_error: Some(failure),
-                    };
+                    });
                 }
             }
         }
@@ -132,9 +132,9 @@ impl Doers {
             self.plugins.executor(&order.executor, digest).map_err(|error| Failure::Body(plugin_failed(&error)))?;
         let granted = policy.executors.get(&order.executor);
         let given = granted.map(|granted| granted.settings.clone()).unwrap_or_default();
-        let settings = self
-            .settings(Kind::Executor, &order.executor, &given)
-            .map_err(|reason| Failure::Body(Body::PluginFailed { plugin: order.executor.clone(), reason }))?;
+        let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(|reason| {
+            Failure::Body(Body::Answer(Answer::PluginFailed { plugin: order.executor.clone(), reason }))
+        })?;
         let job = self.job(order, &executor, policy).await?;
 
         // Adopted is only what the journal knows to have started; a sandbox it does not know of began and was lost in between.
@@ -184,12 +184,12 @@ impl Doers {
                     base_repo,
                 };
                 let started = self.sandbox.start(spec, &dirs).await?;
-                let body = Body::RunStarted {
+                let body = Body::Meanwhile(Meanwhile::RunStarted {
                     run,
                     executor: order.executor.clone(),
                     executor_digest: Some(executor.plugin().digest()),
                     attestation: started.attestation,
-                };
+                });
                 self.note(run, body, handle).await;
                 started.init_pid
             }
@@ -232,7 +232,7 @@ impl Doers {
             (false, true) => now_ms().saturating_sub(begun_ms),
             (false, false) => earlier_ms,
         };
-        Ok(Some(Body::RunEnded { run, end, outcome, wall_ms, start_error: None }))
+        Ok(Some(Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms, start_error: None })))
     }
 
     /// Reads the output to its end, saving how far it got with every batch that said something.
@@ -296,27 +296,37 @@ impl Doers {
             if let AgentEvent::Denied { tool, detail } = event {
                 reader.note();
                 let denial = told_denial(tool, detail, &reader.job.persona);
-                self.note(reader.run, Body::Denied { run: reader.run, denial, path: None }, handle).await;
+                self.note(
+                    reader.run,
+                    Body::Meanwhile(Meanwhile::Denied { run: reader.run, denial, path: None }),
+                    handle,
+                )
+                .await;
             }
             for Refused { path, denial } in reader.watch.refused(event) {
                 reader.note();
-                self.note(reader.run, Body::Denied { run: reader.run, denial, path: Some(path) }, handle).await;
+                self.note(
+                    reader.run,
+                    Body::Meanwhile(Meanwhile::Denied { run: reader.run, denial, path: Some(path) }),
+                    handle,
+                )
+                .await;
             }
         }
-        let body = Body::Progressed {
+        let body = Body::Meanwhile(Meanwhile::Progressed {
             run: reader.run,
             line: last,
             state: BASE64.encode(&*state),
             events: Kept::new(serde_json::to_string(&step.events).unwrap_or_default()),
             turns: door.spent().turns,
-        };
+        });
         self.note(reader.run, body, handle).await;
         Ok(())
     }
 
     /// Tells the engine something along the way.
     async fn note(&self, run: RunKey, body: Body, handle: &Handle) {
-        let event = Event { at_ms: now_ms(), task: Some(run.task), settles: None, body };
+        let event = Event { at_ms: now_ms(), owner: run.owner, settles: None, body };
         if handle.post(event).await.is_err() {
             tracing::debug!(%run, "the engine stopped; the run goes on and is adopted at the next start");
             // Nothing after this could be saved, so nothing may be done: the task is aborted while it waits here.
@@ -370,13 +380,13 @@ fn outcome(status: OutcomeStatus, message: String) -> Outcome {
 }
 
 fn cancelled_before_start(run: RunKey) -> Body {
-    Body::RunEnded {
+    Body::Answer(Answer::RunEnded {
         run,
         end: RunEnd { cause: EndCause::Cancelled, exit_code: None, stderr_tail: String::new() },
         outcome: outcome(OutcomeStatus::Failed, "cancelled before it started".into()),
         wall_ms: 0,
         start_error: None,
-    }
+    })
 }
 
 #[cfg(test)]

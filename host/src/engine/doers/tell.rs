@@ -9,7 +9,7 @@ use crate::{
 use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},
     effect::Audience,
-    event::Body,
+    event::{Answer, Body},
     id::{Digest, TaskId},
     policy::PersonId,
     task::Task,
@@ -64,8 +64,8 @@ impl Doers {
         };
         // The journal keeps the words; the change is in the mirror.
         match told {
-            Ok(()) => Body::Told { notice },
-            Err(reason) => Body::TellFailed { reason },
+            Ok(()) => Body::Answer(Answer::Told { notice }),
+            Err(reason) => Body::Answer(Answer::TellFailed { reason }),
         }
     }
 

@@ -149,8 +149,8 @@ fn labels(spec: &SandboxSpec, dirs: &RunDirs, settings: &DockerSettings) -> Hash
     HashMap::from([
         (INSTALLATION.to_owned(), settings.installation.clone()),
         (RUN.to_owned(), spec.run.to_string()),
-        (TASK.to_owned(), spec.run.task.to_string()),
-        (ATTEMPT.to_owned(), spec.run.attempt.to_string()),
+        (TASK.to_owned(), spec.run.owner.label()),
+        (ATTEMPT.to_owned(), spec.run.fence.to_string()),
         (
             WATCH.to_owned(),
             serde_json::to_string(&watch).expect("paths of a data directory are UTF-8, or `mounts` refused them"),

@@ -1,7 +1,7 @@
 //! The promise about attempts, held after every event.
 
 use crate::{
-    event::Body,
+    event::{Answer, Body},
     executor::{EndCause, OutcomeStatus},
     policy::StageWork,
     task::Task,
@@ -24,15 +24,15 @@ pub fn hold_attempts(was: &Task, task: &Task, cause: &Body) {
     }
     assert_eq!(after.used, before.used + 1);
     let fair = match cause {
-        Body::RunEnded { end, outcome, start_error, .. } => {
+        Body::Answer(Answer::RunEnded { end, outcome, start_error, .. }) => {
             let machinery =
                 matches!(outcome.status, OutcomeStatus::Transient | OutcomeStatus::RateLimited | OutcomeStatus::Auth)
                     && matches!(end.cause, EndCause::Exited | EndCause::KilledBySignal);
             start_error.is_none() && end.cause != EndCause::Lost && !machinery
         }
-        Body::Accepted { .. } => true,
-        Body::Asked { .. } => before.asked == 3,
-        Body::Checked { check, .. } => {
+        Body::Answer(Answer::Accepted { .. }) => true,
+        Body::Answer(Answer::Asked { .. }) => before.asked == 3,
+        Body::Answer(Answer::Checked { check, .. }) => {
             let mut runs = std::iter::once(&**check).chain(check.own.as_deref());
             check.sandbox_error.is_none() && runs.any(|run| run.end.cause == EndCause::Exited)
         }

@@ -2,7 +2,7 @@
 //! the cap is raised. [`World`] holds the promises after every event.
 
 use super::{
-    doers::{Answer, Tests, Work},
+    doers::{Choice, Tests, Work},
     promises::{happens, play},
     world::{POLICY, World, person, policy},
 };
@@ -11,11 +11,12 @@ use crate::{
     collect::Collected,
     daily::DAY_MS,
     effect::Order,
-    event::{Body, Event},
+    event::{Answer, Body, Event, HostEvent, Meanwhile, Said},
     executor::{EndCause, OutcomeStatus},
     id::{RunKey, RunKind, TaskId},
+    owner::Owner,
     policy::{PersonId, Policy, Role},
-    step::{State, next_deadline, step},
+    step::{State, Stepped, next_deadline, step},
     task::{Doing, Phase, Running, Status, Stopping, Task},
 };
 use proptest::{collection::vec, prelude::*};
@@ -36,19 +37,24 @@ fn costs(micros: u64) -> Spent {
 
 /// The gateway books a request of a task's latest run.
 fn pays(world: &mut World, task: TaskId, spent: Spent) {
-    let run = RunKey { task, stage: 0, attempt: 1, kind: RunKind::Agent };
-    world.happen(task, Body::Metered { run, spent, estimated: false, request: None });
+    let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
+    world.happen(task, Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request: None }));
 }
 
 /// The policy files were edited.
 fn edited(world: &mut World, policy: Policy) {
     let digest = policy.digest;
     world.policies.load(Arc::new(policy));
-    world.take(Event { at_ms: world.now, task: None, settles: None, body: Body::PolicyLoaded { digest } });
+    world.take(Event {
+        at_ms: world.now,
+        owner: Owner::Host,
+        settles: None,
+        body: Body::Host(HostEvent::PolicyLoaded { digest }),
+    });
 }
 
-fn killed() -> Answer {
-    Answer::Ended(EndCause::Cancelled, OutcomeStatus::Failed)
+fn killed() -> Choice {
+    Choice::Ended(EndCause::Cancelled, OutcomeStatus::Failed)
 }
 
 fn stopped_at_cap(world: &mut World, task: TaskId) {
@@ -59,7 +65,7 @@ fn stopped_at_cap(world: &mut World, task: TaskId) {
         world.task(task).phase
     );
     world.answer(task, &killed());
-    world.answer(task, &Answer::Collected(Work::Changed));
+    world.answer(task, &Choice::Collected(Work::Changed));
     let Phase::Parked { at: parked, until_ms, reason, daily: true } = &world.task(task).phase else {
         panic!("{:?}", world.task(task).phase)
     };
@@ -84,23 +90,23 @@ fn at_the_cap_a_run_is_stopped_its_work_kept_and_the_next_day_goes_on_from_there
     // A moment before midnight nothing moves; at midnight it goes on by itself.
     assert_eq!(next_deadline(&world.state), Some((DAY_MS, task)));
     world.now = DAY_MS - 1;
-    world.happen(task, Body::DeadlinePassed);
+    world.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
     assert_eq!(world.status(task), Status::Parked);
     world.now = DAY_MS;
-    world.happen(task, Body::DeadlinePassed);
+    world.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
     assert_eq!(world.status(task), Status::Running);
     // What it is told, what it begins with, and what its work is told from.
     let Some(Order::Brief { work, .. }) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
     let told = work.failure.expect("why it begins again");
     assert!(told.contains("money for the day") && told.contains("go on from there"), "{told}");
     assert_eq!(work.attempt, 1);
-    world.answer(task, &Answer::Done);
+    world.answer(task, &Choice::Done);
     let Some(Order::Run(order)) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
     assert_eq!(order.head, kept.commit);
     let mut made = kept.artefacts.iter().filter(|made| made.name != "question.md");
     assert!(made.all(|made| order.inputs.iter().any(|file| file.digest == made.digest)));
     let head = world.task(task).head.clone();
-    world.answer(task, &Answer::Ended(EndCause::Exited, OutcomeStatus::Completed));
+    world.answer(task, &Choice::Ended(EndCause::Exited, OutcomeStatus::Completed));
     let Some(Order::Collect(order)) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
     assert_eq!(Some(order.parent), head, "so that nothing of the first run escapes those who look at the change");
     world.finish(task);
@@ -121,8 +127,8 @@ fn leaves_nothing(world: &mut World, task: TaskId) {
         incomplete: Vec::new(),
         artefacts: Vec::new(),
     };
-    let body = Body::Collected { run: order.run, collected };
-    world.take(Event { at_ms: world.now, task: Some(task), settles: Some(effect.key.clone()), body });
+    let body = Body::Answer(Answer::Collected { run: order.run, collected });
+    world.take(Event { at_ms: world.now, owner: task.into(), settles: Some(effect.key.clone()), body });
 }
 
 #[test]
@@ -134,15 +140,15 @@ fn what_was_written_before_a_cap_need_not_be_written_again() {
     stopped_at_cap(&mut world, task);
     // The next day it is stopped before it writes anything, and the day after it finds all of it there.
     world.now = DAY_MS;
-    world.happen(task, Body::DeadlinePassed);
+    world.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
     world.reach(task, "spec", "run");
     pays(&mut world, task, costs(1_000_000));
     world.answer(task, &killed());
     leaves_nothing(&mut world, task);
     world.now = 2 * DAY_MS;
-    world.happen(task, Body::DeadlinePassed);
+    world.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
     world.reach(task, "spec", "run");
-    world.answer(task, &Answer::Ended(EndCause::Exited, OutcomeStatus::Completed));
+    world.answer(task, &Choice::Ended(EndCause::Exited, OutcomeStatus::Completed));
     leaves_nothing(&mut world, task);
     let Some(Order::Accept { produced, .. }) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
     assert!(produced.iter().any(|file| file.name == "spec.md"), "{produced:?}");
@@ -244,14 +250,14 @@ fn what_costs_nothing_goes_on_and_the_next_agent_waits() {
     world.reach(task, "qa", "check");
     pays(&mut world, task, costs(2_000_000));
     assert_eq!(world.status(task), Status::Running, "tests cost nothing");
-    world.answer(task, &Answer::Tested(Tests::Red));
+    world.answer(task, &Choice::Tested(Tests::Red));
     if world.status(task) == Status::Running {
-        world.answer(task, &Answer::Tested(Tests::Red));
+        world.answer(task, &Choice::Tested(Tests::Red));
     }
     let at = world.task(task).phase.position().expect("a place");
     assert_eq!((world.status(task), at.stage, at.used), (Status::Parked, 2, 0), "the worker waits for the next day");
     // An answer, a retry or a deadline too early changes nothing.
-    world.happen(task, Body::Unblocked { by: person(Role::Owner) });
+    world.happen(task, Body::Said(Said::Unblocked { by: person(Role::Owner) }));
     assert_eq!(world.status(task), Status::Parked);
     // A change that is judged and waits for delivery is not held back.
     let judged = {
@@ -267,7 +273,7 @@ fn what_costs_nothing_goes_on_and_the_next_agent_waits() {
 
 #[test]
 fn a_run_that_was_stopped_for_the_day_ends_in_every_way() {
-    use Answer::{Ended, NotStarted};
+    use Choice::{Ended, NotStarted};
     for (answer, then) in [
         (killed(), Status::Parked),
         (Ended(EndCause::KilledBySignal, OutcomeStatus::Failed), Status::Parked),
@@ -302,7 +308,7 @@ fn a_task_that_is_cancelled_while_a_cap_holds_it_keeps_its_work() {
     pays(&mut world, task, costs(1_000_000));
     stopped_at_cap(&mut world, task);
     let kept = world.task(task).phase.position().and_then(|at| at.kept.clone()).expect("kept");
-    world.happen(task, Body::CancelRequested { by: person(Role::Member) });
+    world.happen(task, Body::Said(Said::CancelRequested { by: person(Role::Member) }));
     assert_eq!((world.status(task), world.task(task).head.as_ref()), (Status::Cancelled, Some(&kept.commit)));
     assert_eq!(world.task(task).records.len(), 1);
     // Cancelled while it is being stopped: that counts, and it is stopped once.
@@ -310,7 +316,7 @@ fn a_task_that_is_cancelled_while_a_cap_holds_it_keeps_its_work() {
     edited(&mut world, capped(Some("$9.00"), None));
     world.reach(task, "impl", "run");
     edited(&mut world, capped(Some("$1.00"), None));
-    world.happen(task, Body::CancelRequested { by: person(Role::Owner) });
+    world.happen(task, Body::Said(Said::CancelRequested { by: person(Role::Owner) }));
     assert!(!world.latest.iter().any(|effect| matches!(effect.order, Order::Stop { .. })), "{:?}", world.latest);
     world.answer(task, &killed());
     world.finish(task);
@@ -327,7 +333,7 @@ fn a_budget_that_is_used_up_as_well_ends_the_task_and_nothing_it_did_is_lost() {
     world.reach(task, "impl", "run");
     pays(&mut world, task, costs(1_000_000));
     world.answer(task, &killed());
-    world.answer(task, &Answer::Collected(Work::Changed));
+    world.answer(task, &Choice::Collected(Work::Changed));
     assert_eq!((world.status(task), world.task(task).records.len()), (Status::Capped, 1));
 }
 
@@ -381,9 +387,9 @@ fn a_host_that_comes_back_stops_what_it_was_stopping() {
     let day = serde_json::from_str(&serde_json::to_string(&world.state.day).unwrap()).unwrap();
     let tasks = read.into_iter().map(|task| (task.id(), task)).collect();
     let state = State { tasks, day, ..State::default() };
-    let body = Body::HostStarted { version: "1".into(), sandbox: "docker".into() };
-    let event = Event { at_ms: world.now, task: None, settles: None, body };
-    let (state, effects) = step(state, &event, &world.policies);
+    let body = Body::Host(HostEvent::HostStarted { version: "1".into(), sandbox: "docker".into() });
+    let event = Event { at_ms: world.now, owner: Owner::Host, settles: None, body };
+    let Stepped { state, effects, .. } = step(state, &event, &world.policies);
     assert_eq!(state, world.state);
     assert!(effects.iter().any(|effect| matches!(effect.order, Order::Stop { .. })), "{effects:?}");
 }
@@ -431,7 +437,7 @@ fn spend(world: &mut World, money: &Money) {
         Money::NextDay => {
             world.now = (world.now / DAY_MS + 1) * DAY_MS;
             for task in 1..6 {
-                world.happen(TaskId(task), Body::DeadlinePassed);
+                world.happen(TaskId(task), Body::Meanwhile(Meanwhile::DeadlinePassed));
             }
         }
     }
@@ -477,16 +483,16 @@ proptest! {
                     }).map(Task::id).collect();
                     for task in stopped {
                         world.answer(task, &killed());
-                        world.answer(task, &Answer::Collected(Work::Changed));
+                        world.answer(task, &Choice::Collected(Work::Changed));
                     }
                 }
                 None => {
                     if let Some(effect) = world.owed.values().next().cloned() {
-                        let good = super::doers::answers(&effect.order, world.task(effect.task)).remove(0);
+                        let good = super::doers::answers(&effect.order, world.task(effect.owner.task().expect("a task's"))).remove(0);
                         world.perform(&effect, &good);
                     } else if let Some((at_ms, task)) = next_deadline(&world.state) {
                         world.now = world.now.max(at_ms);
-                        world.happen(task, Body::DeadlinePassed);
+                        world.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
                     }
                 }
             }

@@ -8,7 +8,7 @@ use crate::{
     },
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
     effect::Order,
-    event::{Body, DenialNote, Kept, StartFailure},
+    event::{Answer, Body, DenialNote, Kept, Meanwhile, StartFailure},
     evidence::CheckRun,
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     facts::{Finding, Severity},
@@ -27,7 +27,7 @@ const NEW: &str = "tests/test_new.py::test_new";
 
 /// How a doer comes back.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum Choice {
     /// Prepared, briefed, stopped, delivered, forgotten, told.
     Done,
     /// Prepared, but there is no test command.
@@ -77,8 +77,8 @@ pub enum Opinion {
 }
 
 /// Every answer to an order; the first is the one that leads on.
-pub fn answers(order: &Order, task: &Task) -> Vec<Answer> {
-    use Answer::*;
+pub fn answers(order: &Order, task: &Task) -> Vec<Choice> {
+    use Choice::*;
     match order {
         Order::Prepare { .. } => vec![Done, NoCommand, Failed],
         Order::Brief { .. } => vec![Done, Failed, PluginFailed],
@@ -116,7 +116,7 @@ pub fn answers(order: &Order, task: &Task) -> Vec<Answer> {
             PluginFailed,
         ],
         Order::Check(order) => {
-            let mut all: Vec<Answer> =
+            let mut all: Vec<Choice> =
                 [Tests::Green, Tests::Red, Tests::BuildRed, Tests::Missing, Tests::TimedOut, Tests::SandboxFailed]
                     .map(Tested)
                     .to_vec();
@@ -145,10 +145,10 @@ fn expectation(task: &Task) -> Option<Expect> {
 }
 
 /// What a doer tells on its way to the answer.
-pub fn followers(order: &Order, answer: &Answer) -> Vec<Body> {
+pub fn followers(order: &Order, answer: &Choice) -> Vec<Body> {
     let Order::Run(order) = order else { return Vec::new() };
     let run = order.run;
-    if matches!(answer, Answer::NotStarted { .. }) {
+    if matches!(answer, Choice::NotStarted { .. }) {
         return Vec::new();
     }
     let attestation = Attestation {
@@ -163,27 +163,40 @@ pub fn followers(order: &Order, answer: &Answer) -> Vec<Body> {
     let spent = Spent { turns: 1, usage, cost: MicroUsd(200), ..Spent::default() };
     let denial = DenialNote { what: "tool Bash".into(), rule: "not granted".into(), remedy: String::new() };
     vec![
-        Body::RunStarted { run, executor: order.executor.clone(), executor_digest: None, attestation },
-        Body::Progressed { run, line: 3, state: "AA==".into(), events: Kept::new("[]"), turns: 1 },
-        Body::Denied { run, denial, path: None },
-        Body::Metered { run, spent, estimated: false, request: None },
+        Body::Meanwhile(Meanwhile::RunStarted {
+            run,
+            executor: order.executor.clone(),
+            executor_digest: None,
+            attestation,
+        }),
+        Body::Meanwhile(Meanwhile::Progressed {
+            run,
+            line: 3,
+            state: "AA==".into(),
+            events: Kept::new("[]"),
+            turns: 1,
+        }),
+        Body::Meanwhile(Meanwhile::Denied { run, denial, path: None }),
+        Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request: None }),
     ]
 }
 
 /// The event that settles an order.
-pub fn body(order: &Order, answer: &Answer) -> Body {
+pub fn body(order: &Order, answer: &Choice) -> Body {
     match (order, answer) {
-        (Order::Prepare { .. }, Answer::Failed) => {
-            Body::PrepareFailed { reason: "no image".into(), remedy: "build it".into() }
+        (Order::Prepare { .. }, Choice::Failed) => {
+            Body::Answer(Answer::PrepareFailed { reason: "no image".into(), remedy: "build it".into() })
         }
-        (Order::Prepare { needs_check, .. }, answer) => Body::Prepared {
+        (Order::Prepare { needs_check, .. }, answer) => Body::Answer(Answer::Prepared {
             branch: "main".into(),
             commit: CommitId("b".repeat(40)),
-            check: (*needs_check && *answer != Answer::NoCommand).then(|| "pytest".into()),
+            check: (*needs_check && *answer != Choice::NoCommand).then(|| "pytest".into()),
             warnings: Vec::new(),
-        },
-        (_, Answer::PluginFailed) => Body::PluginFailed { plugin: "p".into(), reason: "trapped".into() },
-        (Order::Brief { .. }, Answer::Failed) => Body::BriefRefused { reason: "no title".into() },
+        }),
+        (_, Choice::PluginFailed) => {
+            Body::Answer(Answer::PluginFailed { plugin: "p".into(), reason: "trapped".into() })
+        }
+        (Order::Brief { .. }, Choice::Failed) => Body::Answer(Answer::BriefRefused { reason: "no title".into() }),
         (Order::Brief { persona, records, work, .. }, _) => {
             let all = ["Read", "Write", "Edit", "Bash"].map(str::to_owned);
             let ceiling = Ceiling { tools: all.to_vec(), write: vec!["**".into()] };
@@ -199,59 +212,62 @@ pub fn body(order: &Order, answer: &Answer) -> Body {
             };
             let wishes = ["**".to_owned()];
             let grant = grant::grant(persona, &all[..2], &wishes, &ceiling, &policy, records, work.task.read_only);
-            Body::Briefed { assignment: Kept::new("{}"), grant }
+            Body::Answer(Answer::Briefed { assignment: Kept::new("{}"), grant })
         }
         (Order::Run(order), answer) => run_ended(order.run, answer),
-        (Order::Stop { run, cause }, _) => Body::Stopped { run: *run, cause: *cause },
-        (Order::Collect(order), Answer::Failed) => {
-            Body::CollectFailed { run: order.run, reason: "the disk is full".into() }
+        (Order::Stop { run, cause }, _) => Body::Answer(Answer::Stopped { run: *run, cause: *cause }),
+        (Order::Collect(order), Choice::Failed) => {
+            Body::Answer(Answer::CollectFailed { run: order.run, reason: "the disk is full".into() })
         }
-        (Order::Collect(order), answer) => {
-            Body::Collected { run: order.run, collected: collected(order.run, &order.parent, &order.produces, answer) }
+        (Order::Collect(order), answer) => Body::Answer(Answer::Collected {
+            run: order.run,
+            collected: collected(order.run, &order.parent, &order.produces, answer),
+        }),
+        (Order::Accept { .. }, Choice::Asked) => Body::Answer(Answer::Asked { question: Kept::new("which currency?") }),
+        (Order::Accept { .. }, Choice::Said(acceptance)) => {
+            Body::Answer(Answer::Accepted { acceptance: acceptance.clone() })
         }
-        (Order::Accept { .. }, Answer::Asked) => Body::Asked { question: Kept::new("which currency?") },
-        (Order::Accept { .. }, Answer::Said(acceptance)) => Body::Accepted { acceptance: acceptance.clone() },
-        (Order::Accept { .. }, _) => Body::Accepted { acceptance: Acceptance::Accept },
+        (Order::Accept { .. }, _) => Body::Answer(Answer::Accepted { acceptance: Acceptance::Accept }),
         (Order::Check(order), answer) => {
             let run = match answer {
                 // Before anybody wrote a test only the old one is there.
-                Answer::Tested(Tests::Green) if order.baseline.is_none() => baseline_run(),
-                Answer::Tested(tests) => check_run(*tests),
-                Answer::TestedWithBoth(base, own) => CheckRun {
+                Choice::Tested(Tests::Green) if order.baseline.is_none() => baseline_run(),
+                Choice::Tested(tests) => check_run(*tests),
+                Choice::TestedWithBoth(base, own) => CheckRun {
                     overlaid: vec![Overlaid { path: "conftest.py".into(), cause: Cause::TakenOut }],
                     own: Some(Box::new(CheckRun { output: Kept::new("its own output\n"), ..check_run(*own) })),
                     ..check_run(*base)
                 },
                 _ => check_run(Tests::Green),
             };
-            Body::Checked { run: order.run, check: Box::new(run) }
+            Body::Answer(Answer::Checked { run: order.run, check: Box::new(run) })
         }
         (Order::Judge(order), answer) => judged(&order.incomplete, answer),
-        (Order::Deliver { .. }, Answer::Failed) => {
-            Body::DeliverFailed { reason: "no such place".into(), remedy: "make it".into() }
+        (Order::Deliver { .. }, Choice::Failed) => {
+            Body::Answer(Answer::DeliverFailed { reason: "no such place".into(), remedy: "make it".into() })
         }
-        (Order::Deliver { via: Via::Branch, branch, commit, .. }, _) => Body::Delivered {
+        (Order::Deliver { via: Via::Branch, branch, commit, .. }, _) => Body::Answer(Answer::Delivered {
             branch: branch.clone(),
             commit: commit.clone(),
             pushed_to: Some("/srv/shop".into()),
             answer: None,
-        },
-        (Order::Deliver { commit, answer, .. }, _) => Body::Delivered {
+        }),
+        (Order::Deliver { commit, answer, .. }, _) => Body::Answer(Answer::Delivered {
             branch: String::new(),
             commit: commit.clone(),
             pushed_to: None,
             answer: answer.as_ref().map(|file| Kept::new(format!("text of {}", file.name))),
-        },
-        (Order::Forget { run }, _) => Body::Forgotten { run: *run },
-        (Order::Tell { .. }, Answer::Failed) => Body::TellFailed { reason: "nobody there".into() },
-        (Order::Tell { notice, .. }, _) => Body::Told { notice: notice.clone() },
+        }),
+        (Order::Forget { run }, _) => Body::Answer(Answer::Forgotten { run: *run }),
+        (Order::Tell { .. }, Choice::Failed) => Body::Answer(Answer::TellFailed { reason: "nobody there".into() }),
+        (Order::Tell { notice, .. }, _) => Body::Answer(Answer::Told { notice: notice.clone() }),
     }
 }
 
-fn run_ended(run: RunKey, answer: &Answer) -> Body {
+fn run_ended(run: RunKey, answer: &Choice) -> Body {
     let (cause, status, start_error) = match answer {
-        Answer::Ended(cause, status) => (*cause, *status, None),
-        Answer::NotStarted { transient } => {
+        Choice::Ended(cause, status) => (*cause, *status, None),
+        Choice::NotStarted { transient } => {
             let failure = StartFailure { reason: "no engine".into(), remedy: "start it".into(), transient: *transient };
             (EndCause::Lost, OutcomeStatus::Failed, Some(failure))
         }
@@ -266,18 +282,18 @@ fn run_ended(run: RunKey, answer: &Answer) -> Body {
         turns: None,
         retry_after_ms: (status == OutcomeStatus::RateLimited).then_some(5_000),
     };
-    Body::RunEnded {
+    Body::Answer(Answer::RunEnded {
         run,
         end: RunEnd { cause, exit_code: (cause == EndCause::Exited).then_some(0), stderr_tail: String::new() },
         outcome,
         wall_ms: if start_error.is_some() { 0 } else { 30_000 },
         start_error,
-    }
+    })
 }
 
-fn collected(run: RunKey, parent: &CommitId, produces: &[String], answer: &Answer) -> Collected {
+fn collected(run: RunKey, parent: &CommitId, produces: &[String], answer: &Choice) -> Collected {
     let (file, changed) = match answer {
-        Answer::Collected(Work::Changed | Work::Incomplete) => ("shop.py", true),
+        Choice::Collected(Work::Changed | Work::Incomplete) => ("shop.py", true),
         _ => ("", false),
     };
     let commit = CommitId(Digest::of_bytes(run.to_string().as_bytes()).to_string()[..40].to_owned());
@@ -285,8 +301,8 @@ fn collected(run: RunKey, parent: &CommitId, produces: &[String], answer: &Answe
     Collected {
         commit: if changed { commit } else { parent.clone() },
         changed: if changed { vec![file.to_owned()] } else { Vec::new() },
-        left_behind: if *answer == Answer::Collected(Work::LeftBehind) { vec![left] } else { Vec::new() },
-        incomplete: if *answer == Answer::Collected(Work::Incomplete) { vec!["too much".into()] } else { Vec::new() },
+        left_behind: if *answer == Choice::Collected(Work::LeftBehind) { vec![left] } else { Vec::new() },
+        incomplete: if *answer == Choice::Collected(Work::Incomplete) { vec!["too much".into()] } else { Vec::new() },
         artefacts: produces
             .iter()
             .map(|name| Artefact { name: name.clone(), digest: Digest::of_bytes(name.as_bytes()), bytes: 9 })
@@ -338,7 +354,7 @@ fn baseline_run() -> CheckRun {
     run
 }
 
-fn judged(incomplete: &[String], answer: &Answer) -> Body {
+fn judged(incomplete: &[String], answer: &Choice) -> Body {
     let finding = |severity| Finding {
         rule: "scope".into(),
         id: "left-behind".into(),
@@ -349,12 +365,17 @@ fn judged(incomplete: &[String], answer: &Answer) -> Body {
         message: "something was left behind".into(),
     };
     let (findings, failures) = match answer {
-        Answer::Judged(Opinion::Doubtful) => (vec![finding(Severity::Minor)], Vec::new()),
-        Answer::Judged(Opinion::Bad) => (vec![finding(Severity::Critical)], Vec::new()),
-        Answer::Judged(Opinion::RuleFailed) => {
+        Choice::Judged(Opinion::Doubtful) => (vec![finding(Severity::Minor)], Vec::new()),
+        Choice::Judged(Opinion::Bad) => (vec![finding(Severity::Critical)], Vec::new()),
+        Choice::Judged(Opinion::RuleFailed) => {
             (Vec::new(), vec![RuleFailure { rule: "scope".into(), why: "ran out of time".into() }])
         }
         _ => (Vec::new(), Vec::new()),
     };
-    Body::Judged { findings, failures, incomplete: incomplete.to_vec(), diff: Digest::of_bytes(b"diff") }
+    Body::Answer(Answer::Judged {
+        findings,
+        failures,
+        incomplete: incomplete.to_vec(),
+        diff: Digest::of_bytes(b"diff"),
+    })
 }

@@ -2,16 +2,17 @@
 //! [`super::world`].
 
 use super::{
-    doers::{Answer, Opinion},
+    doers::{Choice, Opinion},
     world::{POLICY, World, digest_of, policy},
 };
 use crate::{
     approval::{ApprovalError, ApprovedChange},
     decider::{Decider, deciders},
     effect::{Audience, Order},
-    event::{Body, Event, Kept},
+    event::{Body, Event, HostEvent, Kept, Said},
     id::{Digest, TaskId},
     intent::Intent,
+    owner::Owner,
     permit::permit,
     policy::{PersonId, Policy, Role},
     step::step,
@@ -49,7 +50,12 @@ fn edit(world: &mut World, n: usize) {
     let policy = Arc::new(people(n));
     let digest = policy.digest;
     world.policies.load(policy);
-    world.take(Event { at_ms: world.now, task: None, settles: None, body: Body::PolicyLoaded { digest } });
+    world.take(Event {
+        at_ms: world.now,
+        owner: Owner::Host,
+        settles: None,
+        body: Body::Host(HostEvent::PolicyLoaded { digest }),
+    });
 }
 
 /// A change of somebody's that waits for a person.
@@ -57,13 +63,13 @@ fn waiting(people_of: usize, by: &str, opinion: Opinion) -> (World, TaskId) {
     let mut world = World::under(people(people_of));
     let task = world.create_with("quick", "acme/shop", |task| task.by = person(by));
     world.reach(task, "judge", "judge");
-    world.answer(task, &Answer::Judged(opinion));
+    world.answer(task, &Choice::Judged(opinion));
     (world, task)
 }
 
 fn approve(world: &mut World, task: TaskId, by: &str) -> Status {
     let digest = digest_of(world.task(task));
-    world.happen(task, Body::Approved { by: person(by), digest, note: String::new() });
+    world.happen(task, Body::Said(Said::Approved { by: person(by), digest, note: String::new() }));
     world.status(task)
 }
 
@@ -131,10 +137,10 @@ fn who_may_instead_is_said_and_turning_down_is_free() {
         .and_then(|decider| ApprovedChange::by_person(decider, &Digest([7; 32])))
         .unwrap_err();
     assert!(matches!(approved, ApprovalError::OtherDigest { .. }), "{approved}");
-    world.happen(task, Body::Rejected { by, digest, note: String::new() });
+    world.happen(task, Body::Said(Said::Rejected { by, digest, note: String::new() }));
     assert_eq!(world.status(task), Status::Rejected);
     let (mut world, task) = waiting(2, "console:1", Opinion::Bad);
-    world.happen(task, Body::CancelRequested { by: person("console:1") });
+    world.happen(task, Body::Said(Said::CancelRequested { by: person("console:1") }));
     assert_eq!(world.status(task), Status::Cancelled);
     assert_eq!(
         Decider::of(world.task(task), &person("bot:1"), world.policies.current()),
@@ -154,10 +160,10 @@ fn every_hand_in_a_change_counts_while_there_are_others() {
         });
         world.reach(task, "impl", "run");
         if what == "a note" {
-            world.happen(task, Body::Noted { by: person("bot:1"), text: Kept::new("and a back door") });
+            world.happen(task, Body::Said(Said::Noted { by: person("bot:1"), text: Kept::new("and a back door") }));
         }
         world.reach(task, "judge", "judge");
-        world.answer(task, &Answer::Judged(Opinion::Doubtful));
+        world.answer(task, &Choice::Judged(Opinion::Doubtful));
         assert_eq!(asked(&world), ["console:2"], "{what}");
         assert_eq!(approve(&mut world, task, "bot:1"), Status::NeedsReview, "{what}");
         assert_eq!(approve(&mut world, task, "console:1"), Status::NeedsReview, "{what}");
@@ -174,10 +180,10 @@ fn a_note_that_comes_after_the_decision_gives_nobody_a_hand_in_it() {
     let (mut world, task) = waiting(5, "console:1", Opinion::Doubtful);
     assert_eq!(approve(&mut world, task, "bot:1"), Status::Approved);
     for fails in [true, false] {
-        world.happen(task, Body::Noted { by: person("bot:1"), text: Kept::new("well done") });
+        world.happen(task, Body::Said(Said::Noted { by: person("bot:1"), text: Kept::new("well done") }));
         assert_eq!(world.task(task).askers().collect::<Vec<_>>(), [&person("console:1")]);
-        world.answer(task, if fails { &Answer::Failed } else { &Answer::Done });
-        world.happen(task, Body::Unblocked { by: person("console:1") });
+        world.answer(task, if fails { &Choice::Failed } else { &Choice::Done });
+        world.happen(task, Body::Said(Said::Unblocked { by: person("console:1") }));
     }
     assert_eq!(world.task(task).status(), Status::Completed);
 }
@@ -267,19 +273,28 @@ fn play(world: &mut World, happens: &Happens, log: &mut Vec<(Event, Arc<Policy>)
         Happens::Approved { task, by, right } => {
             let review = world.state.tasks.get(&TaskId(*task)).and_then(|task| task.review.as_ref());
             let digest = review.filter(|_| *right).map_or(Digest([7; 32]), |review| review.digest);
-            world.happen(TaskId(*task), Body::Approved { by: person(NAMES[*by]), digest, note: String::new() });
+            world.happen(
+                TaskId(*task),
+                Body::Said(Said::Approved { by: person(NAMES[*by]), digest, note: String::new() }),
+            );
         }
         Happens::Rejected { task, by } => {
             let review = world.state.tasks.get(&TaskId(*task)).and_then(|task| task.review.as_ref());
             if let Some(digest) = review.map(|review| review.digest) {
-                world.happen(TaskId(*task), Body::Rejected { by: person(NAMES[*by]), digest, note: String::new() });
+                world.happen(
+                    TaskId(*task),
+                    Body::Said(Said::Rejected { by: person(NAMES[*by]), digest, note: String::new() }),
+                );
             }
         }
         Happens::Cancelled { task, by } => {
-            world.happen(TaskId(*task), Body::CancelRequested { by: person(NAMES[*by]) });
+            world.happen(TaskId(*task), Body::Said(Said::CancelRequested { by: person(NAMES[*by]) }));
         }
         Happens::Noted { task, by } => {
-            world.happen(TaskId(*task), Body::Noted { by: person(NAMES[*by]), text: Kept::new("mind this") });
+            world.happen(
+                TaskId(*task),
+                Body::Said(Said::Noted { by: person(NAMES[*by]), text: Kept::new("mind this") }),
+            );
         }
         Happens::Judged { task } => {
             for _ in 0..30 {
@@ -287,7 +302,7 @@ fn play(world: &mut World, happens: &Happens, log: &mut Vec<(Event, Arc<Policy>)
                 let Some(effect) = world.work(task).cloned() else { break };
                 let opinion = if world.task(task).spec.title == "bad" { Opinion::Bad } else { Opinion::Doubtful };
                 if matches!(effect.order, Order::Judge(_)) {
-                    world.answer(task, &Answer::Judged(opinion));
+                    world.answer(task, &Choice::Judged(opinion));
                     break;
                 }
                 let good = world.choices(task).remove(0);
@@ -298,10 +313,10 @@ fn play(world: &mut World, happens: &Happens, log: &mut Vec<(Event, Arc<Policy>)
         Happens::Retried { task, fails } => {
             let task = TaskId(*task);
             if world.work(task).is_some_and(|effect| matches!(effect.order, Order::Deliver { .. })) {
-                let answer = if *fails { Answer::Failed } else { Answer::Done };
+                let answer = if *fails { Choice::Failed } else { Choice::Done };
                 world.answer(task, &answer);
             }
-            world.happen(task, Body::Unblocked { by: person("console:1") });
+            world.happen(task, Body::Said(Said::Unblocked { by: person("console:1") }));
         }
     }
     log.extend(world.log[seen..].iter().map(|event| (event.clone(), world.policies.current().clone())));
@@ -320,7 +335,7 @@ fn hold(world: &World, task: &Task) {
     let asked: BTreeSet<&PersonId> = world
         .owed
         .values()
-        .filter(|effect| effect.task == task.id())
+        .filter(|effect| effect.owner == task.id().into())
         .filter_map(|effect| match &effect.order {
             Order::Tell {
                 audience: Audience::Deciders { people, change } | Audience::Joined { people, change },
@@ -350,7 +365,7 @@ proptest! {
         let mut policies = World::under(people(first)).policies;
         let replayed = log.iter().fold(Default::default(), |state, (event, policy)| {
             policies.load(policy.clone());
-            step(state, event, &policies).0
+            step(state, event, &policies).state
         });
         prop_assert_eq!(&world.state, &replayed);
         // Whoever is alone brings everything to an end.

@@ -1,14 +1,15 @@
 //! What goes on, and from where: work that is still there, time that was spent, failures that repeat, tasks that wait.
 
 use super::{
-    doers::{Answer, Work},
+    doers::{Choice, Work},
     world::{POLICY, World, person, policy, word},
 };
 use crate::{
     effect::Order,
-    event::Body,
+    event::{Body, Meanwhile, Said},
     executor::{EndCause, OutcomeStatus},
     id::{Digest, RunKey, TaskId},
+    owner::Owner,
     persona::Acceptance,
     policy::Role,
     run::Attestation,
@@ -16,7 +17,7 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 
-const COMPLETED: Answer = Answer::Ended(EndCause::Exited, OutcomeStatus::Completed);
+const COMPLETED: Choice = Choice::Ended(EndCause::Exited, OutcomeStatus::Completed);
 
 fn at(pipeline: &str, stage: &str, kind: &str) -> (World, TaskId) {
     let mut world = World::new();
@@ -39,7 +40,7 @@ fn started(world: &World, run: RunKey) -> Body {
         missing: Vec::new(),
     };
     let executor_digest = Some(Digest::of_bytes(b"executor"));
-    Body::RunStarted { run, executor: "scripted".into(), executor_digest, attestation }
+    Body::Meanwhile(Meanwhile::RunStarted { run, executor: "scripted".into(), executor_digest, attestation })
 }
 
 #[test]
@@ -49,14 +50,14 @@ fn work_that_could_not_be_collected_is_collected_later_and_not_done_again() {
     world.answer(task, &COMPLETED);
     for _ in 0..3 {
         assert_eq!(owed(&world, task), "collect");
-        world.answer(task, &Answer::Failed);
+        world.answer(task, &Choice::Failed);
         assert_eq!(world.status(task), Status::Blocked);
         assert_eq!(world.task(task).uncollected(), Some(run), "a host that starts now must not reap it");
         world.tidy();
-        world.happen(task, Body::Unblocked { by: person(Role::Member) });
+        world.happen(task, Body::Said(Said::Unblocked { by: person(Role::Member) }));
     }
     assert!(matches!(&world.work(task).unwrap().order, Order::Collect(order) if order.run == run));
-    world.answer(task, &Answer::Collected(Work::Changed));
+    world.answer(task, &Choice::Collected(Work::Changed));
     assert_eq!((owed(&world, task), world.task(task).uncollected()), ("accept", None));
     assert_eq!(world.task(task).phase.position().unwrap().used, 0, "it was not the attempt that failed");
     world.finish(task);
@@ -68,8 +69,8 @@ fn work_that_could_not_be_collected_is_collected_later_and_not_done_again() {
 fn work_that_nobody_wants_collected_is_let_go() {
     let (mut world, task) = at("quick", "impl", "run");
     world.answer(task, &COMPLETED);
-    world.answer(task, &Answer::Failed);
-    world.happen(task, Body::CancelRequested { by: person(Role::Member) });
+    world.answer(task, &Choice::Failed);
+    world.happen(task, Body::Said(Said::CancelRequested { by: person(Role::Member) }));
     assert_eq!(world.status(task), Status::Cancelled);
     world.tidy();
     world.hold_the_end();
@@ -85,7 +86,13 @@ fn time_before_a_restart_is_spent_like_any_other() {
     let began = world.task(task).agent_run().unwrap().started_ms;
     assert!(began > 50_000, "waiting for room on the disk is no running time");
     world.now = began + 60_000;
-    let body = Body::Progressed { run, line: 1, state: String::new(), events: crate::event::Kept::new("[]"), turns: 1 };
+    let body = Body::Meanwhile(Meanwhile::Progressed {
+        run,
+        line: 1,
+        state: String::new(),
+        events: crate::event::Kept::new("[]"),
+        turns: 1,
+    });
     world.happen(task, body);
     assert_eq!(world.task(task).agent_run().unwrap().ran_ms(), 60_000);
     assert_eq!(world.task(task).spent.wall_ms, 0, "the end of the run tells the rest");
@@ -105,7 +112,7 @@ fn the_same_failure_three_times_in_a_row_is_the_last() {
         let task = world.create("quick", "acme/shop");
         for why in words {
             world.reach(task, "impl", "accept");
-            world.answer(task, &Answer::Said(Acceptance::Retry((*why).to_owned())));
+            world.answer(task, &Choice::Said(Acceptance::Retry((*why).to_owned())));
         }
         (world, task)
     };
@@ -133,7 +140,7 @@ fn whoever_sends_a_task_on_its_way_hears_what_it_waits_for() {
     world.create("quick", "acme/site");
     world.create("quick", "acme/docs");
     assert!(told(&world).contains("no more than 2 task(s)"), "{}", told(&world));
-    world.happen(TaskId(1), Body::Paused { by: person(Role::Owner) });
+    world.happen(Owner::Host, Body::Said(Said::Paused { by: person(Role::Owner) }));
     world.create("quick", "acme/docs");
     assert!(told(&world).contains("paused"), "{}", told(&world));
 }
@@ -162,8 +169,10 @@ fn what_a_request_of_an_earlier_run_costs_is_booked_where_it_belongs() {
     let (mut world, task) = at("feature", "qa", "run");
     let first = world.task(task).live_run().unwrap();
     let cost = |cost| Spent { turns: 1, cost: MicroUsd(cost), ..Spent::default() };
-    let hold = |request| Body::Held { run: first, hold: Hold { request, model: "m".into(), most: cost(900) } };
-    let settled = |run, request, spent| Body::Metered { run, spent, estimated: false, request };
+    let hold = |request| {
+        Body::Meanwhile(Meanwhile::Held { run: first, hold: Hold { request, model: "m".into(), most: cost(900) } })
+    };
+    let settled = |run, request, spent| Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request });
     let own = world.task(task).spent.cost;
     for request in [1, 2, 2, 3] {
         world.happen(task, hold(request));

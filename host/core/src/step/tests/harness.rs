@@ -1,7 +1,7 @@
 //! Checks that ran with the base's harness and with the change's own.
 
 use super::{
-    doers::{Answer, Opinion, Tests},
+    doers::{Choice, Opinion, Tests},
     world::World,
 };
 use crate::{
@@ -19,8 +19,8 @@ fn at(pipeline: &str, stage: &str, kind: &str) -> (World, TaskId) {
     (world, task)
 }
 
-fn both(base: Tests, own: Tests) -> Answer {
-    Answer::TestedWithBoth(base, own)
+fn both(base: Tests, own: Tests) -> Choice {
+    Choice::TestedWithBoth(base, own)
 }
 
 /// The evidence of the last stage that was accepted.
@@ -66,7 +66,7 @@ fn met_with_its_own_harness_only_goes_on_to_a_certain_review() {
     // Whatever rules think of it.
     own.answer_with(id, findings);
     assert_eq!(own.status(id), Status::NeedsReview);
-    world.answer(task, &Answer::Judged(Opinion::Clean));
+    world.answer(task, &Choice::Judged(Opinion::Clean));
     assert_eq!(world.status(task), Status::Running);
 }
 
@@ -132,7 +132,7 @@ fn the_harness_of_an_accepted_stage_that_wrote_tests_is_the_bases_from_then_on()
 fn a_second_run_beside_a_first_of_an_older_host_is_the_last() {
     let (mut world, task) = at("quick", "impl", "run");
     world.reach(task, "impl", "check");
-    world.answer(task, &Answer::Tested(Tests::Red));
+    world.answer(task, &Choice::Tested(Tests::Red));
     world.answer(task, &both(Tests::Red, Tests::Red));
     assert_eq!(world.task(task).phase.position().unwrap().used, 1);
 }

@@ -5,6 +5,7 @@
 
 mod asking;
 mod attempts;
+pub(super) mod counter;
 mod daily;
 mod doers;
 mod faults;

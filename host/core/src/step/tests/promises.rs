@@ -5,8 +5,9 @@ use super::{
     world::{PIPELINES, REPOSITORIES, World, person, small_budget},
 };
 use crate::{
-    event::{Body, Event},
+    event::{Body, Event, HostEvent, Meanwhile, Said},
     id::{Digest, TaskId},
+    owner::Owner,
     policy::Role,
     step::step,
     task::Task,
@@ -83,32 +84,32 @@ pub(super) fn play(world: &mut World, happens: &Happens) {
                 return;
             }
             let effect = world.owed.values().nth(which % world.owed.len()).expect("one of them").clone();
-            let all = answers(&effect.order, world.task(effect.task));
+            let all = answers(&effect.order, world.task(effect.owner.task().expect("a task's")));
             world.perform(&effect, &all[how % all.len()]);
         }
-        Happens::Cancelled { task } => world.happen(TaskId(*task), Body::CancelRequested { by: owner }),
+        Happens::Cancelled { task } => world.happen(TaskId(*task), Body::Said(Said::CancelRequested { by: owner })),
         Happens::Decided { task, approves, role, right } => {
             let by = person([Role::Guest, Role::Member, Role::Admin, Role::Owner][*role]);
             let review = world.state.tasks.get(&TaskId(*task)).and_then(|task| task.review.as_ref());
             let digest = review.filter(|_| *right).map_or(Digest([7; 32]), |review| review.digest);
             let body = match approves {
-                true => Body::Approved { by, digest, note: "so be it".into() },
-                false => Body::Rejected { by, digest, note: "no".into() },
+                true => Body::Said(Said::Approved { by, digest, note: "so be it".into() }),
+                false => Body::Said(Said::Rejected { by, digest, note: "no".into() }),
             };
             world.happen(TaskId(*task), body);
         }
-        Happens::Retried { task } => world.happen(TaskId(*task), Body::Unblocked { by: owner }),
-        Happens::Paused => world.happen(TaskId(1), Body::Paused { by: owner }),
-        Happens::Resumed => world.happen(TaskId(1), Body::Resumed { by: owner }),
+        Happens::Retried { task } => world.happen(TaskId(*task), Body::Said(Said::Unblocked { by: owner })),
+        Happens::Paused => world.happen(Owner::Host, Body::Said(Said::Paused { by: owner })),
+        Happens::Resumed => world.happen(Owner::Host, Body::Said(Said::Resumed { by: owner })),
         Happens::Waited { ms } => {
             world.now += ms;
             for task in 1..6 {
-                world.happen(TaskId(task), Body::DeadlinePassed);
+                world.happen(TaskId(task), Body::Meanwhile(Meanwhile::DeadlinePassed));
             }
         }
         Happens::Restarted => {
-            let body = Body::HostStarted { version: "1".into(), sandbox: "docker".into() };
-            world.take(Event { at_ms: world.now, task: None, settles: None, body });
+            let body = Body::Host(HostEvent::HostStarted { version: "1".into(), sandbox: "docker".into() });
+            world.take(Event { at_ms: world.now, owner: Owner::Host, settles: None, body });
         }
         Happens::Repeated { which } => {
             // The latest answers most of all: those of the attempt before, or of this one.
@@ -135,7 +136,7 @@ proptest! {
         world.drain();
         world.hold_the_end();
         // The journal says it all: replayed from nothing it gives the same state.
-        let replayed = world.log.iter().fold(Default::default(), |state, event| step(state, event, &world.policies).0);
+        let replayed = world.log.iter().fold(Default::default(), |state, event| step(state, event, &world.policies).state);
         prop_assert_eq!(&world.state, &replayed);
     }
 
@@ -176,8 +177,8 @@ proptest! {
         for (body, key, task, at_ms) in noise {
             let body = world.log[body % world.log.len()].body.clone();
             let settles = (!keys.is_empty()).then(|| keys[key % keys.len()].clone());
-            let event = Event { at_ms, task: Some(TaskId(task)), settles, body };
-            state = step(state, &event, &world.policies).0;
+            let event = Event { at_ms, owner: TaskId(task).into(), settles, body };
+            state = step(state, &event, &world.policies).state;
         }
     }
 }

@@ -1,23 +1,24 @@
 //! The table: where a task is, what comes back or what a person says, where it is then, and what it owes next.
 
 use super::{
-    doers::{Answer, Opinion, Tests, Work},
+    doers::{Choice, Opinion, Tests, Work},
     world::{World, digest_of, person, word},
 };
 use crate::{
     effect::Order,
-    event::Body,
+    event::{self, Body, Meanwhile},
     executor::{EndCause, OutcomeStatus},
     id::TaskId,
+    owner::Owner,
     persona::Acceptance,
     policy::Role,
     task::{Phase, Status},
 };
-use Answer::{Collected, Done, Ended, Failed, Judged, NoCommand, NotStarted, PluginFailed, Said, Tested};
+use Choice::{Collected, Done, Ended, Failed, Judged, NoCommand, NotStarted, PluginFailed, Said, Tested};
 use Status::{Approved, Blocked, Cancelled, Completed, NeedsReview, Parked, Queued, Rejected, Running};
 
 /// Pipeline, stage and kind of what is owed; the answer; the status then, and what is owed then.
-type Row = (&'static str, &'static str, &'static str, Answer, Status, &'static [&'static str]);
+type Row = (&'static str, &'static str, &'static str, Choice, Status, &'static [&'static str]);
 
 /// What the latest event owed, without what is only told.
 fn owed(world: &World) -> Vec<&'static str> {
@@ -25,11 +26,11 @@ fn owed(world: &World) -> Vec<&'static str> {
     orders.filter(|order| !matches!(order, Order::Tell { .. })).map(word).collect()
 }
 
-fn exited(status: OutcomeStatus) -> Answer {
+fn exited(status: OutcomeStatus) -> Choice {
     Ended(EndCause::Exited, status)
 }
 
-fn failed(cause: EndCause) -> Answer {
+fn failed(cause: EndCause) -> Choice {
     Ended(cause, OutcomeStatus::Failed)
 }
 
@@ -130,10 +131,10 @@ fn placed(place: &str) -> (World, TaskId) {
     let mut world = World::new();
     if place == "queued" {
         let by = person(Role::Owner);
-        world.happen(TaskId(1), Body::Paused { by });
+        world.happen(Owner::Host, Body::Said(event::Said::Paused { by }));
     }
     let task = world.create("quick", "acme/shop");
-    let mut go = |stage: &str, kind: &str, answers: &[Answer]| {
+    let mut go = |stage: &str, kind: &str, answers: &[Choice]| {
         world.reach(task, stage, kind);
         for answer in answers {
             world.answer(task, answer);
@@ -158,7 +159,10 @@ fn placed(place: &str) -> (World, TaskId) {
         "approved" => {
             go("judge", "judge", &[Judged(Opinion::Doubtful)]);
             let digest = digest_of(world.task(task));
-            world.happen(task, Body::Approved { by: person(Role::Admin), digest, note: String::new() });
+            world.happen(
+                task,
+                Body::Said(event::Said::Approved { by: person(Role::Admin), digest, note: String::new() }),
+            );
         }
         "ended" => go("impl", "brief", &[Failed]),
         other => panic!("{other}"),
@@ -192,9 +196,9 @@ fn every_word_of_a_person_leads_where_it_should() {
     ];
     for (place, cancelled, owes, others) in rows {
         let (mut world, task) = placed(place);
-        world.happen(task, Body::CancelRequested { by: person(Role::Member) });
+        world.happen(task, Body::Said(event::Said::CancelRequested { by: person(Role::Member) }));
         assert_eq!((world.status(task), &owed(&world)[..]), (cancelled, owes), "{place}, cancelled");
-        world.happen(task, Body::CancelRequested { by: person(Role::Member) });
+        world.happen(task, Body::Said(event::Said::CancelRequested { by: person(Role::Member) }));
         assert_eq!(owed(&world), [""; 0], "{place}, cancelled twice");
         world.drain();
         world.hold_the_end();
@@ -210,10 +214,10 @@ fn every_word_of_a_person_leads_where_it_should() {
             let digest = digest.unwrap_or(crate::id::Digest([0; 32]));
             let (by, note) = (person(Role::Owner), String::new());
             let body = match index {
-                0 => Body::Unblocked { by },
-                1 => Body::Approved { by, digest, note },
-                2 => Body::Rejected { by, digest, note },
-                _ => Body::DeadlinePassed,
+                0 => Body::Said(event::Said::Unblocked { by }),
+                1 => Body::Said(event::Said::Approved { by, digest, note }),
+                2 => Body::Said(event::Said::Rejected { by, digest, note }),
+                _ => Body::Meanwhile(Meanwhile::DeadlinePassed),
             };
             world.now += 86_400_000;
             world.happen(task, body.clone());

@@ -2,19 +2,20 @@
 
 use super::{
     attempts::hold_attempts,
-    doers::{Answer, answers, body, followers},
+    doers::{Choice, answers, body, followers},
 };
 use crate::{
     approval::Approver,
     budget::{Budget, MicroUsd},
     chat::Notice,
     daily::{Level, Purse},
-    effect::{Effect, EffectKey, Order},
-    event::{Body, Event, Kept},
+    effect::{Effect, Order},
+    event::{Answer, Body, Event, HostEvent, Kept, Meanwhile, Said},
     facts::Finding,
-    id::{Digest, RunKey, TaskId},
+    id::{Digest, EffectKey, RunKey, TaskId},
+    owner::Owner,
     policy::{OwnChanges, PersonId, Policy, Role, Via, parse, source::SourceFile},
-    step::{Policies, State, next_deadline, step},
+    step::{Policies, State, Stepped, next_deadline, step},
     task::{BlockedOn, Doing, NewTask, Phase, Running, Status, Task},
     verdict::Verdict,
 };
@@ -211,7 +212,7 @@ impl World {
             branch: format!("borg/{id}/add-a-discount"),
         };
         edit(&mut task);
-        self.happen(id, Body::TaskCreated { task: Box::new(task) });
+        self.happen(id, Body::Said(Said::TaskCreated { task: Box::new(task) }));
         id
     }
 
@@ -224,21 +225,21 @@ impl World {
     }
 
     /// Something that settles nothing.
-    pub fn happen(&mut self, task: TaskId, body: Body) {
-        self.take(Event { at_ms: self.now, task: Some(task), settles: None, body });
+    pub fn happen(&mut self, owner: impl Into<Owner>, body: Body) {
+        self.take(Event { at_ms: self.now, owner: owner.into(), settles: None, body });
     }
 
     /// What the task waits for now.
     pub fn work(&self, task: TaskId) -> Option<&Effect> {
-        self.owed.values().find(|effect| effect.task == task && is_work(&effect.order))
+        self.owed.values().find(|effect| effect.owner == task.into() && is_work(&effect.order))
     }
 
     /// Every answer there is to what the task waits for; the first is the good one.
-    pub fn choices(&self, task: TaskId) -> Vec<Answer> {
+    pub fn choices(&self, task: TaskId) -> Vec<Choice> {
         self.work(task).map(|effect| answers(&effect.order, self.task(task))).unwrap_or_default()
     }
 
-    pub fn answer(&mut self, task: TaskId, answer: &Answer) {
+    pub fn answer(&mut self, task: TaskId, answer: &Choice) {
         let effect = self.work(task).cloned().unwrap_or_else(|| panic!("nothing is owed: {:?}", self.task(task).phase));
         self.perform(&effect, answer);
     }
@@ -246,18 +247,22 @@ impl World {
     /// A judgement that finds just this.
     pub fn answer_with(&mut self, task: TaskId, findings: Vec<Finding>) {
         let key = self.work(task).expect("a judgement is owed").key.clone();
-        let body =
-            Body::Judged { findings, failures: Vec::new(), incomplete: Vec::new(), diff: Digest::of_bytes(b"diff") };
-        self.take(Event { at_ms: self.now, task: Some(task), settles: Some(key), body });
+        let body = Body::Answer(Answer::Judged {
+            findings,
+            failures: Vec::new(),
+            incomplete: Vec::new(),
+            diff: Digest::of_bytes(b"diff"),
+        });
+        self.take(Event { at_ms: self.now, owner: task.into(), settles: Some(key), body });
     }
 
     /// A doer does it, tells what it learns on the way, and comes back with the event that settles it.
-    pub fn perform(&mut self, effect: &Effect, answer: &Answer) {
+    pub fn perform(&mut self, effect: &Effect, answer: &Choice) {
         for note in followers(&effect.order, answer) {
-            self.happen(effect.task, note);
+            self.happen(effect.owner.task().expect("a task's"), note);
         }
         let body = body(&effect.order, answer);
-        self.take(Event { at_ms: self.now, task: Some(effect.task), settles: Some(effect.key.clone()), body });
+        self.take(Event { at_ms: self.now, owner: effect.owner, settles: Some(effect.key.clone()), body });
     }
 
     /// Answers well until the stage owes an effect of this kind (`brief`, `check`, …).
@@ -289,7 +294,7 @@ impl World {
     /// Performs everything that no task waits for.
     pub fn tidy(&mut self) {
         while let Some(effect) = self.owed.values().find(|effect| !is_work(&effect.order)).cloned() {
-            self.perform(&effect, &Answer::Done);
+            self.perform(&effect, &Choice::Done);
         }
     }
 
@@ -298,14 +303,16 @@ impl World {
         self.now += 7;
         let before = self.state.clone();
         let owed_before = event.settles.as_ref().is_none_or(|key| self.owed.contains_key(key));
-        let (state, effects) = step(before.clone(), &event, &self.policies);
+        let stepped = step(before.clone(), &event, &self.policies);
         let again = step(before.clone(), &event, &self.policies);
-        assert_eq!((&state, &effects), (&again.0, &again.1), "the same event came out differently");
+        assert_eq!(stepped, again, "the same event came out differently");
+        hold_changed(&before, &stepped, &event);
+        let Stepped { state, effects, .. } = stepped;
         if let Some(key) = &event.settles {
             self.owed.remove(key);
         }
         self.state = state;
-        if let (Body::Approved { .. }, Some(task)) = (&event.body, event.task) {
+        if let (Body::Said(Said::Approved { .. }), Some(task)) = (&event.body, event.owner.task()) {
             let is_new = |state: &State| state.tasks.get(&task).is_some_and(|task| task.decision.is_some());
             if is_new(&self.state) && !is_new(&before) {
                 self.approved_under.insert(task, self.policies.current().clone());
@@ -357,7 +364,7 @@ impl World {
     /// No branch without a change that somebody, or the rules, let through by its digest.
     fn hold_delivery(&self, effect: &Effect) {
         let Order::Deliver { via, commit, .. } = &effect.order else { return };
-        let task = self.task(effect.task);
+        let task = self.task(effect.owner.task().expect("a task's"));
         let change = match &task.phase {
             Phase::Approved { change, .. }
             | Phase::Running(Running { doing: Doing::Delivering { change: Some(change) }, .. }) => change,
@@ -402,8 +409,8 @@ impl World {
     }
 
     fn hold_promises(&mut self, before: &State, event: &Event) {
-        if let (Body::CancelRequested { .. }, Some(task)) =
-            (&event.body, event.task.and_then(|id| before.tasks.get(&id)))
+        if let (Body::Said(Said::CancelRequested { .. }), Some(task)) =
+            (&event.body, event.owner.task().and_then(|id| before.tasks.get(&id)))
         {
             let too_late = matches!(
                 task.phase,
@@ -434,7 +441,8 @@ impl World {
                 // What was asked for when somebody cancelled may still be answered.
                 Status::Capped | Status::Rejected | Status::Completed | Status::Failed | Status::Cancelled => continue,
             };
-            let work = self.owed.values().filter(|effect| effect.task == task.id() && is_work(&effect.order)).count();
+            let work =
+                self.owed.values().filter(|effect| effect.owner == task.id().into() && is_work(&effect.order)).count();
             assert_eq!(work, waits, "{:?} owes {:?}", task.phase, self.owed.keys());
         }
         assert!(repositories.len() <= self.policies.current().host.parallel as usize);
@@ -449,7 +457,7 @@ impl World {
                 Phase::Running(Running { doing: Doing::Agent(_), stopping, .. }) => stopping.is_none(),
                 Phase::Running(Running { doing: Doing::Briefing, .. }) => {
                     // Asked before the cap was reached; no agent follows it.
-                    self.latest.iter().any(|effect| effect.task == task.id() && is_work(&effect.order))
+                    self.latest.iter().any(|effect| effect.owner == task.id().into() && is_work(&effect.order))
                 }
                 other => matches!(other, Phase::Queued { .. }),
             };
@@ -496,30 +504,30 @@ impl World {
     pub fn drain(&mut self) {
         self.take(Event {
             at_ms: self.now,
-            task: None,
+            owner: Owner::Host,
             settles: None,
-            body: Body::Resumed { by: person(Role::Owner) },
+            body: Body::Said(Said::Resumed { by: person(Role::Owner) }),
         });
         let mut patience: BTreeMap<TaskId, u32> = BTreeMap::new();
         for _ in 0..3_000 {
             if let Some(effect) = self.owed.values().next().cloned() {
-                let good = answers(&effect.order, self.task(effect.task)).remove(0);
+                let good = answers(&effect.order, self.task(effect.owner.task().expect("a task's"))).remove(0);
                 self.perform(&effect, &good);
             } else if let Some((at_ms, task)) = next_deadline(&self.state) {
                 self.now = self.now.max(at_ms);
-                self.happen(task, Body::DeadlinePassed);
+                self.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
             } else if let Some(task) = self.state.tasks.values().find(|task| !task.status().is_terminal()) {
                 let id = task.id();
                 let by = person(Role::Owner);
                 let tries = patience.entry(id).or_default();
                 *tries += 1;
                 let body = match (&task.phase, *tries > 5) {
-                    (_, true) => Body::CancelRequested { by },
+                    (_, true) => Body::Said(Said::CancelRequested { by }),
                     (
                         Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. },
                         false,
-                    ) => Body::Approved { by, digest: review.digest, note: String::new() },
-                    (Phase::Blocked { .. }, false) => Body::Unblocked { by },
+                    ) => Body::Said(Said::Approved { by, digest: review.digest, note: String::new() }),
+                    (Phase::Blocked { .. }, false) => Body::Said(Said::Unblocked { by }),
                     (phase, false) => panic!("stuck: {phase:?}"),
                 };
                 self.happen(id, body);
@@ -568,4 +576,23 @@ pub fn digest_of(task: &Task) -> Digest {
         Phase::NeedsReview { review, .. } | Phase::Blocked { on: BlockedOn::Verdict { review }, .. } => review.digest,
         other => panic!("no review: {other:?}"),
     }
+}
+
+/// What an event changed it says it changed, or a host that is started anew would not know; and what it only tells of is not written again.
+fn hold_changed(before: &State, stepped: &Stepped, event: &Event) {
+    let Stepped { state, changed, .. } = stepped;
+    let differ: BTreeSet<TaskId> =
+        state.tasks.values().filter(|task| before.tasks.get(&task.id()) != Some(task)).map(Task::id).collect();
+    assert!(differ.is_subset(&changed.tasks), "{event:?} changed {differ:?}, and says {:?}", changed.tasks);
+    assert!(changed.paused || state.paused == before.paused, "{event:?}");
+    assert!(changed.chats || state.chats == before.chats, "{event:?}");
+    assert!(changed.day || state.day == before.day, "{event:?}");
+    let only_told = match &event.body {
+        Body::Answer(
+            Answer::Told { .. } | Answer::TellFailed { .. } | Answer::Stopped { .. } | Answer::Forgotten { .. },
+        ) => true,
+        Body::Host(HostEvent::PolicyRefused { .. } | HostEvent::PersonDenied { .. }) => true,
+        _ => false,
+    };
+    assert!(!only_told || changed.tasks == differ, "{event:?} writes {:?} again", changed.tasks);
 }

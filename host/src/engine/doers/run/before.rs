@@ -125,7 +125,7 @@ impl Doers {
     pub(super) async fn lend(&self, order: &RunOrder) -> Result<std::path::PathBuf, Failure> {
         let mirror = self.mirror(&order.repository);
         let _lock = self.locks.lock(&order.repository).await;
-        Ok(self.workspace.lend(order.run.task, &mirror, (&order.base_branch, &order.base), &order.head).await?)
+        Ok(self.workspace.lend(order.run.owner, &mirror, (&order.base_branch, &order.base), &order.head).await?)
     }
 
     pub(super) async fn open_door(

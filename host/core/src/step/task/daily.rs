@@ -3,53 +3,15 @@
 //!
 //! What costs nothing goes on: tests, rules, deliveries. A task stops where its next agent would begin.
 
-use super::{Policies, State, Turn, stop};
+use super::{super::Round, Turn, stop};
 use crate::{
     daily::{Level, Purse, Shut},
-    effect::Effect,
-    event::{Body, Event, StartFailure},
+    event::{Body, Meanwhile, StartFailure},
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     id::{RunKey, TaskId},
     policy::PersonId,
     task::{AfterCollect, Doing, Ending, Phase, Position, Running, StageRecord, Stopping, Task},
 };
-
-/// Books a request for the human who asked for its task, and tells them once a day when most of their money is spent.
-pub(super) fn pay(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
-    let (Body::Metered { spent, .. }, Some(id)) = (&event.body, event.task) else { return };
-    let task = state.tasks.get(&id);
-    state.day.pay(id, task.map(|task| &task.spec.by), spent.paid(), event.at_ms);
-    let Some(by) = task.filter(|task| task.spec.chat.is_some()).map(|task| task.spec.by.clone()) else { return };
-    let policy = policies.current();
-    let Some(purse) = state.day.person(&by, policy, event.at_ms).filter(|purse| purse.level() >= Level::Told) else {
-        return;
-    };
-    if state.day.warn(policy.human(&by))
-        && let Some(mut turn) = state.turn(id, event, policies, effects)
-    {
-        turn.tell_purse(&purse);
-    }
-}
-
-/// Who asked for a task is still to be known when the rest of its cost comes.
-pub(super) fn note_ended(state: &mut State, event: &Event) {
-    if let Some(task) = event.task.and_then(|id| state.tasks.get(&id))
-        && task.status().is_terminal()
-        && task.changed_ms == event.at_ms
-    {
-        state.day.task_ended(task.id(), &task.spec.by, event.at_ms);
-    }
-}
-
-/// Holds back what a cap that is used up holds back, and lets go of what none holds any more.
-pub(super) fn hold(state: &mut State, event: &Event, policies: &Policies, effects: &mut Vec<Effect>) {
-    let ids: Vec<TaskId> = state.tasks.values().filter(|task| is_held_or_may_be(task)).map(Task::id).collect();
-    for id in ids {
-        if let Some(mut turn) = state.turn(id, event, policies, effects) {
-            turn.hold_for_day();
-        }
-    }
-}
 
 /// True for what a cap that is used up or raised moves.
 fn is_held_or_may_be(task: &Task) -> bool {
@@ -64,33 +26,81 @@ fn is_held_or_may_be(task: &Task) -> bool {
     }
 }
 
-/// How many tasks may run at once now.
-pub(super) fn slots(state: &State, event: &Event, policies: &Policies) -> usize {
-    let policy = policies.current();
-    let is_narrow = state.day.host(policy, event.at_ms).is_some_and(|purse| purse.level() >= Level::Narrow);
-    if is_narrow { 1 } else { policy.host.parallel as usize }
-}
-
-/// The task of the same human that this one waits for, where most of their money is spent.
-pub(super) fn ahead<'a>(state: &'a State, task: &Task, event: &Event, policies: &Policies) -> Option<&'a Task> {
-    let policy = policies.current();
-    state.day.person(&task.spec.by, policy, event.at_ms).filter(|purse| purse.level() >= Level::Narrow)?;
-    let is_theirs = |by: &PersonId| policy.human(by) == policy.human(&task.spec.by);
-    state.tasks.values().find(|other| other.id() != task.id() && other.is_running() && is_theirs(&other.spec.by))
-}
-
-/// Why a task waits although there would be a place for it, where a cap that is almost used up is the reason.
-pub(super) fn narrowed(state: &State, task: &Task, event: &Event, policies: &Policies) -> Option<String> {
-    let policy = policies.current();
-    let why = |purse: Purse, what: &str, key: &str| {
-        format!("waits: {purse} of what {what} are spent, so one task runs at a time (`daily` in {key})")
-    };
-    if let Some(other) = ahead(state, task, event, policies) {
-        let purse = state.day.person(&task.spec.by, policy, event.at_ms)?;
-        return Some(format!("{}; #{} is at work", why(purse, "you may spend in a day", "[people]"), other.id()));
+impl Round<'_> {
+    /// Books a request for the human who asked for its task, and tells them once a day when most of their money is spent.
+    pub(super) fn pay(&mut self) {
+        let now = self.event.at_ms;
+        let (Body::Meanwhile(Meanwhile::Metered { spent, .. }), Some(id)) = (&self.event.body, self.event.owner.task())
+        else {
+            return;
+        };
+        let task = self.state.tasks.get(&id);
+        self.state.day.pay(id, task.map(|task| &task.spec.by), spent.paid(), now);
+        self.changed.day = true;
+        let Some(by) = task.filter(|task| task.spec.chat.is_some()).map(|task| task.spec.by.clone()) else { return };
+        let policy = self.policies.current();
+        let Some(purse) = self.state.day.person(&by, policy, now).filter(|purse| purse.level() >= Level::Told) else {
+            return;
+        };
+        if self.state.day.warn(policy.human(&by))
+            && let Some(mut turn) = self.turn(id)
+        {
+            turn.tell_purse(&purse);
+        }
     }
-    let purse = state.day.host(policy, event.at_ms).filter(|purse| purse.level() >= Level::Narrow)?;
-    Some(why(purse, "this host may spend in a day", "[host]"))
+
+    /// Who asked for a task is still to be known when the rest of its cost comes.
+    pub(super) fn note_ended(&mut self) {
+        if let Some(task) = self.event.owner.task().and_then(|id| self.state.tasks.get(&id))
+            && task.status().is_terminal()
+            && task.changed_ms == self.event.at_ms
+        {
+            self.state.day.task_ended(task.id(), &task.spec.by, self.event.at_ms);
+            self.changed.day = true;
+        }
+    }
+
+    /// Holds back what a cap that is used up holds back, and lets go of what none holds any more.
+    pub(super) fn hold_for_day(&mut self) {
+        let ids: Vec<TaskId> = self.state.tasks.values().filter(|task| is_held_or_may_be(task)).map(Task::id).collect();
+        for id in ids {
+            if let Some(mut turn) = self.turn(id) {
+                turn.hold_for_day();
+            }
+        }
+    }
+
+    /// How many tasks may run at once now.
+    pub(super) fn slots(&self) -> usize {
+        let policy = self.policies.current();
+        let purse = self.state.day.host(policy, self.event.at_ms);
+        if purse.is_some_and(|purse| purse.level() >= Level::Narrow) { 1 } else { policy.host.parallel as usize }
+    }
+
+    /// The task of the same human that this one waits for, where most of their money is spent.
+    pub(super) fn ahead(&self, task: &Task) -> Option<&Task> {
+        let policy = self.policies.current();
+        let purse = self.state.day.person(&task.spec.by, policy, self.event.at_ms);
+        purse.filter(|purse| purse.level() >= Level::Narrow)?;
+        let is_theirs = |by: &PersonId| policy.human(by) == policy.human(&task.spec.by);
+        let mut others = self.state.tasks.values().filter(|other| other.id() != task.id());
+        others.find(|other| other.is_running() && is_theirs(&other.spec.by))
+    }
+
+    /// Why a task waits although there would be a place for it, where a cap that is almost used up is the reason.
+    pub(super) fn narrowed(&self, task: &Task) -> Option<String> {
+        let (policy, now) = (self.policies.current(), self.event.at_ms);
+        let why = |purse: Purse, what: &str, key: &str| {
+            format!("waits: {purse} of what {what} are spent, so one task runs at a time (`daily` in {key})")
+        };
+        if let Some(other) = self.ahead(task) {
+            let purse = self.state.day.person(&task.spec.by, policy, now)?;
+            let why = why(purse, "you may spend in a day", "[people]");
+            return Some(format!("{why}; #{} is at work", other.id()));
+        }
+        let purse = self.state.day.host(policy, now).filter(|purse| purse.level() >= Level::Narrow)?;
+        Some(why(purse, "this host may spend in a day", "[host]"))
+    }
 }
 
 impl Turn<'_> {
@@ -163,14 +173,6 @@ impl Turn<'_> {
 
     /// Takes what an earlier run of this try left out of the way: the work of the one after it has it, too.
     pub(super) fn take_kept(&mut self) -> Option<Box<StageRecord>> {
-        match &mut self.task.phase {
-            Phase::Running(running) => running.at.kept.take(),
-            Phase::Queued { .. }
-            | Phase::Parked { .. }
-            | Phase::Blocked { .. }
-            | Phase::NeedsReview { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => None,
-        }
+        if let Phase::Running(running) = &mut self.task.phase { running.at.kept.take() } else { None }
     }
 }

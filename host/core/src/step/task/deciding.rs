@@ -53,7 +53,7 @@ impl Turn<'_> {
 
     pub(super) fn approved(&mut self, by: &PersonId, digest: &Digest, note: &str) {
         let Some(at) = self.task.phase.position().cloned() else { return };
-        let decider = Decider::of(self.task, by, self.current);
+        let decider = Decider::of(&self.task, by, self.current);
         if let Ok(change) = decider.and_then(|decider| ApprovedChange::by_person(decider, digest)) {
             self.decided(by, digest, note, true);
             self.deliver(following(&at), change, true);
@@ -83,7 +83,7 @@ impl Turn<'_> {
     pub(super) fn ask_deciders(&mut self) {
         let Some(review) = self.task.phase.waiting_review() else { return };
         let change = review.digest;
-        let now = deciders(self.task, review, self.current);
+        let now = deciders(&self.task, review, self.current);
         let joined: Vec<PersonId> = now.iter().filter(|person| !self.task.deciders.contains(person)).cloned().collect();
         self.task.deciders = now;
         if !joined.is_empty() {

@@ -300,7 +300,7 @@ impl Turn<'_> {
         let repo = self.policy.repos.get(&self.task.spec.repository);
         let checks = &self.policy.checks;
         Some(Order::Check(Box::new(CheckOrder {
-            run: RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind },
+            run: RunKey { owner: self.task.id().into(), place: at.stage, fence: at.attempt, kind },
             repository: self.task.spec.repository.clone(),
             image: repo.and_then(|repo| repo.image.clone()).unwrap_or_else(|| checks.image.clone()),
             command: base.check.clone()?,

@@ -6,7 +6,6 @@ use crate::{
     daily::Purse,
     decider::deciders,
     effect::{Audience, Order},
-    event::Body,
     id::Digest,
     policy::PersonId,
     task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running, Stopping},
@@ -31,15 +30,13 @@ impl Turn<'_> {
             self.keep(*record);
         }
         self.enter(Phase::Ended { ending, reason: reason.to_owned() });
-        let notice = words::ended(self.task);
+        let notice = words::ended(&self.task);
         self.tell(notice);
     }
 
     /// Ends the task for a person. What is at work in a sandbox is stopped first, and its work so far kept.
-    pub(super) fn cancel(&mut self) {
-        if let Body::CancelRequested { by } = &self.event.body
-            && self.task.phase.waiting_review().is_some()
-        {
+    pub(super) fn cancel(&mut self, by: &PersonId) {
+        if self.task.phase.waiting_review().is_some() {
             self.tell_closed("cancelled", by);
         }
         match self.task.phase.clone() {
@@ -116,50 +113,50 @@ impl Turn<'_> {
     }
 
     pub(super) fn tell_progress(&mut self, doing: &str) {
-        let notice = words::progress(self.task, doing);
+        let notice = words::progress(&self.task, doing);
         self.tell(notice);
     }
 
     pub(super) fn tell_parked(&mut self, reason: &str, until_ms: u64) {
-        let notice = words::parked(self.task, reason, until_ms.saturating_sub(self.event.at_ms));
+        let notice = words::parked(&self.task, reason, until_ms.saturating_sub(self.event.at_ms));
         self.tell(notice);
     }
 
     /// Most of what the person who asked may spend in a day is spent.
     pub(super) fn tell_purse(&mut self, purse: &Purse) {
-        let notice = words::purse(self.task, purse);
+        let notice = words::purse(&self.task, purse);
         self.tell(notice);
     }
 
     pub(super) fn tell_blocked(&mut self) {
-        let notice = words::blocked(self.task);
+        let notice = words::blocked(&self.task);
         self.tell(notice);
     }
 
     pub(super) fn tell_question(&mut self) {
-        let notice = words::question(self.task);
+        let notice = words::question(&self.task);
         self.tell(notice);
     }
 
     pub(super) fn tell_review(&mut self) {
         let Some(review) = self.task.phase.waiting_review() else { return };
         let change = review.digest;
-        let people = deciders(self.task, review, self.current);
+        let people = deciders(&self.task, review, self.current);
         self.task.deciders.clone_from(&people);
-        let notice = words::review(self.task);
+        let notice = words::review(&self.task);
         self.tell_to(notice, Audience::Deciders { change, people });
     }
 
     /// The same for people who may decide on it only now.
     pub(super) fn tell_joined(&mut self, change: Digest, people: Vec<PersonId>) {
-        let notice = words::review(self.task).map(|notice| Notice { chat: String::new(), ..notice });
+        let notice = words::review(&self.task).map(|notice| Notice { chat: String::new(), ..notice });
         self.tell_to(notice, Audience::Joined { change, people });
     }
 
     /// The change that waits was decided on: nobody need look at it any more.
     pub(super) fn tell_closed(&mut self, what: &str, by: &PersonId) {
         let Some(change) = self.task.phase.waiting_review().map(|review| review.digest) else { return };
-        let notice = words::closed(self.task, what, by);
+        let notice = words::closed(&self.task, what, by);
         self.tell_to(notice, Audience::Copies { change });
     }
 

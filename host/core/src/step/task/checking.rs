@@ -57,7 +57,7 @@ impl Turn<'_> {
     }
 
     fn baseline_checked(&mut self, at: Position, check: &CheckRun) {
-        let Some(judgement) = judgement(self.task, check) else { return };
+        let Some(judgement) = judgement(&self.task, check) else { return };
         if judgement.again() {
             let Some(head) = self.task.head.clone() else { return };
             self.owe_check(
@@ -82,7 +82,7 @@ impl Turn<'_> {
     }
 
     fn stage_checked(&mut self, at: Position, record: Box<StageRecord>, check: &CheckRun) {
-        let (Some(expect), Some(judgement)) = (self.expectation(&at), judgement(self.task, check)) else { return };
+        let (Some(expect), Some(judgement)) = (self.expectation(&at), judgement(&self.task, check)) else { return };
         // The run that counts has the output that matters, and of a stage that writes tests what is demanded from then on.
         let counted = match judgement.counts() {
             HarnessOf::Change => check.own.as_deref().unwrap_or(check),
@@ -135,7 +135,7 @@ impl Turn<'_> {
     }
 
     fn expectation(&self, at: &Position) -> Option<Expect> {
-        expectation(self.task, at)
+        expectation(&self.task, at)
     }
 }
 

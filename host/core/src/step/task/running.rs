@@ -47,7 +47,7 @@ impl Turn<'_> {
             self.park_for_day(at, &shut);
             return;
         }
-        let run = RunKey { task: self.task.id(), stage: at.stage, attempt: at.attempt, kind: RunKind::Agent };
+        let run = RunKey { owner: self.task.id().into(), place: at.stage, fence: at.attempt, kind: RunKind::Agent };
         // What is collected is told from the head, whatever the run began with.
         let begins = at.kept.as_ref().map_or(head, |kept| kept.commit.clone());
         let allowance = self.task.allowance(self.policy);
@@ -125,15 +125,11 @@ impl Turn<'_> {
     }
 
     fn agent_mut(&mut self, run: &RunKey) -> Option<&mut AgentRun> {
+        // Asked before it is touched: what is heard of another run changes nothing.
+        self.task.agent_run().filter(|agent| agent.run == *run)?;
         match &mut self.task.phase {
-            Phase::Running(Running { doing: Doing::Agent(agent), .. }) if agent.run == *run => Some(agent),
-            Phase::Running(_)
-            | Phase::Queued { .. }
-            | Phase::Parked { .. }
-            | Phase::Blocked { .. }
-            | Phase::NeedsReview { .. }
-            | Phase::Approved { .. }
-            | Phase::Ended { .. } => None,
+            Phase::Running(Running { doing: Doing::Agent(agent), .. }) => Some(agent),
+            _ => None,
         }
     }
 
@@ -410,7 +406,7 @@ impl Turn<'_> {
 
     /// A path an agent tried to write against its grant; the rules hear of it.
     pub(super) fn refused(&mut self, run: &RunKey, path: &str) {
-        let at = Position { stage: run.stage, ..Position::default() };
+        let at = Position { stage: run.place, ..Position::default() };
         let Some((persona, stage)) = self.persona_of(&at) else { return };
         let write = match self.agent_mut(run) {
             Some(agent) => agent.write.clone(),
