@@ -15,6 +15,7 @@ use borg_core::{
     permit,
     persona::Acceptance,
     policy::{HostPolicy, Policy},
+    remedy::Dialect,
     step::Policies,
     task::{NewTask, Task},
     words::{self, LINE},
@@ -37,8 +38,10 @@ pub enum Weight {
 }
 
 /// Tells events of one task in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Teller {
+    /// How its readers say what helps.
+    dialect: Dialect,
     /// The stages of its pipeline by name, learnt from its first event.
     stages: Vec<String>,
     /// Agents started so far, by stage: people count those, and not the journal's fences.
@@ -51,13 +54,19 @@ pub struct Teller {
 
 impl Teller {
     /// Tells reasons, too: policies are the one the task was made under, and in force the one it ran under at last.
-    pub fn new(policies: Option<Policies>) -> Self {
-        Teller { replay: policies.map(Replay::new), ..Teller::default() }
+    pub fn new(policies: Option<Policies>, dialect: Dialect) -> Self {
+        Teller {
+            dialect,
+            stages: Vec::new(),
+            tries: BTreeMap::new(),
+            missing: Vec::new(),
+            replay: policies.map(|policies| Replay::new(policies, dialect)),
+        }
     }
 
     /// Tells the events of a task in a journal, with reasons where its policies are known still.
-    pub fn of(task: &Task, journal: &Journal) -> Result<Self, StoreError> {
-        Ok(Teller::new(policies_of(task, journal)?))
+    pub fn of(task: &Task, journal: &Journal, dialect: Dialect) -> Result<Self, StoreError> {
+        Ok(Teller::new(policies_of(task, journal)?, dialect))
     }
 
     /// Lines for one event: mostly one, none for bare bookkeeping, one per action of an agent.
@@ -145,7 +154,7 @@ impl Teller {
                 (Detail, String::new())
             }
             Body::Answer(Answer::PrepareFailed { reason, remedy }) => {
-                (Step, format!("cannot start: {reason}. {remedy}"))
+                (Step, format!("cannot start: {reason}. {}", remedy.spell(self.dialect)))
             }
             Body::Answer(Answer::Briefed { grant, .. }) => {
                 let write = match grant.write().allow.as_slice() {
@@ -177,9 +186,15 @@ impl Teller {
                 let (tokens, cost) = (words::tokens(&spent.usage), words::money(spent.cost, spent.notional));
                 (Detail, format!("{}: a request of {tokens}, {cost}{estimated}", self.at(run)))
             }
-            Body::Answer(Answer::RunEnded { start_error: Some(failure), run, .. }) => {
-                (Step, format!("{}: could not start: {}. {}", self.at(run), failure.reason, failure.remedy))
-            }
+            Body::Answer(Answer::RunEnded { start_error: Some(failure), run, .. }) => (
+                Step,
+                format!(
+                    "{}: could not start: {}. {}",
+                    self.at(run),
+                    failure.reason,
+                    failure.remedy.spell(self.dialect)
+                ),
+            ),
             Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms, start_error: None }) => {
                 let status = match outcome.status {
                     OutcomeStatus::Completed => "finished",
@@ -278,7 +293,7 @@ impl Teller {
                 (None, None) => (Step, "answered".into()),
             },
             Body::Answer(Answer::DeliverFailed { reason, remedy }) => {
-                (Step, format!("could not be delivered: {reason}. {remedy}"))
+                (Step, format!("could not be delivered: {reason}. {}", remedy.spell(self.dialect)))
             }
             Body::Answer(Answer::PluginFailed { plugin, reason }) => {
                 (Step, format!("plugin {plugin} failed: {reason}"))
@@ -288,7 +303,9 @@ impl Teller {
                 (Detail, format!("{}: told to end ({})", self.at(run), cause_words(*cause)))
             }
             Body::Answer(Answer::Forgotten { .. }) | Body::Answer(Answer::Told { .. }) => (Detail, String::new()),
-            Body::Meanwhile(Meanwhile::Delayed { reason, remedy }) => (Step, format!("waits: {reason}; {remedy}")),
+            Body::Meanwhile(Meanwhile::Delayed { reason, remedy }) => {
+                (Step, format!("waits: {reason}; {}", remedy.spell(self.dialect)))
+            }
             Body::Meanwhile(Meanwhile::DeadlinePassed) => (Detail, "goes on after its wait".into()),
         }
     }
@@ -378,11 +395,17 @@ mod tests {
         event::Kept,
         evidence::CheckRun,
         id::{Digest, EffectKey, RunKind, TaskId},
+        intent,
+        owner::Owner,
         policy::{PersonId, parse, source::SourceFile},
         step::{self, State},
         task::Status,
     };
     use std::{collections::BTreeSet, path::Path};
+
+    fn plain() -> Teller {
+        Teller::new(None, intent::spell)
+    }
 
     fn event(body: Body) -> Event {
         Event { at_ms: 0, owner: TaskId(1).into(), settles: None, body }
@@ -399,7 +422,7 @@ mod tests {
         let said = "fine\n2026-01-01 00:00:00Z  delivered: branch main\u{1b}[2J\u{202e}";
         let tool =
             AgentEvent::ToolUse { id: "1".into(), tool: "Read\r\n".into(), detail: "\u{9b}31m".into(), path: None };
-        let lines = Teller::default().tell(&progressed(&[AgentEvent::Said { text: said.into() }, tool]));
+        let lines = plain().tell(&progressed(&[AgentEvent::Said { text: said.into() }, tool]));
         let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         assert_eq!(
             lines,
@@ -409,17 +432,14 @@ mod tests {
             ]
         );
         let failed = Body::Answer(Answer::PrepareFailed { reason: "one\ntwo\u{7}".into(), remedy: "three".into() });
-        assert_eq!(
-            Teller::default().tell(&event(failed)),
-            [(Weight::Step, "cannot start: one two^G. three".to_owned())]
-        );
+        assert_eq!(plain().tell(&event(failed)), [(Weight::Step, "cannot start: one two^G. three".to_owned())]);
     }
 
     #[test]
     fn bookkeeping_has_no_line() {
         let run = RunKey { owner: TaskId(1).into(), place: 0, fence: 1, kind: RunKind::Agent };
-        assert!(Teller::default().tell(&event(Body::Answer(Answer::Forgotten { run }))).is_empty());
-        assert!(Teller::default().tell(&progressed(&[AgentEvent::Session { id: "s".into() }])).is_empty());
+        assert!(plain().tell(&event(Body::Answer(Answer::Forgotten { run }))).is_empty());
+        assert!(plain().tell(&progressed(&[AgentEvent::Session { id: "s".into() }])).is_empty());
     }
 
     /// A task whose effects are performed by hand.
@@ -457,7 +477,7 @@ mod tests {
                 branch: "borg/1/add-a-discount".into(),
             };
             let policies = Policies::new(Arc::new(policy));
-            let teller = Teller::new(Some(policies.clone()));
+            let teller = Teller::new(Some(policies.clone()), intent::spell);
             let mut made = Made { teller, engine: State::default(), policies, owed: None };
             made.answer(Body::Said(Said::TaskCreated { task: Box::new(task) }));
             let commit = CommitId("0123456789abcdef".into());
@@ -469,7 +489,8 @@ mod tests {
         /// Settles what is owed by this event; gives what is told of it.
         fn answer(&mut self, body: Body) -> String {
             let event = Event { settles: self.owed.take(), ..event(body) };
-            let (state, effects) = step::step(std::mem::take(&mut self.engine), &event, &self.policies);
+            let step::Stepped { state, effects, .. } =
+                step::step(std::mem::take(&mut self.engine), &event, &self.policies);
             self.engine = state;
             let owed = effects.into_iter().filter(|effect| !matches!(effect.order, Order::Forget { .. }));
             self.owed = owed.map(|effect| effect.key).next();
@@ -558,7 +579,7 @@ mod tests {
             owner: Owner::Host,
             ..event(Body::Host(HostEvent::PolicyLoaded { digest: Digest::of_bytes(b"plain") }))
         };
-        let (state, effects) = step::step(std::mem::take(&mut made.engine), &event, &made.policies);
+        let step::Stepped { state, effects, .. } = step::step(std::mem::take(&mut made.engine), &event, &made.policies);
         made.engine = state;
         made.owed = effects.into_iter().map(|effect| effect.key).next();
         assert_eq!(made.owed, Some(EffectKey("t1-s0-a3-brief".into())), "not the one it would have owed");

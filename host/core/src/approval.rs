@@ -5,7 +5,9 @@ use crate::{
     decider::Decider,
     facts::{Finding, TestEvidence},
     id::{Digest, TaskId},
+    intent::{Intent, Look},
     policy::PersonId,
+    remedy::Advice,
     verdict::{self, Ruling, Verdict},
 };
 use serde::{Deserialize, Serialize};
@@ -54,16 +56,19 @@ pub enum ApprovalError {
 
 impl ApprovalError {
     /// What whoever was refused can do about it.
-    pub fn remedy(&self, task: TaskId) -> String {
+    pub fn remedy(&self, task: TaskId) -> Advice {
         match self {
-            ApprovalError::OtherDigest { .. } => format!("/diff {task} shows the change that waits"),
-            ApprovalError::NotWaiting => format!("/status {task} tells more"),
+            ApprovalError::OtherDigest { .. } => {
+                Advice::from(Intent::Look(Look::Diff { task })).words(" shows the change that waits")
+            }
+            ApprovalError::NotWaiting => {
+                Advice::from(Intent::Look(Look::Status { task: Some(task) })).words(" tells more")
+            }
             ApprovalError::OwnerOnly => "ask an owner".into(),
             ApprovalError::NotEntitled => "ask an admin or an owner".into(),
             // Short: it is to fit into a toast.
-            ApprovalError::Own { .. } => {
-                format!("/reject {task} is yours; if one of them is you, say so with `same` in [people]")
-            }
+            ApprovalError::Own { .. } => Advice::from(Intent::Reject { task, change: None, note: String::new() })
+                .words(" is yours; if one of them is you, say so with `same` in [people]"),
         }
     }
 }
@@ -168,7 +173,7 @@ mod tests {
         assert_eq!(names(&people(7)), "bot:1, bot:2, bot:3, bot:4, bot:5 and 2 more");
         let own = ApprovalError::Own { others: people(1) };
         assert!(own.to_string().ends_with("somebody else decides on it: bot:1"), "{own}");
-        let told = format!("#3: {own}. what to do: {}", own.remedy(TaskId(3)));
+        let told = format!("#3: {own}. what to do: {}", own.remedy(TaskId(3)).spell(crate::intent::spell));
         assert!(told.contains("/reject 3") && told.len() < 200, "{told}");
     }
 

@@ -12,6 +12,7 @@ use crate::{
     owner::Owner,
     persona::Acceptance,
     policy::{PersonId, Role},
+    remedy::Advice,
     run::Attestation,
     task::{Hold, NewTask},
     verdict::RuleFailure,
@@ -241,7 +242,7 @@ pub enum Answer {
     /// The task cannot start until a person acts.
     PrepareFailed {
         reason: String,
-        remedy: String,
+        remedy: Advice,
     },
     Briefed {
         /// JSON of the [`crate::persona::Assignment`].
@@ -296,7 +297,7 @@ pub enum Answer {
     },
     DeliverFailed {
         reason: String,
-        remedy: String,
+        remedy: Advice,
     },
     /// A plugin failed a call that the task cannot do without.
     PluginFailed {
@@ -365,14 +366,14 @@ pub enum Meanwhile {
     /// The deadline of a parked task passed.
     DeadlinePassed,
     /// What is owed waits for something outside: it goes on by itself once that has changed.
-    Delayed { reason: String, remedy: String },
+    Delayed { reason: String, remedy: Advice },
 }
 
 /// Why a run could not start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartFailure {
     pub reason: String,
-    pub remedy: String,
+    pub remedy: Advice,
     /// True when a later try may work without anybody acting (a busy engine, a full disk).
     pub transient: bool,
 }

@@ -1,8 +1,10 @@
 //! What a person wants, from what they typed. One grammar for every frontend; whether they may is [`crate::permit`]'s business.
 
 mod commands;
+mod spell;
 
 pub use commands::{COMMANDS, Command, command};
+pub use spell::spell;
 
 use crate::{
     id::TaskId,
@@ -150,6 +152,11 @@ impl Intent {
                 Look::Help { .. } => "help",
             },
         }
+    }
+
+    /// True for what makes a new task.
+    pub fn begins_task(&self) -> bool {
+        matches!(self, Intent::Task(_) | Intent::Ask { .. } | Intent::Continue { .. } | Intent::Retry { .. })
     }
 
     /// The task it is about.

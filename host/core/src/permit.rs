@@ -3,6 +3,7 @@
 use crate::{
     intent::{self, Intent},
     policy::{PersonId, Policy, Role},
+    remedy::Advice,
     task::Task,
 };
 
@@ -33,7 +34,7 @@ impl Permit {
 #[error("{reason}")]
 pub struct Refused {
     pub reason: String,
-    pub remedy: String,
+    pub remedy: Advice,
     /// True for somebody policy does not know: frontends may answer with silence.
     pub stranger: bool,
 }
@@ -43,7 +44,7 @@ pub fn permit(person: &PersonId, intent: Intent, task: Option<&Task>, policy: &P
     let Some(role) = policy.role(person) else {
         return Err(Refused {
             reason: format!("{person} is not known here"),
-            remedy: format!("an owner may add `member = [\"{person}\"]` to [people] in policies/people.toml"),
+            remedy: edit(person, Role::Member),
             stranger: true,
         });
     };
@@ -52,11 +53,17 @@ pub fn permit(person: &PersonId, intent: Intent, task: Option<&Task>, policy: &P
         let word = role_word(needed);
         return Err(Refused {
             reason: format!("that needs the role {word}, and you are {}", role_word(role)),
-            remedy: format!("an owner may add `{word} = [\"{person}\"]` to [people] in policies/people.toml"),
+            remedy: edit(person, needed),
             stranger: false,
         });
     }
     Ok(Permit { person: person.clone(), role, intent })
+}
+
+/// The line that would give somebody a role.
+fn edit(person: &PersonId, role: Role) -> Advice {
+    let line = format!("{} = [\"{person}\"]", role_word(role));
+    Advice::from("an owner may ").edit("policies/people.toml", "[people]", line)
 }
 
 fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>, policy: &Policy) -> Role {

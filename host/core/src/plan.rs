@@ -3,9 +3,10 @@
 use crate::{
     event::Kept,
     id::TaskId,
-    intent::{self, Intent, TaskRequest},
+    intent::{self, Intent, Look, TaskRequest},
     permit::Permit,
     policy::{Expect, Pipeline, Policy, StagePlan, StageWork, Via},
+    remedy::Advice,
     task::{self, Continued, NewTask, Phase, Task},
 };
 use std::collections::BTreeSet;
@@ -18,10 +19,10 @@ const EARLIER_BYTES: usize = 16 << 10;
 #[error("{problem}")]
 pub struct PlanError {
     pub problem: String,
-    pub remedy: String,
+    pub remedy: Advice,
 }
 
-fn error(problem: String, remedy: impl Into<String>) -> PlanError {
+fn error(problem: String, remedy: impl Into<Advice>) -> PlanError {
     PlanError { problem, remedy: remedy.into() }
 }
 
@@ -58,7 +59,9 @@ pub fn plan(
         | Intent::Resume
         | Intent::Look(_) => return Ok(None),
     };
-    intent::check_texts(&request).map_err(|problem| error(problem, "see /help task"))?;
+    intent::check_texts(&request).map_err(|problem| {
+        error(problem, Advice::from("see ").act(Intent::Look(Look::Help { command: Some("task".into()) })))
+    })?;
     let repository = repository(&request, of_chat, policy)?;
     let pipeline = pipeline(&request, policy)?;
     let budget_name = request.budget.clone().unwrap_or_else(|| policy.host.budget.clone());

@@ -17,6 +17,7 @@ use crate::{
     id::{Digest, RunKey, RunKind, TaskId},
     persona::TaskBrief,
     policy::{PersonId, Pipeline, Policy, StageWork},
+    remedy::Advice,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -238,7 +239,7 @@ pub enum Phase {
         at: Position,
         on: BlockedOn,
         reason: String,
-        remedy: String,
+        remedy: Advice,
     },
     /// Waits for a person's decision.
     NeedsReview {

@@ -17,6 +17,7 @@ use crate::{
     intent::{self, Intent},
     permit::role_word,
     policy::{PersonId, Role, StagePlan, StageWork, Via},
+    remedy::Dialect,
     task::{BlockedOn, Ending, Phase, StageRecord, Task},
     verdict::Verdict,
 };
@@ -67,9 +68,9 @@ pub fn blocked(task: &Task) -> Option<Notice> {
     let parts = vec![
         Part::Heading(format!("#{} {} is blocked", task.id(), task.spec.title)),
         Part::Text(reason.clone()),
-        Part::Field { label: "what to do".into(), value: remedy.clone() },
+        Part::Field { label: "what to do".into(), value: remedy.spell(intent::spell) },
     ];
-    notice(task, NoticeKind::Warning, parts, Vec::new())
+    notice(task, NoticeKind::Warning, parts, remedy.buttons())
 }
 
 /// An agent asks a person.
@@ -178,8 +179,8 @@ pub fn ended(task: &Task) -> Option<Notice> {
     notice(task, NoticeKind::Final, parts, Vec::new())
 }
 
-/// Parts that answer `/status N`.
-pub fn status(task: &Task) -> Vec<Part> {
+/// Parts that answer `/status N`, in the dialect of whoever asks.
+pub fn status(task: &Task, dialect: Dialect) -> Vec<Part> {
     let mut parts = vec![Part::Heading(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))];
     let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
     field("repository", task.spec.repository.clone());
@@ -187,7 +188,7 @@ pub fn status(task: &Task) -> Vec<Part> {
     match &task.phase {
         Phase::Blocked { reason, remedy, .. } => {
             field("blocked", reason.clone());
-            field("what to do", remedy.clone());
+            field("what to do", remedy.spell(dialect));
         }
         Phase::Parked { reason, .. } => field("waits", reason.clone()),
         Phase::Ended { reason, .. } => field("outcome", reason.clone()),

@@ -88,7 +88,7 @@ fn a_role_may_do_what_the_table_says_and_no_more() {
             let got = permit(&PersonId(person.into()), intent.clone(), None, &policy);
             assert_eq!(got.is_ok(), role >= command.role, "{person}: /{}", command.name);
             if let Err(refused) = got {
-                assert!(!refused.stranger && refused.remedy.contains("[people]"), "{refused:?}");
+                assert!(!refused.stranger && refused.remedy.spell(intent::spell).contains("[people]"), "{refused:?}");
             }
         }
         let stranger = permit(&PersonId("console:999".into()), intent, None, &policy).expect_err("nobody knows them");
@@ -165,7 +165,7 @@ fn what_is_missing_is_named_with_its_remedy() {
         (TaskRequest { budget: some("huge"), ..request("T") }, "no budget `huge`", "known budgets: default"),
     ] {
         let error = planned(Intent::Task(request), &policy).unwrap_err();
-        assert!(error.problem.contains(problem) && error.remedy.contains(remedy), "{error:?}");
+        assert!(error.problem.contains(problem) && error.remedy.spell(intent::spell).contains(remedy), "{error:?}");
     }
     let two = self::policy(|text| text.replace("[people]", "[repo.\"acme/site\"]\nurl = \"/srv/site\"\n[people]"));
     let error = planned(Intent::Task(request("T")), &two).unwrap_err();
@@ -244,7 +244,7 @@ fn words_to_a_task_mean_what_its_state_makes_of_them() {
     let (id, text) = (TaskId(9), "in euros".to_owned());
     assert_eq!(intent::about(&task, " in euros\n"), Ok(Intent::Note { task: id, text: text.clone() }));
     let question = Kept::new("which currency?");
-    let (at, reason, remedy) = (Position::default(), String::new(), String::new());
+    let (at, reason, remedy) = (Position::default(), String::new(), "".into());
     task.phase = Phase::Blocked { at, on: BlockedOn::Question { question }, reason, remedy };
     assert_eq!(intent::about(&task, "in euros"), Ok(Intent::Answer { task: id, text: text.clone() }));
     task.phase = Phase::Ended { ending: Ending::Failed, reason: String::new() };

@@ -239,7 +239,7 @@ fn examples() -> Vec<Body> {
         width: 0,
     };
     let spent = Spent { turns: 1, usage, cost: MicroUsd(123), notional: MicroUsd(120), wall_ms: 0 };
-    let start_error = Some(StartFailure { reason: s("busy"), remedy: s("wait"), transient: true });
+    let start_error = Some(StartFailure { reason: s("busy"), remedy: "wait".into(), transient: true });
     vec![
         Body::Host(HostEvent::HostStarted { version: s("0.1.0"), sandbox: s("docker 20.10") }),
         Body::Host(HostEvent::PolicyLoaded { digest }),
@@ -254,7 +254,7 @@ fn examples() -> Vec<Body> {
             check: Some(s("make test")),
             warnings: vec![s("old")],
         }),
-        Body::Answer(Answer::PrepareFailed { reason: s("no image"), remedy: s("`borg-host image build`") }),
+        Body::Answer(Answer::PrepareFailed { reason: s("no image"), remedy: "`borg-host image build`".into() }),
         Body::Answer(Answer::Briefed { assignment: Kept::new("{}"), grant: granted }),
         Body::Answer(Answer::BriefRefused { reason: s("no title") }),
         Body::Meanwhile(Meanwhile::RunStarted {
@@ -287,14 +287,14 @@ fn examples() -> Vec<Body> {
             pushed_to: Some(s("/srv/shop")),
             answer: Some(Kept::new("yes")),
         }),
-        Body::Answer(Answer::DeliverFailed { reason: s("no such place"), remedy: s("make it") }),
+        Body::Answer(Answer::DeliverFailed { reason: s("no such place"), remedy: "make it".into() }),
         Body::Answer(Answer::PluginFailed { plugin: s("qa"), reason: s("trapped") }),
         Body::Answer(Answer::TellFailed { reason: s("nobody there") }),
         Body::Answer(Answer::Stopped { run, cause: EndCause::Cancelled }),
         Body::Answer(Answer::Forgotten { run }),
         Body::Answer(Answer::Told { notice: Box::new(notice) }),
         Body::Meanwhile(Meanwhile::DeadlinePassed),
-        Body::Meanwhile(Meanwhile::Delayed { reason: s("12 MiB are free"), remedy: s("make room") }),
+        Body::Meanwhile(Meanwhile::Delayed { reason: s("12 MiB are free"), remedy: "make room".into() }),
         Body::Said(Said::Noted { by: by(), text: Kept::new("mind the tests") }),
         Body::Answer(Answer::Asked { question: Kept::new("which currency?") }),
         Body::Said(Said::Answered { by: by(), text: Kept::new("euros") }),

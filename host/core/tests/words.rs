@@ -165,7 +165,7 @@ fn a_review_names_reasons_change_and_choices() {
     let reject = format!("/reject 7 change:{}", Digest::of_bytes(b"d").short());
     assert_eq!(actions, [&approve, &reject, "/diff 7"]);
     hold(notice, NoticeKind::Review, &want);
-    assert!(lines(&words::status(&task)).contains(&"who decides: console:1, bot:2".to_owned()));
+    assert!(lines(&words::status(&task, intent::spell)).contains(&"who decides: console:1, bot:2".to_owned()));
     // Who asked and may decide need not be told who may.
     task.deciders.push(task.spec.by.clone());
     let told = words::review(&task).unwrap();
@@ -175,7 +175,7 @@ fn a_review_names_reasons_change_and_choices() {
     assert!(lines(&told.parts).iter().any(|line| line.starts_with("who decides: nobody")), "{told:?}");
 
     let on = BlockedOn::Verdict { review: review(Verdict::Block, 1) };
-    task.phase = Phase::Blocked { at: Position::default(), on, reason: String::new(), remedy: String::new() };
+    task.phase = Phase::Blocked { at: Position::default(), on, reason: String::new(), remedy: "".into() };
     let first = words::review(&task).map(|notice| lines(&notice.parts)[0].clone());
     assert_eq!(first.as_deref(), Some("# #7 Add a discount is blocked by its verdict"));
 }
@@ -301,7 +301,7 @@ fn status_tells_where_it_stands() {
         "- denied: path /etc (r)",
         SPENT,
     ];
-    assert_eq!(lines(&words::status(&task)), want);
+    assert_eq!(lines(&words::status(&task, intent::spell)), want);
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Conversation {
                 .await
                 .then(|| notice(&chat, NoticeKind::Warning, vec![Part::Text(text)]));
         };
-        let mut topic = None;
+        let (mut topic, mut buttons) = (None, Vec::new());
         let (kind, parts, document) = match reply {
             Reply::Created { task, title, repository, pipeline, waits: _ } => {
                 // What it waits for is told as its progress, in its own topic.
@@ -161,7 +161,8 @@ impl Conversation {
             Reply::Done { text } => (NoticeKind::Answer, vec![Part::Text(text)], None),
             Reply::Refused { stranger: true, .. } if !self.may_hear(transport, &person).await => return None,
             Reply::Refused { reason, remedy, .. } => {
-                let remedy = Part::Field { label: "what to do".into(), value: remedy };
+                buttons = remedy.buttons();
+                let remedy = Part::Field { label: "what to do".into(), value: remedy.spell(intent::spell) };
                 (NoticeKind::Hint, vec![Part::Text(reason), remedy], None)
             }
             Reply::Granted => {
@@ -182,6 +183,7 @@ impl Conversation {
         };
         let mut notice = notice(&chat, kind, parts);
         notice.document = document;
+        notice.buttons = buttons;
         notice.topic = topic.unwrap_or(notice.topic);
         Some(notice)
     }
@@ -254,7 +256,7 @@ impl Conversation {
             Look::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),
             Look::Status { task: None } => (NoticeKind::Answer, status::of_host(&self.desk, person).await?, None),
             Look::Status { task: Some(id) } => match self.desk.task(*id).await? {
-                Some(task) => (NoticeKind::Answer, words::status(&task), None),
+                Some(task) => (NoticeKind::Answer, words::status(&task, intent::spell), None),
                 None => (NoticeKind::Hint, missing(*id), None),
             },
             Look::Diff { task } => match self.desk.task(*task).await? {

@@ -180,6 +180,7 @@ mod tests {
         executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
         id::RunKind,
         intent::{Intent, TaskRequest},
+        owner::Owner,
         policy::{PersonId, Role},
     };
 

@@ -5,6 +5,7 @@ use super::{
     failure::{Code, problem},
     inline, neutral, out, repository_and_words,
     task::Look,
+    terminal,
 };
 use anyhow::Result;
 use borg_core::{
@@ -87,7 +88,7 @@ fn show(task: &Task, settings: &Settings, json: bool) -> Result<ExitCode> {
     let why = match &task.phase {
         Phase::Ended { ending: Ending::Completed, .. } => None,
         Phase::Ended { reason, .. } => Some((reason.clone(), format!("`borg-host task log {}` tells more", task.id()))),
-        Phase::Blocked { reason, remedy, .. } => Some((reason.clone(), remedy.clone())),
+        Phase::Blocked { reason, remedy, .. } => Some((reason.clone(), remedy.spell(terminal::say))),
         Phase::Queued { .. }
         | Phase::Running(_)
         | Phase::Parked { .. }

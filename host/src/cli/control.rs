@@ -1,6 +1,6 @@
 //! Commands that ask the running host, and what they do with its answer.
 
-use super::{failure, neutral, out};
+use super::{neutral, out};
 use anyhow::Result;
 use borg_core::intent::Intent;
 use borg_host::{
@@ -41,7 +41,7 @@ pub fn tell(reply: &Reply) -> Result<()> {
                 out::line(neutral::text(&format!("it waits: {why}; it goes on by itself")))?;
             }
         }
-        Reply::Done { text } => out::line(neutral::text(&failure::as_commands(text)))?,
+        Reply::Done { text } => out::line(neutral::text(text))?,
         Reply::Granted => {}
         Reply::Refused { reason, remedy, .. } => {
             return Err(Refusal { reason: reason.clone(), remedy: remedy.clone() }.into());

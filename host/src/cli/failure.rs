@@ -1,7 +1,6 @@
 //! How a command ends that did not do what it was asked: one message, one remedy, one exit code.
 
-use super::{out::Unwritable, source};
-use borg_core::intent;
+use super::{out::Unwritable, source, terminal};
 use borg_host::{
     control::client::{NoHost, Refusal},
     installation::InstallationError,
@@ -59,7 +58,7 @@ pub fn explain(error: &anyhow::Error) -> (Code, String, String) {
         return (problem.code, problem.message.clone(), problem.remedy.clone());
     }
     if let Some(Refusal { reason, remedy }) = error.downcast_ref::<Refusal>() {
-        return (Code::Failed, reason.clone(), as_commands(remedy));
+        return (Code::Failed, reason.clone(), remedy.spell(terminal::say));
     }
     if error.downcast_ref::<NoHost>().is_some() {
         return (Code::NoHost, message, "start it with `borg-host run`, in the folder of its borg.toml".into());
@@ -112,70 +111,9 @@ pub fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Remedies are written for chats; here `/approve 3` is `borg-host task approve 3`.
-pub fn as_commands(text: &str) -> String {
-    let spelled = |word: &str| {
-        let name = word.trim_start_matches(['`', '(']).strip_prefix('/')?;
-        let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-        Some(word.replacen(&format!("/{name}"), &format!("borg-host {}", command(name)?), 1))
-    };
-    text.split(' ').map(|word| spelled(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
-}
-
-/// The command that does what a chat's command does.
-fn command(name: &str) -> Option<&'static str> {
-    let commands = match intent::command(name)?.name {
-        "task" => "task add",
-        "ask" => "ask",
-        "tasks" => "task list",
-        "status" => "task show",
-        "diff" => "task diff",
-        "approve" => "task approve",
-        "reject" => "task reject",
-        "continue" => "task continue",
-        "note" => "task note",
-        "answer" => "task answer",
-        "cancel" => "task cancel",
-        "retry" => "task retry",
-        "audit" => "task log",
-        "pause" => "pause",
-        "resume" => "resume",
-        "help" => "help",
-        _ => return None,
-    };
-    Some(commands)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn commands_of_chats_become_commands_of_the_terminal() {
-        assert_eq!(
-            as_commands("/approve 3 or /reject 3 decides; after that /tasks, /status 3"),
-            "borg-host task approve 3 or borg-host task reject 3 decides; after that borg-host task list, borg-host task show 3"
-        );
-        assert_eq!(as_commands("as in `/task owner/repo TITLE`"), "as in `borg-host task add owner/repo TITLE`");
-        assert_eq!(as_commands("read a/tasks/b and /nowhere"), "read a/tasks/b and /nowhere");
-        let only_in_chats = [
-            "stats",
-            "digest",
-            "register",
-            "unregister",
-            "groups",
-            "allow",
-            "pipeline",
-            "personas",
-            "policy",
-            "ping",
-            "chatid",
-        ];
-        for command in intent::COMMANDS {
-            let said = as_commands(&format!("/{}", command.name));
-            assert_eq!(said.starts_with("borg-host "), !only_in_chats.contains(&command.name), "{said}");
-        }
-    }
 
     #[test]
     fn only_a_reader_of_ours_may_go_away() {

@@ -19,6 +19,7 @@ mod run;
 mod secret;
 mod source;
 mod task;
+mod terminal;
 
 use borg_core::intent::{Intent, is_repository_name};
 use borg_host::{

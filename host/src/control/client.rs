@@ -3,6 +3,7 @@
 use super::{EventsQuery, IntentRequest, socket_path};
 use crate::engine::Reply;
 use anyhow::{Context, Result, anyhow, bail};
+use borg_core::remedy::Advice;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -20,10 +21,10 @@ pub struct Client {
 
 /// A no from the host: what and why, and what would change it.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}{}", if .remedy.is_empty() { String::new() } else { format!("\n  what to do: {}", .remedy) })]
+#[error("{reason}")]
 pub struct Refusal {
     pub reason: String,
-    pub remedy: String,
+    pub remedy: Advice,
 }
 
 /// Nobody serves the control socket.

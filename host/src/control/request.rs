@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     serve::IncomingStream,
 };
-use borg_core::{id::TaskId, policy::PersonId};
+use borg_core::{id::TaskId, policy::PersonId, remedy::Advice};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
@@ -21,11 +21,11 @@ use tokio::net::UnixListener;
 pub(super) struct No {
     status: StatusCode,
     reason: String,
-    remedy: String,
+    remedy: Advice,
 }
 
 impl No {
-    pub(super) fn new(status: StatusCode, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, reason: impl Into<String>, remedy: impl Into<Advice>) -> Self {
         No { status, reason: reason.into(), remedy: remedy.into() }
     }
 

@@ -11,6 +11,7 @@ use borg_core::{
     chat::Registration,
     daily::{Day, Shut},
     id::{self, TaskId},
+    intent,
     policy::{PersonId, Role},
     task::Task,
     words::{DigestLine, Figures, Window},
@@ -244,7 +245,7 @@ impl Desk {
     /// What happened to a task, one line for each thing.
     pub async fn audit(&self, task: &Task) -> Result<Audit, StoreError> {
         let (id, told) = (task.id(), task.clone());
-        let mut teller = self.store.run(move |journal| Teller::of(&told, journal)).await?;
+        let mut teller = self.store.run(move |journal| Teller::of(&told, journal, intent::spell)).await?;
         let mut audit = Audit::default();
         let (mut after, mut bytes) = (0, 0);
         loop {

@@ -2,14 +2,13 @@
 
 use super::Answer;
 use crate::store::{LedgerRow, Store, StoreError};
+pub use borg_core::decide::Reply;
 use borg_core::{
     event::Event,
-    id::TaskId,
     intent::Intent,
     policy::{PersonId, Policy, source::SourceFile},
     task::Task,
 };
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,28 +16,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 #[derive(Debug, thiserror::Error)]
 #[error("the host is stopping")]
 pub struct Stopped;
-
-/// What an intent came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "reply")]
-pub enum Reply {
-    /// A task was made.
-    Created {
-        task: TaskId,
-        title: String,
-        repository: String,
-        pipeline: String,
-        /// Why it does not start now, and until when, where a daily cap is used up.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        waits: Option<String>,
-    },
-    /// It is done, and durable.
-    Done { text: String },
-    /// The person may look; the caller fetches what is asked for.
-    Granted,
-    /// No, and why, and what would change that.
-    Refused { reason: String, remedy: String, stranger: bool },
-}
 
 /// What reaches the engine.
 pub enum Input {
@@ -165,6 +142,6 @@ fn unreadable(error: StoreError) -> Result<Reply, Stopped> {
     if matches!(error, StoreError::Stopped) {
         return Err(Stopped);
     }
-    let remedy = "`borg-host doctor` looks at the journal".to_owned();
+    let remedy = "`borg-host doctor` looks at the journal".into();
     Ok(Reply::Refused { reason: error.to_string(), remedy, stranger: false })
 }

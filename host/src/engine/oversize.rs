@@ -44,6 +44,7 @@ mod tests {
         event::{Answer, Body, Event, Kept, Meanwhile},
         id::TaskId,
         intent::Intent,
+        owner::Owner,
         policy::{PersonId, Role},
         task::Status,
     };

@@ -116,6 +116,7 @@ mod tests {
         daily::DAY_MS,
         id::TaskId,
         policy::{PersonId, Role},
+        step::Durable,
     };
 
     #[tokio::test]
@@ -132,7 +133,10 @@ mod tests {
         let spend = async |micros: u64, at_ms: u64| {
             let mut day = Day::default();
             day.pay(TaskId(1), Some(&PersonId("telegram:1".into())), MicroUsd(micros), at_ms);
-            let batch = std::sync::Arc::new(Batch { day: Some(day), ..Batch::default() });
+            let batch = std::sync::Arc::new(Batch {
+                durable: Durable { day: Some(day), ..Durable::default() },
+                ..Batch::default()
+            });
             desk.store.commit(batch).await.unwrap();
         };
         spend(9_000_000, noon).await;

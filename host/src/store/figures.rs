@@ -211,7 +211,11 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 mod tests {
     use super::*;
     use crate::store::{Batch, LedgerRow};
-    use borg_core::event::{Body, Event, HostEvent};
+    use borg_core::{
+        event::{Body, Event, HostEvent},
+        id::TaskId,
+        owner::Owner,
+    };
 
     fn journal() -> (tempfile::TempDir, Journal) {
         let dir = tempfile::tempdir().unwrap();
@@ -261,7 +265,7 @@ mod tests {
             });
             let row = serde_json::json!({ "usage": usage, "cost-micros": n * 10, "host": "h", "model": format!("m{}", n % 2) });
             let row = if n == 3 { serde_json::json!({ "usage": null }) } else { row };
-            journal.record_request(&LedgerRow { at_ms: n, task: TaskId(1), run: "r".into(), row }).unwrap();
+            journal.record_request(&LedgerRow { at_ms: n, owner: TaskId(1).into(), run: "r".into(), row }).unwrap();
         }
         let figures = |page: &[Paid]| page.iter().map(|paid| (paid.at_ms, paid.cost.0)).collect::<Vec<_>>();
         let page = journal.paid(i64::MAX, 3).unwrap();

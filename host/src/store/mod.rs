@@ -412,4 +412,6 @@ fn make_private(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod mail_tests;
 #[cfg(test)]
+mod migration_tests;
+#[cfg(test)]
 mod tests;

@@ -137,7 +137,7 @@ fn a_text_that_does_not_fit_its_digest_is_found() {
 fn owed(key: &str) -> Effect {
     Effect {
         key: EffectKey(key.into()),
-        task: TaskId(1),
+        owner: TaskId(1).into(),
         order: Order::Tell { notice: Box::new(notice()), audience: Audience::Chat },
     }
 }
@@ -157,7 +157,7 @@ fn a_full_disk_takes_all_of_a_batch_or_nothing() {
     let batch = Batch {
         events: vec![refused("small"), settled],
         owed: vec![owed("b")],
-        paused: Some(true),
+        durable: Durable { paused: Some(true), ..Durable::default() },
         policies: vec![(Digest::of_bytes(b"p"), Vec::new())],
         ..Batch::default()
     };
@@ -270,13 +270,13 @@ async fn requests_are_kept_by_task_and_in_order() {
     let (store, _) = Store::open(dir.path()).unwrap();
     for n in 0..3_u64 {
         let row = serde_json::json!({ "status": 200 + n });
-        let row = LedgerRow { at_ms: n, task: TaskId(1 + n % 2), run: "t1-s0-a1-agent".into(), row };
+        let row = LedgerRow { at_ms: n, owner: TaskId(1 + n % 2).into(), run: "t1-s0-a1-agent".into(), row };
         store.run(move |journal| journal.record_request(&row)).await.unwrap();
     }
-    let rows = store.run(|journal| journal.ledger(TaskId(1))).await.unwrap();
+    let rows = store.run(|journal| journal.ledger(TaskId(1).into())).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| (row.at_ms, row.row["status"].as_u64())).collect();
     assert_eq!(found, [(0, Some(200)), (2, Some(202))]);
-    assert!(store.run(|journal| journal.ledger(TaskId(9))).await.unwrap().is_empty());
+    assert!(store.run(|journal| journal.ledger(TaskId(9).into())).await.unwrap().is_empty());
 }
 
 #[test]
@@ -325,10 +325,12 @@ fn what_the_day_cost_is_known_to_the_next_process() {
     assert_eq!(journal.day().unwrap(), Day::default());
     let mut day = Day::default();
     day.pay(TaskId(1), Some(&PersonId("console:1".into())), MicroUsd(7), 5 * DAY_MS);
-    journal.commit(&Batch { day: Some(day.clone()), ..Batch::default() }).unwrap();
+    journal
+        .commit(&Batch { durable: Durable { day: Some(day.clone()), ..Durable::default() }, ..Batch::default() })
+        .unwrap();
     drop(journal);
     let mut journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.load().unwrap().day, day);
+    assert_eq!(journal.load().unwrap().state.day, day);
     // A turn that pays for nothing leaves it as it is.
     journal.commit(&Batch::default()).unwrap();
     assert_eq!(journal.day().unwrap(), day);
@@ -345,13 +347,13 @@ fn a_row_of_the_ledger_and_its_spending_are_one() {
         events: vec![event(Body::Meanwhile(Meanwhile::Metered { run, spent, estimated: false, request: None }))],
         rows: vec![LedgerRow {
             at_ms: 1,
-            task: run.task,
+            owner: run.owner,
             run: run.to_string(),
             row: serde_json::json!({ "cost-micros": 7 }),
         }],
         ..Batch::default()
     };
-    let there = |journal: &Journal| (journal.ledger(run.task).unwrap().len(), journal.last_seq().unwrap());
+    let there = |journal: &Journal| (journal.ledger(run.owner).unwrap().len(), journal.last_seq().unwrap());
     // Whatever is written first, what comes after it fails.
     for table in ["ledger", "events"] {
         let stops =

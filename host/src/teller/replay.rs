@@ -7,7 +7,9 @@ use borg_core::{
     event::{Answer, Body, Event, Said},
     facts::CheckOutcome,
     id::EffectKey,
+    intent::{Intent, Look},
     policy::{OwnChanges, PersonId, Policy, Role},
+    remedy::Dialect,
     step::{self, Policies, State},
     task::{AfterCollect, Doing, Phase, Position, Running, Status, Task},
     words,
@@ -19,6 +21,7 @@ use std::sync::Arc;
 pub struct Replay {
     state: State,
     policies: Policies,
+    dialect: Dialect,
 }
 
 /// What an event meant, beside what it says itself.
@@ -32,8 +35,8 @@ pub struct Meaning {
 
 impl Replay {
     /// Starts before the first event; the policies are the one the task was made under, and in force the one it ran under at last.
-    pub fn new(policies: Policies) -> Self {
-        Replay { state: State::default(), policies }
+    pub fn new(policies: Policies, dialect: Dialect) -> Self {
+        Replay { state: State::default(), policies, dialect }
     }
 
     pub fn follow(&mut self, event: &Event) -> Meaning {
@@ -57,7 +60,7 @@ impl Replay {
         };
         self.state = step::step(std::mem::take(&mut self.state), event, policies).state;
         let stop = self.state.tasks.get(&id).filter(|task| Some(task.status()) != before);
-        let stop = stop.and_then(|task| standstill(task, event.at_ms));
+        let stop = stop.and_then(|task| standstill(task, event.at_ms, self.dialect));
         let waits =
             || (Status::Parked, "A daily cap was used up. It goes on when the day ends or the cap is raised".into());
         Meaning { check, stop: stop.or_else(|| cut.then(waits)) }
@@ -112,7 +115,7 @@ pub fn judged(both: &Both) -> String {
 }
 
 /// Where a task stands still, and why; none while it goes on.
-fn standstill(task: &Task, now_ms: u64) -> Option<(Status, String)> {
+fn standstill(task: &Task, now_ms: u64, dialect: Dialect) -> Option<(Status, String)> {
     let id = task.id();
     let why = match &task.phase {
         Phase::Queued { .. } | Phase::Running(_) | Phase::Approved { .. } => return None,
@@ -120,10 +123,13 @@ fn standstill(task: &Task, now_ms: u64) -> Option<(Status, String)> {
             let wait = words::duration(until_ms.saturating_sub(now_ms));
             format!("{} It goes on by itself in {wait}", sentence(reason))
         }
-        Phase::Blocked { reason, remedy, .. } => format!("{} What to do: {remedy}", sentence(reason)),
+        Phase::Blocked { reason, remedy, .. } => format!("{} What to do: {}", sentence(reason), remedy.spell(dialect)),
         Phase::NeedsReview { review, .. } => format!(
-            "{} What to do: `borg-host task diff {id}`, then `borg-host task approve {id}` or `borg-host task reject {id}`{}",
+            "{} What to do: {}, then {} or {}{}",
             sentence(&review.ruling.reasons.join("; ")),
+            dialect(&Intent::Look(Look::Diff { task: id })),
+            dialect(&Intent::Approve { task: id, change: None, note: String::new() }),
+            dialect(&Intent::Reject { task: id, change: None, note: String::new() }),
             words::who_decides(task).map(|names| format!(". Who decides: {names}")).unwrap_or_default()
         ),
         Phase::Ended { reason, .. } => headline(reason).to_owned(),
@@ -160,8 +166,8 @@ mod tests {
         let events = golden.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok());
         let created =
             events.into_iter().find(|event| matches!(event.body, Body::Said(Said::TaskCreated { .. }))).unwrap();
-        let (policies, id) = (Policies::new(Arc::new(parse::parse(&[]).unwrap())), created.task.unwrap());
-        let mut replay = Replay::new(policies);
+        let (policies, id) = (Policies::new(Arc::new(parse::parse(&[]).unwrap())), created.owner.task().unwrap());
+        let mut replay = Replay::new(policies, borg_core::intent::spell);
         replay.follow(&created);
         let task = replay.state.tasks.get_mut(&id).unwrap();
         let ruling = Ruling { verdict: Verdict::Block, reasons: vec!["look".into()] };

@@ -13,7 +13,7 @@ use crate::{
 };
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part, Post},
-    intent::Intent,
+    intent::{self, Intent},
     permit::role_word,
     policy::{PersonId, Role},
 };
@@ -89,7 +89,7 @@ impl Conversation {
         let parts = match intended {
             Ok(Reply::Granted) => self.allow(&asked.person, asked.role).await,
             // They may have lost the right to it meanwhile.
-            Ok(Reply::Refused { reason, remedy, .. }) => return hint(&asked.chat, reason, remedy),
+            Ok(Reply::Refused { reason, remedy, .. }) => return hint(&asked.chat, reason, remedy.spell(intent::spell)),
             Ok(Reply::Done { text }) => vec![Part::Text(text)],
             Ok(Reply::Created { .. }) => Vec::new(),
             Err(_) => vec![Part::Text("the host is stopping; nothing was done".into())],

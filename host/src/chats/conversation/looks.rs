@@ -217,7 +217,7 @@ mod tests {
         // Two days ago and now.
         for at_ms in [now - 48 * 3_600_000, now] {
             let row = serde_json::json!({ "usage": null, "cost-micros": 250_000 });
-            let row = LedgerRow { at_ms, task: done, run: "r".into(), row };
+            let row = LedgerRow { at_ms, owner: done.into(), run: "r".into(), row };
             desk.store.run(move |journal| journal.record_request(&row)).await.unwrap();
         }
         let (_, told, _) = told(&fixture, "1", "/stats").await;

@@ -7,7 +7,7 @@ mod shop;
 use super::{
     failure::{Code, problem},
     inline::{self, Finished},
-    neutral, out,
+    neutral, out, terminal,
 };
 use anyhow::Result;
 use borg_core::{
@@ -110,7 +110,7 @@ type Missing = Arc<Mutex<Vec<String>>>;
 fn shower(host: &Host) -> (impl FnMut(&Event) -> Result<()> + Send + 'static, Missing) {
     let missing = Missing::default();
     let remembered = missing.clone();
-    let mut teller = Teller::new(Some(Policies::new(host.policy.clone())));
+    let mut teller = Teller::new(Some(Policies::new(host.policy.clone())), terminal::say);
     let show = move |event: &Event| {
         if let Body::Meanwhile(Meanwhile::RunStarted { attestation, .. }) = &event.body {
             *remembered.lock().unwrap_or_else(PoisonError::into_inner) = attestation.missing.clone();
@@ -191,7 +191,7 @@ fn outcome_of(task: &Task) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let (reason, remedy) = match &task.phase {
-        Phase::Blocked { reason, remedy, .. } => (reason.clone(), remedy.clone()),
+        Phase::Blocked { reason, remedy, .. } => (reason.clone(), remedy.spell(terminal::say)),
         Phase::Ended { reason, .. } => (reason.clone(), String::new()),
         Phase::Queued { .. }
         | Phase::Running(_)

@@ -2,7 +2,7 @@
 
 use crate::cli::{
     failure::{Code, problem},
-    journal_path,
+    journal_path, terminal,
 };
 use anyhow::Result;
 use borg_core::{id::TaskId, task::Task};
@@ -84,5 +84,5 @@ pub fn unknown(id: TaskId) -> anyhow::Error {
 /// Tells a task's events and why things went as they did. The policies that takes are in the journal, also while a host runs on it.
 pub fn teller(task: &Task, settings: &Settings) -> Result<Teller> {
     let path = journal_path(&settings.data_dir());
-    Ok(Teller::of(task, &Journal::open_read_only(&path)?)?)
+    Ok(Teller::of(task, &Journal::open_read_only(&path)?, terminal::say)?)
 }

@@ -1,7 +1,7 @@
 //! `borg-host task show`.
 
 use super::Look;
-use crate::cli::{failure, out, parts};
+use crate::cli::{out, parts, terminal};
 use anyhow::Result;
 use borg_core::{id::TaskId, task::Task, words};
 use borg_host::settings::Settings;
@@ -26,7 +26,7 @@ impl Show {
         if self.json {
             out::json(&value(&task)?)?;
         } else {
-            out::line(failure::as_commands(&parts::text(&words::status(&task))))?;
+            out::line(parts::text(&words::status(&task, terminal::say)))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,11 +8,12 @@ use borg_core::{
     evidence::CheckRun,
     executor::EndCause,
     id::Digest,
+    remedy::Advice,
 };
 
 /// The event that says that an order could not be carried out, in the form the state expects as its answer.
 pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
-    let remedy = "please report it with the log; then retry the task".to_owned();
+    let remedy = Advice::from("please report it with the log; then retry the task");
     match order {
         Order::Prepare { .. } => Body::Answer(Answer::PrepareFailed { reason, remedy }),
         Order::Brief { .. } | Order::Run(_) | Order::Accept { .. } => {
@@ -63,10 +64,10 @@ mod tests {
         };
         let kind = |order: &Order| match broken(order, "why".into()) {
             Body::Answer(Answer::PrepareFailed { reason, remedy }) => {
-                (reason == "why" && remedy.contains("retry")).then_some("prepare")
+                (reason == "why" && remedy.spell(borg_core::intent::spell).contains("retry")).then_some("prepare")
             }
             Body::Answer(Answer::DeliverFailed { reason, remedy }) => {
-                (reason == "why" && remedy.contains("retry")).then_some("deliver")
+                (reason == "why" && remedy.spell(borg_core::intent::spell).contains("retry")).then_some("deliver")
             }
             Body::Answer(Answer::TellFailed { reason }) => (reason == "why").then_some("tell"),
             Body::Answer(Answer::Stopped { .. }) => Some("stop"),

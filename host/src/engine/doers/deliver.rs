@@ -9,9 +9,16 @@ use borg_core::{
     collect::CommitId,
     effect::InFile,
     event::{Answer, Body, Kept},
+    intent::Intent,
     owner::Owner,
     policy::Policy,
+    remedy::Advice,
 };
+
+/// What a person says once the way is free.
+fn retry(owner: Owner) -> Advice {
+    owner.task().map_or_else(|| "try again".into(), |task| Intent::Retry { task }.into())
+}
 
 impl Doers {
     /// Only words leave the host: the answer, where one was written to a file.
@@ -23,7 +30,7 @@ impl Doers {
             }
             Err(error) => Body::Answer(Answer::DeliverFailed {
                 reason: format!("the answer cannot be read: {}", chain(&error)),
-                remedy: format!("`borg-host doctor`, then `borg-host task retry {}`", owner.label()),
+                remedy: Advice::from("`borg-host doctor`, then ").and(&retry(owner)),
             }),
         }
     }
@@ -35,14 +42,13 @@ impl Doers {
         repository: &str,
         policy: &Policy,
     ) -> Body {
-        let failed =
-            |reason: String, remedy: &str| Body::Answer(Answer::DeliverFailed { reason, remedy: remedy.to_owned() });
+        let failed = |reason: String, remedy: Advice| Body::Answer(Answer::DeliverFailed { reason, remedy });
         let Some(repo) = policy.repos.get(repository) else {
-            return failed(format!("{repository} is no longer in policy"), "add it again, then retry");
+            return failed(format!("{repository} is no longer in policy"), "add it again, then retry".into());
         };
         let target: Source = match repo.url.parse() {
             Ok(target) => target,
-            Err(error) => return failed(chain(&error), "mend `url` in policies/repos.toml, then retry"),
+            Err(error) => return failed(chain(&error), "mend `url` in policies/repos.toml, then retry".into()),
         };
         let place = target.path().display().to_string();
         let delivery =
@@ -55,9 +61,7 @@ impl Doers {
                 pushed_to: Some(place),
                 answer: None,
             }),
-            Err(error) => {
-                failed(chain(&error), &format!("`borg-host task retry {}` tries the delivery again", owner.label()))
-            }
+            Err(error) => failed(chain(&error), retry(owner).words(" tries the delivery again")),
         }
     }
 }

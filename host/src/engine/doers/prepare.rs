@@ -38,7 +38,7 @@ impl Doers {
     ) -> Body {
         match self.try_prepare(repository, needs_check, executors, commits, policy).await {
             Ok(body) => body,
-            Err(Failure { reason, remedy }) => Body::Answer(Answer::PrepareFailed { reason, remedy }),
+            Err(Failure { reason, remedy }) => Body::Answer(Answer::PrepareFailed { reason, remedy: remedy.into() }),
         }
     }
 

@@ -25,6 +25,7 @@ use borg_core::{
     grant::claimed,
     id::RunKey,
     policy::Policy,
+    remedy::Advice,
     task::{AgentRun, Hold, Task},
 };
 use borg_gateway::{Door, Elder};
@@ -49,7 +50,7 @@ enum Failure {
     Body(Body),
 }
 
-fn start_failure(reason: impl Into<String>, remedy: impl Into<String>, transient: bool) -> Failure {
+fn start_failure(reason: impl Into<String>, remedy: impl Into<Advice>, transient: bool) -> Failure {
     Failure::Start(StartFailure { reason: reason.into(), remedy: remedy.into(), transient })
 }
 

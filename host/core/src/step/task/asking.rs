@@ -2,8 +2,11 @@
 
 use super::Turn;
 use crate::{
+    decide::TEXT,
     event::Kept,
+    intent::Intent,
     policy::PersonId,
+    remedy::Advice,
     task::{BlockedOn, Doing, Note, Phase, Position, Running, StageRecord, Task},
 };
 
@@ -40,9 +43,10 @@ impl Turn<'_> {
             Some((end, _)) => (&question.text[..end], "…"),
             None => (question.text.as_str(), ""),
         };
+        let answer = Intent::Answer { task: id, text: TEXT.into() };
         self.enter(Phase::Blocked {
             reason: format!("{} asks: {short}{cut}", record.persona),
-            remedy: format!("`borg-host task answer {id} TEXT`, or a reply to the question where it was asked"),
+            remedy: Advice::from(answer).words(", or a reply to the question where it was asked"),
             at: Position { asked: at.asked + 1, resume: None, ..at },
             on: BlockedOn::Question { question: question.clone() },
         });

@@ -8,6 +8,7 @@ use crate::{
     facts::HarnessOf,
     id::{RunKey, RunKind},
     policy::{Expect, StageWork},
+    remedy::Advice,
     task::{Doing, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
 };
 use std::collections::BTreeSet;
@@ -75,9 +76,8 @@ impl Turn<'_> {
         } else if judgement.is_error() {
             self.check_error(at, &judgement.reason());
         } else {
-            let remedy =
-                format!("make the tests of the base branch pass, then `borg-host task retry {}`", self.task.id());
-            self.block(&format!("the tests are red before anything changed: {}", judgement.reason()), &remedy);
+            let remedy = Advice::from("make the tests of the base branch pass, then ").act(self.retry());
+            self.block(&format!("the tests are red before anything changed: {}", judgement.reason()), remedy);
         }
     }
 
@@ -130,8 +130,8 @@ impl Turn<'_> {
 
     /// Neither red nor green: it uses up no attempt, and a person looks at the machinery.
     fn check_error(&mut self, at: Position, reason: &str) {
-        let remedy = format!("mend the test command or its image, then `borg-host task retry {}`", self.task.id());
-        self.block_at(at, &format!("the tests could not be run: {reason}"), &remedy);
+        let remedy = Advice::from("mend the test command or its image, then ").act(self.retry());
+        self.block_at(at, &format!("the tests could not be run: {reason}"), remedy);
     }
 
     fn expectation(&self, at: &Position) -> Option<Expect> {

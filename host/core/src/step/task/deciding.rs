@@ -8,7 +8,9 @@ use crate::{
     event::Kept,
     facts::Finding,
     id::Digest,
+    intent::Intent,
     policy::{PersonId, Via},
+    remedy::Advice,
     task::{BlockedOn, Decision, Doing, Ending, Phase, Position, Running},
     verdict::{self, RuleFailure, Verdict},
 };
@@ -37,9 +39,9 @@ impl Turn<'_> {
                 self.task.review = Some(review.clone());
                 let id = self.task.id();
                 let reason = format!("the verdict is block: {}", review.ruling.reasons.join("; "));
-                let remedy = format!(
-                    "`borg-host task reject {id}`, or an owner overrules it with `borg-host task approve {id}`"
-                );
+                let reject = Intent::Reject { task: id, change: None, note: String::new() };
+                let approve = Intent::Approve { task: id, change: None, note: String::new() };
+                let remedy = Advice::from(reject).words(", or an owner overrules it with ").act(approve);
                 self.enter(Phase::Blocked { at, on: BlockedOn::Verdict { review }, reason, remedy });
                 self.tell_review();
             }
@@ -114,7 +116,7 @@ impl Turn<'_> {
         self.end(Ending::Completed, &reason);
     }
 
-    pub(super) fn deliver_failed(&mut self, reason: &str, remedy: &str) {
+    pub(super) fn deliver_failed(&mut self, reason: &str, remedy: &Advice) {
         let reason = format!("delivery failed: {reason}");
         let (at, change) = match &self.task.phase {
             Phase::Approved { at, change }
@@ -122,7 +124,7 @@ impl Turn<'_> {
                 (at.clone(), change.clone())
             }
             Phase::Running(Running { doing: Doing::Delivering { change: None }, .. }) => {
-                self.block(&reason, remedy);
+                self.block(&reason, remedy.clone());
                 return;
             }
             Phase::Running(_)
@@ -132,7 +134,7 @@ impl Turn<'_> {
             | Phase::NeedsReview { .. }
             | Phase::Ended { .. } => return,
         };
-        self.enter(Phase::Blocked { at, on: BlockedOn::Delivery { change }, reason, remedy: remedy.to_owned() });
+        self.enter(Phase::Blocked { at, on: BlockedOn::Delivery { change }, reason, remedy: remedy.clone() });
         self.tell_blocked();
     }
 

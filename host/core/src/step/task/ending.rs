@@ -7,20 +7,22 @@ use crate::{
     decider::deciders,
     effect::{Audience, Order},
     id::Digest,
+    intent::Intent,
     policy::PersonId,
+    remedy::Advice,
     task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running, Stopping},
     words,
 };
 
 impl Turn<'_> {
-    pub(super) fn block(&mut self, reason: &str, remedy: &str) {
+    pub(super) fn block(&mut self, reason: &str, remedy: impl Into<Advice>) {
         let Some(at) = self.task.phase.position().cloned() else { return };
         self.block_at(at, reason, remedy);
     }
 
-    pub(super) fn block_at(&mut self, at: Position, reason: &str, remedy: &str) {
+    pub(super) fn block_at(&mut self, at: Position, reason: &str, remedy: impl Into<Advice>) {
         self.task.transients = 0;
-        self.enter(Phase::Blocked { at, on: BlockedOn::Repair, reason: reason.to_owned(), remedy: remedy.to_owned() });
+        self.enter(Phase::Blocked { at, on: BlockedOn::Repair, reason: reason.to_owned(), remedy: remedy.into() });
         self.tell_blocked();
     }
 
@@ -76,25 +78,23 @@ impl Turn<'_> {
 
     /// A plugin failed a call that the task cannot do without.
     pub(super) fn plugin_failed(&mut self, plugin: &str, reason: &str) {
-        let remedy = format!(
-            "`borg-host doctor` shows the plugins; mend {plugin}, then `borg-host task retry {}`",
-            self.task.id()
-        );
+        let mend = format!("`borg-host doctor` shows the plugins; mend {plugin}, then ");
+        let remedy = Advice::from(mend).act(self.retry());
         let reason = format!("plugin {plugin} failed: {reason}");
         if let Some(run) = self.task.live_run() {
             self.forget(run);
         }
         match self.running().cloned() {
             Some(Running { at, doing: Doing::Accepting { record }, .. }) => {
-                self.block_at(Position { resume: Some(Resume::Accept(record)), ..at }, &reason, &remedy);
+                self.block_at(Position { resume: Some(Resume::Accept(record)), ..at }, &reason, remedy);
             }
-            Some(running) => self.give_up(running, &reason, &remedy),
+            Some(running) => self.give_up(running, &reason, remedy),
             None => {}
         }
     }
 
     /// Something broke in the middle of a run: an end that was decided already stands, else a person looks.
-    pub(super) fn give_up(&mut self, running: Running, reason: &str, remedy: &str) {
+    pub(super) fn give_up(&mut self, running: Running, reason: &str, remedy: impl Into<Advice>) {
         match (running.stopping.and_then(Stopping::ending), running.doing) {
             (Some(ending), _) => self.end(ending, &format!("cancelled; {reason}")),
             (
@@ -110,6 +110,11 @@ impl Turn<'_> {
                 | Doing::Delivering { .. },
             ) => self.block(reason, remedy),
         }
+    }
+
+    /// What a person says who has mended what the task waits for.
+    pub(super) fn retry(&self) -> Intent {
+        Intent::Retry { task: self.task.id() }
     }
 
     pub(super) fn tell_progress(&mut self, doing: &str) {

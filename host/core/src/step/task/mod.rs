@@ -21,6 +21,7 @@ use crate::{
     event::{Answer, Body, Event, Meanwhile, Said},
     executor::EndCause,
     id::{EffectKey, RunKey, TaskId},
+    intent,
     policy::Policy,
     task::{Doing, Ending, Phase, Position, Running, Task},
 };
@@ -179,7 +180,9 @@ impl Turn<'_> {
                 self.task.book(&self.event.body);
             }
             Meanwhile::DeadlinePassed => self.unpark(),
-            Meanwhile::Delayed { reason, remedy } => self.tell_progress(&format!("waits: {reason}; {remedy}")),
+            Meanwhile::Delayed { reason, remedy } => {
+                self.tell_progress(&format!("waits: {reason}; {}", remedy.spell(intent::spell)))
+            }
         }
     }
 
@@ -197,7 +200,7 @@ impl Turn<'_> {
     fn take(&mut self, answer: &Answer) {
         match answer {
             Answer::Prepared { branch, commit, check, .. } => self.prepared(branch, commit, check.as_deref()),
-            Answer::PrepareFailed { reason, remedy } => self.block(reason, remedy),
+            Answer::PrepareFailed { reason, remedy } => self.block(reason, remedy.clone()),
             Answer::Briefed { assignment, grant } => self.briefed(assignment, grant),
             Answer::BriefRefused { reason } => self.end(Ending::Failed, &format!("the persona refused: {reason}")),
             Answer::RunEnded { run, end, outcome, wall_ms, start_error } => {

@@ -10,8 +10,10 @@ use crate::{
     facts::StageCommit,
     grant::Grant,
     id::{Digest, RunKey, RunKind},
+    intent::Intent,
     persona::{Acceptance, QUESTION_FILE, Report},
     policy::StageWork,
+    remedy::Advice,
     run::Limits,
     task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
 };
@@ -39,7 +41,7 @@ impl Turn<'_> {
         else {
             self.block(
                 &format!("policy grants persona {persona} nothing to run with"),
-                &format!("add [persona.{persona}] with `executor = …` to policies/personas.toml"),
+                Advice::default().edit("policies/personas.toml", &format!("[persona.{persona}]"), "executor = …"),
             );
             return;
         };
@@ -161,7 +163,7 @@ impl Turn<'_> {
             if failure.transient {
                 self.retry_later(at, None, &failure.reason, &failure.remedy);
             } else {
-                self.block(&failure.reason, &failure.remedy);
+                self.block(&failure.reason, failure.remedy.clone());
             }
             return;
         }
@@ -171,7 +173,7 @@ impl Turn<'_> {
             EndCause::Capped => self.collect(at, capped(outcome)),
             EndCause::Lost => {
                 self.forget(run);
-                self.retry_later(at, None, "the sandbox was lost", "`borg-host doctor` tests the sandbox");
+                self.retry_later(at, None, "the sandbox was lost", &"`borg-host doctor` tests the sandbox".into());
             }
             EndCause::TimedOut if self.wall_was_the_budgets(&at, wall_ms) => {
                 self.collect(
@@ -202,11 +204,10 @@ impl Turn<'_> {
             OutcomeStatus::Capped => self.collect(at, capped(outcome)),
             OutcomeStatus::Auth => {
                 self.forget(run);
-                let remedy = format!(
-                    "check the secret of its [egress.*] entry (`borg-host doctor`, `borg-host secret set NAME`), then `borg-host task retry {}`",
-                    self.task.id()
-                );
-                self.block(&format!("the model provider refused the credentials: {}", outcome.message), &remedy);
+                let check =
+                    "check the secret of its [egress.*] entry (`borg-host doctor`, `borg-host secret set NAME`), then ";
+                let remedy = Advice::from(check).act(self.retry());
+                self.block(&format!("the model provider refused the credentials: {}", outcome.message), remedy);
             }
             OutcomeStatus::RateLimited | OutcomeStatus::Transient if self.cap().is_some() => {
                 // There will be no other run: what this one did is all there is.
@@ -219,7 +220,12 @@ impl Turn<'_> {
             }
             OutcomeStatus::Transient => {
                 self.forget(run);
-                self.retry_later(at, outcome.retry_after_ms, &outcome.message, "look at the provider's status page");
+                self.retry_later(
+                    at,
+                    outcome.retry_after_ms,
+                    &outcome.message,
+                    &"look at the provider's status page".into(),
+                );
             }
             OutcomeStatus::Failed => self.run_failed(run, at, &outcome.message),
         }
@@ -251,11 +257,11 @@ impl Turn<'_> {
     }
 
     /// Waits and tries again without using up an attempt; a person is asked when that happens too often in a row.
-    fn retry_later(&mut self, at: Position, wait_ms: Option<u64>, why: &str, remedy: &str) {
+    fn retry_later(&mut self, at: Position, wait_ms: Option<u64>, why: &str, remedy: &Advice) {
         self.task.transients += 1;
         if self.task.transients > self.policy.host.transient_retries {
             let reason = format!("{why} ({} times in a row)", self.task.transients);
-            self.block(&reason, &format!("{remedy}; `borg-host task retry {}` tries again", self.task.id()));
+            self.block(&reason, Advice::default().and(remedy).words("; ").act(self.retry()).words(" tries again"));
             return;
         }
         let back_off = 1_000_u64 << self.task.transients.min(8);
@@ -382,12 +388,13 @@ impl Turn<'_> {
             }
             // It stays where it is: the next try begins there, and not with another run.
             None => {
-                let id = self.task.id();
-                let remedy = format!(
-                    "`borg-host doctor`, then `borg-host task retry {id}` collects it; `borg-host task cancel {id}` gives it up"
-                );
+                let remedy = Advice::from("`borg-host doctor`, then ")
+                    .act(self.retry())
+                    .words(" collects it; ")
+                    .act(Intent::Cancel { task: self.task.id() })
+                    .words(" gives it up");
                 let resume = Some(Resume::Collect { agent: Box::new(agent), after });
-                self.block_at(Position { resume, ..at }, &reason, &remedy);
+                self.block_at(Position { resume, ..at }, &reason, remedy);
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::super::Round;
 use crate::{
     event::{Body, Meanwhile, Said},
+    intent::{self, Intent},
     task::{Phase, Task},
 };
 
@@ -36,7 +37,9 @@ impl Round<'_> {
         let Some(task) = tasks.get(&id).filter(|task| matches!(task.phase, Phase::Queued { .. })) else { return };
         let other = tasks.values().find(|other| other.is_running() && other.spec.repository == task.spec.repository);
         let why = match other {
-            _ if self.state.paused => "waits: the host is paused; `borg-host resume` lets it go on".to_owned(),
+            _ if self.state.paused => {
+                format!("waits: the host is paused; {} lets it go on", intent::spell(&Intent::Resume))
+            }
             Some(other) => format!("waits for #{}, which works on {}", other.id(), task.spec.repository),
             None if let Some(why) = self.narrowed(task) => why,
             None => {

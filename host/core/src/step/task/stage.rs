@@ -10,6 +10,7 @@ use crate::{
     id::{RunKey, RunKind},
     persona::{QUESTION_FILE, Work},
     policy::{Expect, StageWork, Via},
+    remedy::Advice,
     task::{Base, Doing, Ending, Phase, Position, Resume, StageRecord},
 };
 use std::collections::BTreeSet;
@@ -66,11 +67,11 @@ impl Turn<'_> {
             self.tell_progress("running the tests of the base");
         } else {
             let repository = self.task.spec.repository.clone();
-            let remedy = format!(
-                "add `check = \"make test\"` (or what runs its tests) to [repo.\"{repository}\"] in policies/repos.toml, or a `test` target to its Makefile; then `borg-host task retry {}`",
-                self.task.id()
-            );
-            self.block(&format!("no test command is known for {repository}"), &remedy);
+            let remedy = Advice::default()
+                .edit("policies/repos.toml", &format!("[repo.\"{repository}\"]"), "check = \"make test\"")
+                .words(" (or what runs its tests), or a `test` target to its Makefile; then ")
+                .act(self.retry());
+            self.block(&format!("no test command is known for {repository}"), remedy);
         }
     }
 

@@ -14,4 +14,5 @@ mod going_on;
 mod harness;
 mod promises;
 mod rows;
+mod wishes;
 mod world;

@@ -2,6 +2,7 @@
 
 use super::{
     doers::answers,
+    wishes::{WHO, Wish, wishes},
     world::{PIPELINES, REPOSITORIES, World, person, small_budget},
 };
 use crate::{
@@ -41,6 +42,11 @@ pub(super) enum Happens {
     },
     Paused,
     Resumed,
+    /// Somebody asks for something in words, and it is decided whether it happens.
+    Wished {
+        who: usize,
+        wish: Wish,
+    },
     Waited {
         ms: u64,
     },
@@ -64,6 +70,7 @@ pub(super) fn happens() -> impl Strategy<Value = Happens> {
         2 => (1..6_u64).prop_map(|task| Happens::Retried { task }),
         1 => Just(Happens::Paused),
         1 => Just(Happens::Resumed),
+        8 => (0..WHO.len(), wishes()).prop_map(|(who, wish)| Happens::Wished { who, wish }),
         2 => (1..100_000_u64).prop_map(|ms| Happens::Waited { ms }),
         1 => Just(Happens::Restarted),
         2 => any::<usize>().prop_map(|which| Happens::Repeated { which }),
@@ -101,6 +108,7 @@ pub(super) fn play(world: &mut World, happens: &Happens) {
         Happens::Retried { task } => world.happen(TaskId(*task), Body::Said(Said::Unblocked { by: owner })),
         Happens::Paused => world.happen(Owner::Host, Body::Said(Said::Paused { by: owner })),
         Happens::Resumed => world.happen(Owner::Host, Body::Said(Said::Resumed { by: owner })),
+        Happens::Wished { who, wish } => world.wish(WHO[*who], wish),
         Happens::Waited { ms } => {
             world.now += ms;
             for task in 1..6 {
