@@ -69,8 +69,8 @@ impl Fixture {
         policy.repos.insert("acme/shop".into(), repo);
         let (store, loaded) = Store::open(&data).unwrap();
         let plugins = load(&data, plugins, &policy).await;
-        let (queue, committed) = engine::queue(store.clone());
-        let handle = queue.0.clone();
+        let queue = engine::Queue::new(store.clone(), policy.clone());
+        let handle = queue.handle.clone();
         let secrets = Arc::new(SecretStore::new(&data, None, [].into(), &policy));
         let ledger = Arc::new(JournalLedger { store: store.clone(), handle: handle.clone() });
         let spawner = Spawner::start().unwrap();
@@ -103,7 +103,7 @@ impl Fixture {
             locks: RepositoryLocks::default(),
             live: LiveRuns::default(),
         };
-        let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
+        let (engine, owed) = Engine::new(loaded, store.clone(), doers, queue, policies::parse);
         let engine = tokio::spawn(async move { engine.run(owed, sources, "test").await.unwrap() });
         Fixture { dir, handle, conversation, engine }
     }
@@ -142,6 +142,11 @@ impl Fixture {
         let reply = self.handle.intend(PersonId(by.into()), Intent::Task(request), None).await.unwrap();
         let engine::Reply::Created { task, .. } = reply else { panic!("{reply:?}") };
         task
+    }
+
+    /// Waits until the engine has noted its start, and booked what it found.
+    pub async fn is_up(&self) {
+        self.handle.committed().wait_for(|seq| *seq > 0).await.unwrap();
     }
 
     /// Waits until a task is in that state.

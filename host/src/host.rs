@@ -140,8 +140,8 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let permits = Permits { policy: policy.plugins.clone(), keep: watch::executors_of(loaded.state.tasks.values()) };
     let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
-    let (queue, committed) = engine::queue(store.clone());
-    let handle = queue.0.clone();
+    let queue = engine::Queue::new(store.clone(), policy.clone());
+    let handle = queue.handle.clone();
     let endpoints = ProviderName::ALL.map(|name| endpoint(settings, provider::named(name)));
     let gateway = Config {
         endpoints: endpoints.into_iter().collect::<Result<_>>()?,
@@ -189,7 +189,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         locks: RepositoryLocks::default(),
         live: LiveRuns::default(),
     };
-    let shared = Arc::new(policy.clone());
+    let shared = handle.policy();
     let watch = Watch {
         folder: settings.policies(),
         defaults,
@@ -211,7 +211,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     };
     let caps = DailyCaps { desk: desk.clone(), operators: operators.clone() };
     let digest = digest_minute.map(|minute| DailyDigest { minute, desk, operators });
-    let (engine, owed) = Engine::new(loaded, policy, store.clone(), doers, queue, committed, policies::parse);
+    let (engine, owed) = Engine::new(loaded, store.clone(), doers, queue, policies::parse);
     Ok(Host {
         lock,
         policy: shared,

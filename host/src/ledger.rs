@@ -319,7 +319,7 @@ mod tests {
         let fixture = Fixture::start_in(dir, &owner, None).await;
         let desk = fixture.conversation.desk.clone();
         // It answers nobody before what it found is booked.
-        fixture.handle.policy().await.unwrap();
+        fixture.is_up().await;
         for task in [live, ended] {
             let state = desk.task(task).await.unwrap().unwrap();
             assert_eq!((state.holds.len(), state.spent.cost), (0, MicroUsd(5_000)), "{task}");
@@ -332,7 +332,7 @@ mod tests {
         }
         // Once: the next process finds nothing.
         let fixture = Fixture::start_in(fixture.stop_and_leave().await, &owner, None).await;
-        fixture.handle.policy().await.unwrap();
+        fixture.is_up().await;
         assert_eq!(metered(&fixture.conversation.desk, live).await, 5_000);
         fixture.stop().await;
     }

@@ -111,7 +111,7 @@ impl Conversation {
 
     /// Strangers get silence, except at the terminal this host was started in: whoever sits there must learn what is missing.
     async fn may_hear(&self, transport: &str, person: &PersonId) -> bool {
-        transport == "console" || self.desk.handle.policy().await.is_ok_and(|policy| policy.role(person).is_some())
+        transport == "console" || self.desk.handle.policy().role(person).is_some()
     }
 
     pub(crate) async fn reply(&self, transport: &str, said: &Said, key: Option<&str>) -> Option<Notice> {
@@ -133,8 +133,7 @@ impl Conversation {
         };
         let handle = &self.desk.handle;
         if let Intent::Allow { person: whom, role } = &intent
-            && let Ok(policy) = handle.policy().await
-            && permit(&person, intent.clone(), None, &policy).is_ok()
+            && permit(&person, intent.clone(), None, &handle.policy()).is_ok()
         {
             return self.ask_back(&chat, &person, (whom, *role), key).await;
         }
@@ -234,10 +233,11 @@ impl Conversation {
         let mut committed = handle.committed();
         let known = async {
             loop {
-                match handle.policy().await {
-                    Ok(policy) if policy.role(person) == Some(role) => return true,
-                    Ok(_) if committed.changed().await.is_ok() => {}
-                    Ok(_) | Err(_) => return false,
+                if handle.policy().role(person) == Some(role) {
+                    return true;
+                }
+                if committed.changed().await.is_err() {
+                    return false;
                 }
             }
         };
@@ -273,7 +273,7 @@ impl Conversation {
             Look::Pipeline { name } => looks::pipeline(&self.desk, name.as_deref(), person).await?,
             Look::Policy => looks::in_force(&self.desk, person).await?,
             Look::Help { command } => {
-                let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));
+                let role = self.desk.handle.policy().role(person);
                 (NoticeKind::Answer, words::help(command.as_deref(), role.unwrap_or(Role::Guest)), None)
             }
         })
@@ -289,7 +289,7 @@ impl Conversation {
         let Some((task, review)) = task.and_then(|task| words::review(&task).map(|review| (task, review))) else {
             return notice(chat, NoticeKind::Hint, vec![Part::Text(format!("#{id} waits for no decision any more"))]);
         };
-        let role = self.desk.handle.policy().await.ok().and_then(|policy| policy.role(person));
+        let role = self.desk.handle.policy().role(person);
         let reader = role.map(|role| (person, role));
         let mut shown = words::review_in(review, chat, reader, &task.deciders);
         shown.parts.push(self.diff_part(&task).await);

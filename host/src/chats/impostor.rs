@@ -62,7 +62,7 @@ impl Stage {
 
     /// From now on it does this.
     async fn does(&self, mode: &str) {
-        let mut policy = Policy::clone(&*self.fixture.handle.policy().await.unwrap());
+        let mut policy = Policy::clone(&*self.fixture.handle.policy());
         let settings = serde_json::json!({ "mode": mode });
         policy.chats.insert("telegram".into(), ChatPolicy { enabled: true, settings });
         self.fixture.handle.policy_changed(Ok((policy, Vec::new()))).await.unwrap();
@@ -311,7 +311,7 @@ async fn nobody_is_made_known_by_a_word_alone() {
     assert!(late.contains("more than ten minutes old") && stage.done().await.is_empty(), "{late}");
     // Ann's own press it takes.
     fs::write(stage.fixture.dir.path().join("policies/people.toml"), "[people]\nowner = [\"telegram:1\"]\n").unwrap();
-    let mut policy = Policy::clone(&*stage.fixture.handle.policy().await.unwrap());
+    let mut policy = Policy::clone(&*stage.fixture.handle.policy());
     policy.people.insert(PersonId("telegram:66".into()), Role::Owner);
     stage.fixture.handle.policy_changed(Ok((policy, Vec::new()))).await.unwrap();
     let done = press("1", &button.action).await;

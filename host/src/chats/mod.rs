@@ -146,9 +146,9 @@ impl Chats {
     /// What an update of a transport says: words that its component heard in it, and that count as said.
     pub async fn hear(&self, transport: &str, update: &Update) -> Result<Vec<Said>, ChatError> {
         let chat = self.plugins.chat(transport, None)?;
-        let settings = self.settings(transport).await?;
+        let settings = self.settings(transport)?;
         let claims = chat.hear(&settings, update).await?;
-        let heard = said::heard(update, &self.called(transport).await, claims);
+        let heard = said::heard(update, &self.called(transport), claims);
         if let Some(what) = heard.forged {
             self.misconduct.note(transport, chat.plugin().digest(), what);
         }
@@ -157,9 +157,9 @@ impl Chats {
 
     /// The name that may stand in front of what is meant for us. Policy's word: a manifest, which may have a default for it, is the
     /// component's own, and whatever it calls us could be left out of what people say.
-    async fn called(&self, transport: &str) -> String {
-        let policy = self.handle.policy().await.ok();
-        let settings = policy.as_ref().and_then(|policy| policy.chats.get(transport)).map(|chat| &chat.settings);
+    fn called(&self, transport: &str) -> String {
+        let policy = self.handle.policy();
+        let settings = policy.chats.get(transport).map(|chat| &chat.settings);
         let name = settings.and_then(|settings| settings.get("name")).and_then(Value::as_str);
         name.unwrap_or(CALLED).to_owned()
     }
@@ -170,7 +170,7 @@ impl Chats {
         notice.width = width;
         let transport = notice.chat.split_once(':').map_or("console", |(transport, _)| transport);
         let chat = self.plugins.chat(transport, None)?;
-        let posts = chat.show(&self.settings(transport).await?, &notice).await?;
+        let posts = chat.show(&self.settings(transport)?, &notice).await?;
         let (posts, fault) = shown::held(&notice, posts);
         if let Some(what) = fault {
             self.misconduct.note(transport, chat.plugin().digest(), what);
@@ -178,11 +178,10 @@ impl Chats {
         Ok(posts)
     }
 
-    /// Settings of a frontend in the policy in force. A host that is stopping has none any more: its last words are said by the defaults.
-    async fn settings(&self, name: &str) -> Result<Value, ChatError> {
+    /// Settings of a frontend in the policy in force.
+    fn settings(&self, name: &str) -> Result<Value, ChatError> {
         let Some(manifest) = self.plugins.manifest(Kind::Chat, name) else { return Ok(Value::Null) };
-        let policy = self.handle.policy().await.ok();
-        let given = policy.and_then(|policy| policy.chats.get(name).map(|chat| chat.settings.clone()));
+        let given = self.handle.policy().chats.get(name).map(|chat| chat.settings.clone());
         validate_settings(&manifest, &given.unwrap_or_default())
             .map_err(|faults| ChatError::Settings { chat: name.to_owned(), faults: faults.join("; ") })
     }

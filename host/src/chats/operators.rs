@@ -78,7 +78,7 @@ impl Operators {
         if let Some(admin) = self.admin.as_ref().filter(can_be_reached) {
             return [admin.clone()].into();
         }
-        let Ok(policy) = self.handle.policy().await else { return BTreeSet::new() };
+        let policy = self.handle.policy();
         let owners = policy.people.iter().filter(|(_, role)| **role == Role::Owner);
         owners.map(|(owner, _)| chat_of(owner)).collect()
     }

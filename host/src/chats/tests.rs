@@ -205,7 +205,7 @@ async fn settings_of_the_policy_in_force_reach_a_frontend_and_wrong_ones_are_tol
     let group = Update { chat: "-100".into(), ..update("7", "Ada, what now?") };
     let heard = async || fixture.conversation.chats.hear("telegram", &group).await.unwrap().remove(0).addressed;
     assert_eq!(heard().await, Addressed::Overheard, "that is not the name it has by default");
-    let mut policy = Policy::clone(&*fixture.handle.policy().await.unwrap());
+    let mut policy = Policy::clone(&*fixture.handle.policy());
     let settings = |settings| ChatPolicy { enabled: true, settings };
     policy.chats.insert("telegram".into(), settings(serde_json::json!({"name": "Ada"})));
     policy.chats.insert("console".into(), settings(serde_json::json!({"colour": "red"})));

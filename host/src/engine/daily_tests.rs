@@ -19,7 +19,7 @@ fn owner() -> PersonId {
 }
 
 async fn capped(fixture: &Fixture, host: u64) {
-    let mut policy = (*fixture.handle.policy().await.unwrap()).clone();
+    let mut policy = (*fixture.handle.policy()).clone();
     policy.host.daily = Some(MicroUsd(host));
     policy.digest = Digest::of_bytes(&host.to_le_bytes());
     fixture.handle.policy_changed(Ok((policy, Vec::new()))).await.unwrap();

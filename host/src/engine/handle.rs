@@ -32,8 +32,7 @@ pub enum Input {
         answer: Answer<Reply>,
     },
     /// Policy files changed: the new policy and its sources, or why it is refused.
-    Policy(Box<Result<(Policy, Vec<SourceFile>), String>>),
-    CurrentPolicy(Answer<Arc<Policy>>),
+    Policy(Box<Result<(Policy, Vec<SourceFile>), String>>, Answer<()>),
     Stop,
 }
 
@@ -42,12 +41,18 @@ pub enum Input {
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
     committed: watch::Receiver<u64>,
+    policy: watch::Receiver<Arc<Policy>>,
     store: Store,
 }
 
 impl Handle {
-    pub(super) fn new(inputs: mpsc::Sender<Input>, committed: watch::Receiver<u64>, store: Store) -> Self {
-        Handle { inputs, committed, store }
+    pub(super) fn new(
+        inputs: mpsc::Sender<Input>,
+        committed: watch::Receiver<u64>,
+        policy: watch::Receiver<Arc<Policy>>,
+        store: Store,
+    ) -> Self {
+        Handle { inputs, committed, policy, store }
     }
 
     /// Hands an event in; returns when it is durable.
@@ -114,15 +119,16 @@ impl Handle {
         wait.await.map_err(|_| Stopped)
     }
 
-    /// Tells that policy files changed.
+    /// Tells that policy files changed; returns when that is durable, and the new policy in force if it is good.
     pub async fn policy_changed(&self, loaded: Result<(Policy, Vec<SourceFile>), String>) -> Result<(), Stopped> {
-        self.inputs.send(Input::Policy(Box::new(loaded))).await.map_err(|_| Stopped)
+        let (done, wait) = oneshot::channel();
+        self.inputs.send(Input::Policy(Box::new(loaded), done)).await.map_err(|_| Stopped)?;
+        wait.await.map_err(|_| Stopped)
     }
 
-    pub async fn policy(&self) -> Result<Arc<Policy>, Stopped> {
-        let (answer, wait) = oneshot::channel();
-        self.inputs.send(Input::CurrentPolicy(answer)).await.map_err(|_| Stopped)?;
-        wait.await.map_err(|_| Stopped)
+    /// The policy in force. It waits for nobody: what the engine has made durable is here.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.borrow().clone()
     }
 
     /// Asks the engine to end; what is owed is done at the next start.

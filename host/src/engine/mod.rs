@@ -68,6 +68,8 @@ pub struct Engine {
     /// Effects that are being performed, by the task that does so.
     busy: HashMap<tokio::task::Id, Effect>,
     committed: watch::Sender<u64>,
+    /// What everybody else takes for the policy in force.
+    in_force: watch::Sender<Arc<Policy>>,
     strangers: Strangers,
     once: Recent,
     /// What an earlier process held for requests it never heard the end of.
@@ -81,20 +83,18 @@ impl Engine {
     /// Takes up where the journal left off; nothing is performed until [`Engine::run`]. `older` parses policies that tasks still name.
     pub fn new(
         loaded: Loaded,
-        policy: Policy,
         store: Store,
         doers: Doers,
-        queue: (Handle, mpsc::Receiver<Input>),
-        committed: watch::Sender<u64>,
+        queue: Queue,
         older: impl Fn(&[SourceFile]) -> Option<Policy>,
     ) -> (Engine, Vec<Effect>) {
-        let mut policies = Policies::new(Arc::new(policy));
+        let Queue { handle, inputs, committed, in_force } = queue;
+        let mut policies = Policies::new(handle.policy());
         for (_, sources) in &loaded.policies {
             if let Some(policy) = older(sources) {
                 policies.remember(Arc::new(policy));
             }
         }
-        let (handle, inputs) = queue;
         let engine = Engine {
             state: loaded.state,
             policies,
@@ -107,6 +107,7 @@ impl Engine {
             performing: JoinSet::new(),
             busy: HashMap::new(),
             committed,
+            in_force,
             strangers: Strangers::default(),
             once: Recent::default(),
             unheard: loaded.holds,
@@ -231,7 +232,7 @@ impl Engine {
                     }
                 }
                 // Whoever asks hears that the host is stopping: nobody answers.
-                Some(Input::Intent { .. } | Input::Policy(_) | Input::CurrentPolicy(_) | Input::Stop) => {}
+                Some(Input::Intent { .. } | Input::Policy(..) | Input::Stop) => {}
                 None => return Ok(()),
             }
         }
@@ -264,18 +265,22 @@ impl Engine {
                     let _ = answer.send(reply);
                 });
             }
-            Input::Policy(loaded) => match *loaded {
-                Ok((policy, sources)) => {
-                    let digest = policy.digest;
-                    self.policies.load(Arc::new(policy));
-                    self.policies.keep_only(&self.state.tasks.values().map(|task| task.spec.policy).collect());
-                    turn.batch.policies.push((digest, sources));
-                    self.apply(turn, event(Owner::Host, Body::Host(HostEvent::PolicyLoaded { digest })));
+            Input::Policy(loaded, done) => {
+                match *loaded {
+                    Ok((policy, sources)) => {
+                        let digest = policy.digest;
+                        self.policies.load(Arc::new(policy));
+                        self.policies.keep_only(&self.state.tasks.values().map(|task| task.spec.policy).collect());
+                        turn.batch.policies.push((digest, sources));
+                        self.apply(turn, event(Owner::Host, Body::Host(HostEvent::PolicyLoaded { digest })));
+                    }
+                    Err(reason) => {
+                        self.apply(turn, event(Owner::Host, Body::Host(HostEvent::PolicyRefused { reason })));
+                    }
                 }
-                Err(reason) => self.apply(turn, event(Owner::Host, Body::Host(HostEvent::PolicyRefused { reason }))),
-            },
-            Input::CurrentPolicy(answer) => {
-                let _ = answer.send(self.policies.current().clone());
+                turn.later(move || {
+                    let _ = done.send(());
+                });
             }
             Input::Stop => {}
         }
@@ -313,6 +318,12 @@ impl Engine {
                 return Box::pin(self.finish(turn)).await;
             }
         };
+        let current = self.policies.current();
+        self.in_force.send_if_modified(|known| {
+            let is_new = !Arc::ptr_eq(known, current);
+            known.clone_from(current);
+            is_new
+        });
         self.committed.send_replace(seq);
         for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {
             let doers = self.doers.clone();
@@ -428,11 +439,29 @@ async fn until(deadline: Option<(u64, TaskId)>) {
     }
 }
 
-/// Queue between the engine and everybody else, and the sequence number of the last committed event.
-pub fn queue(store: Store) -> ((Handle, mpsc::Receiver<Input>), watch::Sender<u64>) {
-    let (inputs, queue) = mpsc::channel(1024);
-    let committed = watch::Sender::new(0);
-    ((Handle::new(inputs, committed.subscribe(), store), queue), committed)
+/// The engine's ends of what lies between it and everybody else, who hold a [`Handle`].
+pub struct Queue {
+    pub handle: Handle,
+    inputs: mpsc::Receiver<Input>,
+    /// Sequence number of the last committed event.
+    committed: watch::Sender<u64>,
+    in_force: watch::Sender<Arc<Policy>>,
+}
+
+impl Queue {
+    /// Begins with the policy that is in force.
+    pub fn new(store: Store, policy: Policy) -> Queue {
+        let (into, inputs) = mpsc::channel(1024);
+        let (committed, in_force) = (watch::Sender::new(0), watch::Sender::new(Arc::new(policy)));
+        let handle = Handle::new(into, committed.subscribe(), in_force.subscribe(), store);
+        Queue { handle, inputs, committed, in_force }
+    }
+
+    /// The other end alone, for who takes the engine's place in a test.
+    #[cfg(test)]
+    pub fn into_inputs(self) -> mpsc::Receiver<Input> {
+        self.inputs
+    }
 }
 
 /// One answer to one question.

@@ -107,12 +107,14 @@ mod tests {
         let refused = fixture.handle.intend_once("b", owner(), nothing.clone(), None).await.unwrap();
         assert!(matches!(refused, Reply::Refused { stranger: false, .. }) && events > 0, "{refused:?}");
         let Fixture { dir, handle, .. } = fixture;
+        let policy = handle.policy();
         handle.stop().await;
         // The engine is gone when it takes nothing in any more.
         while !matches!(handle.intend(owner(), Intent::Look(Look::Tasks), None).await, Err(Stopped)) {}
         let (store, _) = Store::open(dir.path()).unwrap();
-        let ((next, inputs), _) = engine::queue(store);
-        drop(inputs);
+        let queue = engine::Queue::new(store, Policy::clone(&policy));
+        let next = queue.handle.clone();
+        drop(queue);
         assert_eq!(next.intend_once("a", owner(), wish(), None).await.unwrap(), created);
         assert_eq!(next.intend_once("b", owner(), nothing, None).await.unwrap(), refused);
         assert!(matches!(next.intend_once("c", owner(), wish(), None).await, Err(Stopped)));

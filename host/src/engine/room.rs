@@ -58,10 +58,7 @@ impl Engine {
                     // Nobody waiting any more is no reason to fail.
                     let _ = answer.send(reply);
                 }
-                Some(Input::CurrentPolicy(answer)) => {
-                    let _ = answer.send(self.policies.current().clone());
-                }
-                Some(input @ (Input::Event(..) | Input::Policy(_))) => self.waiting.push_back(input),
+                Some(input @ (Input::Event(..) | Input::Policy(..))) => self.waiting.push_back(input),
             }
         }
     }

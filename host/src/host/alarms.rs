@@ -152,7 +152,7 @@ impl Alarms {
     }
 
     async fn see(&self) -> Result<Seen, StoreError> {
-        let policy = self.desk.handle.policy().await.map_err(|_| StoreError::Stopped)?;
+        let policy = self.desk.handle.policy();
         let (ended, live, is_paused) = self
             .desk
             .store

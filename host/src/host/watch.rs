@@ -178,7 +178,8 @@ mod tests {
             let permits = Permits { policy: policy.plugins.clone(), keep: BTreeSet::new() };
             let (plugins, _) = Plugins::load(options, &permits).await.unwrap();
             let (store, _) = Store::open(dir.path()).unwrap();
-            let ((handle, inputs), _) = engine::queue(store.clone());
+            let queue = engine::Queue::new(store.clone(), policy.clone());
+            let (handle, inputs) = (queue.handle.clone(), queue.into_inputs());
             let operators = Operators::new(Chats::new(plugins.clone(), handle.clone()), handle.clone(), None);
             let secrets = Arc::new(SecretStore::new(dir.path(), None, [].into(), &policy));
             let watch = Watch {
@@ -210,9 +211,10 @@ mod tests {
         async fn next(&mut self) -> Result<Policy, String> {
             loop {
                 match self.inputs.recv().await.unwrap() {
-                    Input::Policy(loaded) => return (*loaded).map(|(policy, _)| policy),
-                    // Who is to be told of a refusal: nobody, for an engine that does not answer is stopping.
-                    Input::CurrentPolicy(_) => {}
+                    Input::Policy(loaded, done) => {
+                        let _ = done.send(());
+                        return (*loaded).map(|(policy, _)| policy);
+                    }
                     _ => panic!("that is no policy"),
                 }
             }

@@ -28,29 +28,29 @@ pub(super) async fn ping(desk: &Desk) -> Result<Shown, StoreError> {
 }
 
 pub(super) async fn chat_id(desk: &Desk, person: &PersonId, chat: &str) -> Result<Shown, StoreError> {
-    let policy = policy(desk).await?;
+    let policy = desk.handle.policy();
     Ok(answer(words::chat_id(chat, person, role(&policy, person))))
 }
 
 pub(super) async fn personas(desk: &Desk, name: Option<&str>) -> Result<Shown, StoreError> {
-    Ok(found(words::personas(name, &*policy(desk).await?)))
+    Ok(found(words::personas(name, &*desk.handle.policy())))
 }
 
 pub(super) async fn pipeline(desk: &Desk, name: Option<&str>, person: &PersonId) -> Result<Shown, StoreError> {
-    let policy = policy(desk).await?;
+    let policy = desk.handle.policy();
     let today = today(desk, &policy, person).await?;
     Ok(found(words::pipeline(name, &policy).map(|parts| [parts, today].concat())))
 }
 
 pub(super) async fn in_force(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
-    let policy = policy(desk).await?;
+    let policy = desk.handle.policy();
     let since = desk.policy_since(policy.digest).await?.map(utc);
     let today = today(desk, &policy, person).await?;
     Ok(answer([words::policy(&policy, since.as_deref(), person, role(&policy, person)), today].concat()))
 }
 
 pub(super) async fn stats(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
-    let today = today(desk, &*policy(desk).await?, person).await?;
+    let today = today(desk, &*desk.handle.policy(), person).await?;
     Ok(answer([words::stats(&desk.figures(now_ms(), &WINDOWS).await?), today].concat()))
 }
 
@@ -94,10 +94,6 @@ pub(super) async fn audit(desk: &Desk, id: TaskId) -> Result<Shown, StoreError> 
         Document { name: format!("task-{id}.log.txt"), text }
     });
     Ok((NoticeKind::Answer, parts, document))
-}
-
-async fn policy(desk: &Desk) -> Result<Arc<Policy>, StoreError> {
-    desk.handle.policy().await.map_err(|_| StoreError::Stopped)
 }
 
 /// Whoever may look has a role; one that was taken away meanwhile is the least.

@@ -42,7 +42,7 @@ pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>,
     if live.len() > TASKS_SHOWN {
         parts.push(Part::Item(format!("and {} more", live.len() - TASKS_SHOWN)));
     }
-    let policy = desk.handle.policy().await.map_err(|_| StoreError::Stopped)?;
+    let policy = desk.handle.policy();
     parts.extend(
         models(&policy).into_iter().map(|(executor, models)| field(&format!("model of {executor}"), few(&models))),
     );
@@ -142,7 +142,7 @@ mod tests {
         let fixture = Fixture::start(&[("telegram:4", Role::Owner)], None).await;
         let desk = &fixture.conversation.desk;
         // An engine that answers has noted its start.
-        fixture.handle.policy().await.unwrap();
+        fixture.is_up().await;
         let by = PersonId("telegram:4".into());
         let told = lines(&of_host(desk, &by).await.unwrap());
         assert!(told[0].starts_with("borg-host test is up for") && told[1] == "tasks in progress: 0", "{told:?}");

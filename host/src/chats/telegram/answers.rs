@@ -157,9 +157,8 @@ impl Shared {
         outgoing
     }
 
-    async fn role(&self, person: &str) -> Option<Role> {
-        let policy = self.conversation.desk.handle.policy().await.ok()?;
-        policy.role(&PersonId(person.to_owned()))
+    fn role(&self, person: &str) -> Option<Role> {
+        self.conversation.desk.handle.policy().role(&PersonId(person.to_owned()))
     }
 
     async fn exchange(&self, update: &Update, key: &str) -> Vec<(Notice, Vec<Post>)> {
@@ -181,7 +180,7 @@ impl Shared {
                     }
                     Some(PAIRED.to_owned())
                 }
-                Ok(Heard::Used) => (self.role(&person).await == Some(Role::Owner)).then(|| PAIRED.to_owned()),
+                Ok(Heard::Used) => (self.role(&person) == Some(Role::Owner)).then(|| PAIRED.to_owned()),
                 Err(error) => Some(format!("the code is right, but you cannot be written down: {error:#}")),
             };
             if let Some(text) = text {

@@ -83,7 +83,7 @@ impl Doers {
             true => self.with_change(notice, task).await,
             false => notice.clone(),
         };
-        let policy = handle.policy().await.map_err(|error| error.to_string())?;
+        let policy = handle.policy();
         let topic = copies::topic(task.id(), change);
         let (store, id, digest) = (self.store.clone(), task.id(), *change);
         let waits = || waits(store.clone(), id, digest);
