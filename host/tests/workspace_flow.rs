@@ -179,7 +179,7 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let secret = room.commit(&[("secret.txt", "hidden\n")], "secret").await;
     room.git_in(&room.source, &["checkout", "-q", "main"]).await;
     let base = room.base().await;
-    let lender = room.workspace.lend(TASK, &room.mirror, ("main", &base), &base).await.unwrap();
+    let lender = room.workspace.lend(TASK.into(), &room.mirror, ("main", &base), &base).await.unwrap();
     let attempt =
         Attempt { run: run_key(1), mirror: room.mirror.clone(), commit: base.clone(), lender: Some(lender.clone()) };
     let (dir, remarks) = room.workspace.prepare(&attempt).await.unwrap();
@@ -199,7 +199,7 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let collected = room.collect(1, &base, all()).await;
     assert_eq!(collected.changed, ["src/lib.py"]);
     assert_eq!(collected.left_behind, []);
-    let lender = room.workspace.lend(TASK, &room.mirror, ("main", &base), &collected.commit).await.unwrap();
+    let lender = room.workspace.lend(TASK.into(), &room.mirror, ("main", &base), &collected.commit).await.unwrap();
     let attempt = Attempt {
         run: run_key(2),
         mirror: room.mirror.clone(),

@@ -8,6 +8,7 @@ use borg_core::{
     event::{DenialNote, Kept},
     facts::{CheckOutcome, Finding, Severity, Span, TestEvidence},
     id::{Digest, TaskId},
+    intent,
     policy::{PersonId, Pipeline, Role, StagePlan, StageWork, Via},
     task::{Base, BlockedOn, Decision, Ending, NewTask, Phase, Position, StageRecord, Task},
     verdict::{Ruling, Verdict},

@@ -13,7 +13,6 @@ use borg_core::{
     policy::{PersonId, Policy, Role},
     words,
 };
-use std::sync::Arc;
 
 /// What is shown: how it is meant, in short, and in full where it is long.
 pub(super) type Shown = (NoticeKind, Vec<Part>, Option<Document>);
