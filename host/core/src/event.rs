@@ -357,7 +357,7 @@ pub enum Meanwhile {
         run: RunKey,
         spent: Spent,
         estimated: bool,
-        /// Number of the hold this lets go of, where the request was [`Body::Held`].
+        /// Number of the hold this lets go of, where the request was [`Meanwhile::Held`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<u64>,
     },

@@ -1,7 +1,7 @@
 //! Requests that nobody waits for any more: their client went away before the head of the answer came. The provider works on them all the
 //! same, so what they may cost is held until that is known, also against the runs of the same task that come after.
 //!
-//! Who holds it durably is the task, in the journal (`Body::Held`). Here is only where a later run's account hears what became of each, in the
+//! Who holds it durably is the task, in the journal (`Meanwhile::Held`). Here is only where a later run's account hears what became of each, in the
 //! same process: what another process left open was booked when this one began.
 //!
 //! How one could get it wrong: a later run that is opened while such a request is being settled must count it once. So an outcome is told here

@@ -176,7 +176,7 @@ mod tests {
     use borg_core::{
         budget::{MicroUsd, Spent},
         chat::{NoticeKind, Part},
-        event::{Event, Kept},
+        event::{ChatEvent, Event, Kept},
         executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
         id::RunKind,
         intent::{Intent, TaskRequest},

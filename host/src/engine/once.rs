@@ -112,7 +112,7 @@ mod tests {
         // The engine is gone when it takes nothing in any more.
         while !matches!(handle.intend(owner(), Intent::Look(Look::Tasks), None).await, Err(Stopped)) {}
         let (store, _) = Store::open(dir.path()).unwrap();
-        let queue = engine::Queue::new(store, Policy::clone(&policy));
+        let queue = engine::Queue::new(store, (*policy).clone());
         let next = queue.handle.clone();
         drop(queue);
         assert_eq!(next.intend_once("a", owner(), wish(), None).await.unwrap(), created);

@@ -1,7 +1,10 @@
 //! What a task has cost, as the ledger has it and as the journal has it: no kill parts the two.
 
 use anyhow::{Result, ensure};
-use borg_core::{event::Body, id::TaskId};
+use borg_core::{
+    event::{Body, Meanwhile},
+    id::TaskId,
+};
 use borg_host::store::Journal;
 use borg_tests::harness::Host;
 
@@ -24,7 +27,8 @@ pub fn of(host: &Host, task: u64) -> Result<Money> {
     let (journal, id) = (open(host)?, TaskId(task));
     let costs: Vec<u64> = costs(&journal, id)?;
     let cost = costs.iter().sum();
-    let spent = |body: &Body| if let Body::Metered { spent, .. } = body { spent.cost.0 } else { 0 };
+    let spent =
+        |body: &Body| if let Body::Meanwhile(Meanwhile::Metered { spent, .. }) = body { spent.cost.0 } else { 0 };
     let told: u64 = journal.events(0, Some(id), ALL)?.iter().map(|entry| spent(&entry.event.body)).sum();
     let state = journal.task(id)?.map(|task| (task.spent.cost.0, task.holds));
     let (known, holds) = state.unwrap_or_default();
@@ -38,7 +42,7 @@ pub fn of(host: &Host, task: u64) -> Result<Money> {
 
 /// What each request of a task in the ledger cost, those for nothing left out.
 pub fn costs(journal: &Journal, task: TaskId) -> Result<Vec<u64>> {
-    let rows = journal.ledger(task)?;
+    let rows = journal.ledger(task.into())?;
     Ok(rows.iter().filter_map(|row| row.row["cost-micros"].as_u64()).filter(|cost| *cost > 0).collect())
 }
 

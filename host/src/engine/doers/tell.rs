@@ -150,7 +150,8 @@ mod tests {
     use crate::{chats::telegram, engine::Mailbox, fixture::Fixture, store::Batch};
     use borg_core::{
         chat::{Button, Post},
-        effect::{Effect, EffectKey, Order},
+        effect::{Effect, Order},
+        id::EffectKey,
         intent::Intent,
         policy::Role,
         task::Status,
@@ -175,7 +176,7 @@ mod tests {
         chats.tell_copy("review:telegram:1", &copy, &copies::topic(task, &change)).await.unwrap();
         let people = vec![PersonId("telegram:1".into())];
         let order = Order::Tell { notice: Box::new(notice), audience: Audience::Deciders { change, people } };
-        let owed = vec![Effect { key: EffectKey("review".into()), task, order }];
+        let owed = vec![Effect { key: EffectKey("review".into()), owner: task.into(), order }];
         store.commit(Arc::new(Batch { owed, ..Batch::default() })).await.unwrap();
         drop((chats, store));
         let fixture = Fixture::by_mail_in(fixture.stop_and_leave().await, &owner, &[telegram::NAME]).await;
