@@ -209,15 +209,9 @@ mod tests {
         }
 
         async fn next(&mut self) -> Result<Policy, String> {
-            loop {
-                match self.inputs.recv().await.unwrap() {
-                    Input::Policy(loaded, done) => {
-                        let _ = done.send(());
-                        return (*loaded).map(|(policy, _)| policy);
-                    }
-                    _ => panic!("that is no policy"),
-                }
-            }
+            let Input::Policy(loaded, done) = self.inputs.recv().await.unwrap() else { panic!("that is no policy") };
+            done.send(()).unwrap();
+            (*loaded).map(|(policy, _)| policy)
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) async fn chat_id(desk: &Desk, person: &PersonId, chat: &str) -> Resul
 }
 
 pub(super) async fn personas(desk: &Desk, name: Option<&str>) -> Result<Shown, StoreError> {
-    Ok(found(words::personas(name, &*desk.handle.policy())))
+    Ok(found(words::personas(name, &desk.handle.policy())))
 }
 
 pub(super) async fn pipeline(desk: &Desk, name: Option<&str>, person: &PersonId) -> Result<Shown, StoreError> {
@@ -49,7 +49,7 @@ pub(super) async fn in_force(desk: &Desk, person: &PersonId) -> Result<Shown, St
 }
 
 pub(super) async fn stats(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
-    let today = today(desk, &*desk.handle.policy(), person).await?;
+    let today = today(desk, &desk.handle.policy(), person).await?;
     Ok(answer([words::stats(&desk.figures(now_ms(), &WINDOWS).await?), today].concat()))
 }
 

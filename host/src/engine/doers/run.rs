@@ -47,7 +47,7 @@ const NOTED: u32 = 500;
 enum Failure {
     Start(StartFailure),
     /// An event of its own says it.
-    Body(Body),
+    Body(Box<Body>),
 }
 
 fn start_failure(reason: impl Into<String>, remedy: impl Into<Advice>, transient: bool) -> Failure {
@@ -95,7 +95,8 @@ impl Doers {
         let mut task = task;
         loop {
             match self.try_run(&order, task.as_ref(), (begun.take(), lost_ms), policy, handle).await {
-                Ok(Some(body)) | Err(Failure::Body(body)) => return body,
+                Ok(Some(body)) => return body,
+                Err(Failure::Body(body)) => return *body,
                 // What had begun is lost: this time nothing has. What it spent before that is spent, and recorded by now.
                 Ok(None) => {
                     let Some(id) = run.owner.task() else { continue };
@@ -129,12 +130,14 @@ impl Doers {
     ) -> Result<Option<Body>, Failure> {
         let run = order.run;
         let digest = begun.as_ref().and_then(|agent| agent.executor_digest);
-        let executor =
-            self.plugins.executor(&order.executor, digest).map_err(|error| Failure::Body(plugin_failed(&error)))?;
+        let executor = self
+            .plugins
+            .executor(&order.executor, digest)
+            .map_err(|error| Failure::Body(plugin_failed(&error).into()))?;
         let granted = policy.executors.get(&order.executor);
         let given = granted.map(|granted| granted.settings.clone()).unwrap_or_default();
         let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(|reason| {
-            Failure::Body(Body::Answer(Answer::PluginFailed { plugin: order.executor.clone(), reason }))
+            Failure::Body(Box::new(Body::Answer(Answer::PluginFailed { plugin: order.executor.clone(), reason })))
         })?;
         let job = self.job(order, &executor, policy).await?;
 
@@ -226,7 +229,7 @@ impl Doers {
         let outcome = executor
             .finish(&settings, &job, &state, &end)
             .await
-            .map_err(|error| Failure::Body(plugin_failed(&error)))?;
+            .map_err(|error| Failure::Body(plugin_failed(&error).into()))?;
         let outcome = held::hold(outcome, door.cap(), &held::drain(&mut notices), !order.egress.is_empty());
         let wall_ms = match (is_timed, fresh || is_running) {
             (true, _) => spent.wall_ms,
@@ -285,7 +288,7 @@ impl Doers {
             .executor
             .read(reader.settings, reader.job, state, &texts)
             .await
-            .map_err(|error| Failure::Body(plugin_failed(&error)))?;
+            .map_err(|error| Failure::Body(plugin_failed(&error).into()))?;
         *state = step.state;
         if step.events.is_empty() {
             return Ok(());

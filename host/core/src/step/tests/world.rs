@@ -587,12 +587,11 @@ fn hold_changed(before: &State, stepped: &Stepped, event: &Event) {
     assert!(changed.paused || state.paused == before.paused, "{event:?}");
     assert!(changed.chats || state.chats == before.chats, "{event:?}");
     assert!(changed.day || state.day == before.day, "{event:?}");
-    let only_told = match &event.body {
+    let only_told = matches!(
+        &event.body,
         Body::Answer(
-            Answer::Told { .. } | Answer::TellFailed { .. } | Answer::Stopped { .. } | Answer::Forgotten { .. },
-        ) => true,
-        Body::Host(HostEvent::PolicyRefused { .. } | HostEvent::PersonDenied { .. }) => true,
-        _ => false,
-    };
+            Answer::Told { .. } | Answer::TellFailed { .. } | Answer::Stopped { .. } | Answer::Forgotten { .. }
+        ) | Body::Host(HostEvent::PolicyRefused { .. } | HostEvent::PersonDenied { .. })
+    );
     assert!(!only_told || changed.tasks == differ, "{event:?} writes {:?} again", changed.tasks);
 }

@@ -76,7 +76,7 @@ impl Doers {
                     false,
                 ));
             }
-            Err(error) => return Err(Failure::Body(plugin_failed(&error))),
+            Err(error) => return Err(Failure::Body(plugin_failed(&error).into())),
         };
         let bundle = &executor.info().bundle;
         Ok(SandboxSpec {
