@@ -9,8 +9,8 @@
 //!                                                                        client ← relay ← meter ← response (exchange) ┘
 //! ```
 //!
-//! A way is added beside [`way::Way::Model`], with its own exchange; a provider is a folder below [`provider`], where all stands that is
-//! known of anybody's API. A refusal is a value ([`refusal::Refusal`]) until the way that was asked for spells it.
+//! A way is added beside `Way::Model`, with its own exchange; a provider is a folder below [`provider`], where all stands that is known of
+//! anybody's API. A refusal is a value ([`provider::Refusal`]) until the way that was asked for spells it.
 //!
 //! Left to others: where secrets come from ([`Secrets`]), where rows go ([`Ledger`]), what a cap or a `retry-after` means
 //! for a task ([`News`]), and the bridge inside the container.
