@@ -46,7 +46,7 @@ pub struct Work {
     pub produces: Vec<String>,
 }
 
-/// Orders for an agent, as a persona wishes them; what it gets is a [`crate::run::Grant`].
+/// Orders for an agent, as a persona wishes them; what it gets is a [`crate::grant::Grant`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     pub system_prompt: String,
