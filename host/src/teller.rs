@@ -533,7 +533,7 @@ mod tests {
             made.check(RunKind::Recheck, 1, report(&["a"], &["b"], true)),
             "spec: tests (recheck): 1 passed, 1 failed (exit 1) in 2 s; red, and that does not do: failed: b\n\
              blocked: the tests are red before anything changed: failed: b. What to do: make the tests of the base branch pass, \
-             then `borg-host task retry 1`"
+             then /retry 1"
         );
     }
 
@@ -559,7 +559,7 @@ mod tests {
             "spec: tests (baseline): 0 passed, 0 failed (exit 127) in 2 s; could not be run: the test command was not found (127): \
              is the runner in the image?\n\
              blocked: the tests could not be run: the test command was not found (127): is the runner in the image? \
-             What to do: mend the test command or its image, then `borg-host task retry 1`"
+             What to do: mend the test command or its image, then /retry 1"
         );
     }
 

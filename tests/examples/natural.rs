@@ -165,6 +165,7 @@ fn change(git: &Git, repository: &Path, base: &str, head: &str) -> Result<Change
             .for_each(|path| collisions.see(&survey::show(path)));
         collisions.tell(&mut survey.files);
     }
+    survey.mark();
     Ok(Change { files: survey.files, incomplete: survey.incomplete, ..Change::default() })
 }
 

@@ -20,7 +20,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format; a newer one is refused by an older binary.
-pub const EVENT_VERSION: u32 = 4;
+pub const EVENT_VERSION: u32 = 5;
 
 /// Text that is kept beside the hash chain, so that it can be deleted: the chain holds its digest only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -280,8 +280,6 @@ pub enum Answer {
         findings: Vec<Finding>,
         failures: Vec<RuleFailure>,
         incomplete: Vec<String>,
-        /// Digest of the diff that was judged.
-        diff: Digest,
     },
     /// An agent left a question instead of its work.
     Asked {

@@ -67,6 +67,9 @@ pub struct ChangedFile {
     /// Another path at head that some file system takes for this one, where the change brought the two together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collides: Option<String>,
+    /// What the file is beside what its lines say, as rules get it in `extra`: name and words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

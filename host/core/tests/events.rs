@@ -275,7 +275,6 @@ fn examples() -> Vec<Body> {
             findings: vec![finding],
             failures: vec![RuleFailure { rule: s("scope"), why: s("trapped") }],
             incomplete: vec![s("cut")],
-            diff: digest,
         }),
         Body::Said(Said::Approved { by: by(), digest, note: s("fine") }),
         Body::Said(Said::Rejected { by: by(), digest, note: s("no") }),

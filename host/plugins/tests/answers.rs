@@ -38,6 +38,7 @@ fn change() -> Change {
         base_text: None,
         head_text: Some("b".into()),
         collides: None,
+        marks: Vec::new(),
     };
     let commit = StageCommit {
         stage: "impl".into(),
@@ -153,6 +154,7 @@ async fn a_rule_hears_what_the_survey_makes_of_a_file() {
     change.files[0].path = ".Husky/pre-commit".into();
     change.files[0].hunks[0].text = "+x\u{202e}".into();
     change.files[0].collides = Some(".husky".into());
+    change.files[0].marks = borg_core::survey::marks(&change.files[0]);
     let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
     let told = &findings[0].message;
     for mark in ["\"runs-by-itself\"", "(\"hidden\", \"1 marks that turn", "(\"collides-with\", \".husky\")"] {

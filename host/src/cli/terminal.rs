@@ -5,10 +5,13 @@ use borg_core::intent::{self, Intent, Look};
 /// The command for an intent, in quotes; what can be said in chats only is named as such.
 pub fn say(intent: &Intent) -> String {
     let Some(command) = command(intent) else { return format!("{} in a chat", intent::spell(intent)) };
-    // What follows the name is the same in both.
-    let said = intent::spell(intent);
-    let rest = said.split_once(' ').map(|(_, rest)| format!(" {}", rest.replacen("change:", "--change ", 1)));
-    format!("`borg-host {command}{}`", rest.unwrap_or_default())
+    // What follows the name is the same in both, but that a terminal decides on what waits: whoever sits at the machine sees it there.
+    let said = match intent {
+        Intent::Approve { task, note, .. } => format!("{task} {note}"),
+        Intent::Reject { task, note, .. } => format!("{task} {note}"),
+        other => intent::spell(other).split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
+    };
+    format!("`{}`", format!("borg-host {command} {said}").trim_end())
 }
 
 /// The command that does what an intent asks for.
@@ -61,7 +64,7 @@ mod tests {
             (Intent::Retry { task }, "task retry 3"),
             (Intent::Cancel { task }, "task cancel 3"),
             (Intent::Approve { task, change: None, note: note.clone() }, "task approve 3"),
-            (Intent::Reject { task, change, note }, "task reject 3 --change 0123456789ab"),
+            (Intent::Reject { task, change, note }, "task reject 3"),
             (Intent::Answer { task, text: text.clone() }, "task answer 3 TEXT"),
             (Intent::Note { task, text: text.clone() }, "task note 3 TEXT"),
             (Intent::Continue { task, text }, "task continue 3 TEXT"),

@@ -119,6 +119,7 @@ ALTER TABLE tasks ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tasks_holding ON tasks (id) WHERE holds > 0;
 ",
     "
+-- Events of version 5 begin here: an older program cannot read them.
 -- What is owed and what was asked for belongs to an owner: a task is one, by its text.
 CREATE TABLE effects_6 (key TEXT PRIMARY KEY, owner TEXT NOT NULL, ordinal INTEGER NOT NULL, effect TEXT NOT NULL) STRICT;
 INSERT INTO effects_6 SELECT key, 't' || task, ordinal, effect FROM effects;

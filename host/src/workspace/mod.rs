@@ -83,6 +83,7 @@ pub struct Workspace {
     data: PathBuf,
     git: Git,
     config: Config,
+    surveys: diff::Surveys,
 }
 
 /// What went wrong with a repository, told so that a person can mend it.
@@ -149,7 +150,7 @@ impl Workspace {
             std::fs::create_dir_all(&dir).map_err(Error::io(format!("create {}", dir.display())))?;
         }
         sweep::sweep(data_dir).map_err(Error::io("clear up after the last run of the host"))?;
-        Ok(Workspace { data: data_dir.to_owned(), git, config })
+        Ok(Workspace { data: data_dir.to_owned(), git, config, surveys: diff::Surveys::default() })
     }
 
     /// How Git is run, for those who act on a mirror themselves.

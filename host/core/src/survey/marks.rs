@@ -1,12 +1,18 @@
 //! What rules are told of a file beside its record: pairs of a name and words, described in `wit/rule.wit`.
 
 use super::{Runs, cause, classify, hidden, plain, scripts};
-use crate::facts::{ChangedFile, FileClass, FileStatus};
+use crate::{
+    check::harness::mixed_changes,
+    facts::{ChangedFile, FileClass, FileStatus},
+};
 
 /// Everything that can be said of a changed file by itself.
 pub fn marks(file: &ChangedFile) -> Vec<(String, String)> {
     let mut marks = Vec::new();
     let mut tell = |name: &str, words: String| marks.push((name.to_owned(), words));
+    if let Some(keys) = mixed_changes(&file.path, file.base_text.as_deref(), file.head_text.as_deref()) {
+        tell("test-keys", keys);
+    }
     let path = plain(&file.path);
     if path != file.path {
         tell("same-as", path.into_owned());

@@ -180,10 +180,25 @@ fn file_of(entry: &RawEntry) -> ChangedFile {
         base_text: None,
         head_text: None,
         collides: None,
+        marks: Vec::new(),
     }
 }
 
 impl Survey {
+    /// Bytes of text in it, about.
+    pub fn bytes(&self) -> usize {
+        let lines = |file: &ChangedFile| file.hunks.iter().map(|hunk| hunk.text.len()).sum::<usize>();
+        let texts = |file: &ChangedFile| file.base_text.iter().chain(&file.head_text).map(String::len).sum::<usize>();
+        self.files.iter().map(|file| file.path.len() + lines(file) + texts(file)).sum()
+    }
+
+    /// Notes in each file what it is beside what its lines say: last, when all texts are there.
+    pub fn mark(&mut self) {
+        for file in &mut self.files {
+            file.marks = marks(file);
+        }
+    }
+
     /// Blobs to fetch and hand to [`Survey::set_text`]: code, which may hold tests, and manifests.
     pub fn wanted_texts(&self) -> Vec<WantedText> {
         let mut wanted = Vec::new();

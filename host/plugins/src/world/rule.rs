@@ -9,7 +9,7 @@ use crate::{
     state::State,
     text::{check_list, clip},
 };
-use borg_core::{check::harness, facts as core, survey};
+use borg_core::facts as core;
 use exports::borg::plugin::rule as wit;
 use serde_json::Value;
 use std::sync::Arc;
@@ -155,11 +155,7 @@ impl From<&core::ChangedFile> for wit::ChangedFile {
             hunks: each(&file.hunks),
             base_text: file.base_text.clone(),
             head_text: file.head_text.clone(),
-            extra: harness::mixed_changes(&file.path, file.base_text.as_deref(), file.head_text.as_deref())
-                .map(|words| ("test-keys".to_owned(), words))
-                .into_iter()
-                .chain(survey::marks(file))
-                .collect(),
+            extra: file.marks.clone(),
         }
     }
 }

@@ -25,12 +25,9 @@ pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
             Body::Answer(Answer::Checked { run: order.run, check: Box::new(check) })
         }
         // Without a judgement a person looks.
-        Order::Judge(_) => Body::Answer(Answer::Judged {
-            findings: Vec::new(),
-            failures: Vec::new(),
-            incomplete: vec![reason],
-            diff: Digest::of_bytes(b""),
-        }),
+        Order::Judge(_) => {
+            Body::Answer(Answer::Judged { findings: Vec::new(), failures: Vec::new(), incomplete: vec![reason] })
+        }
         Order::Deliver { .. } => Body::Answer(Answer::DeliverFailed { reason, remedy }),
         Order::Stop { run, cause } => Body::Answer(Answer::Stopped { run: *run, cause: *cause }),
         // What is left lies where the next start finds it.

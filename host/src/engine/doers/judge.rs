@@ -7,12 +7,12 @@ use borg_core::{
     effect::JudgeOrder,
     event::{Answer, Body},
     facts::{Change, ChangedFile, Finding},
-    id::Digest,
     policy::Policy,
     survey,
     verdict::{self, RuleFailure},
 };
 use borg_plugins::Kind;
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep, and how many at a time, scripts of the base are looked through for what the test command runs; bytes of each.
@@ -29,19 +29,14 @@ impl Doers {
             Err(error) => {
                 // Without facts there is no judgement: a person looks.
                 incomplete.push(format!("the change could not be surveyed: {}", chain(&error)));
-                return Body::Answer(Answer::Judged {
-                    findings: Vec::new(),
-                    failures: Vec::new(),
-                    incomplete,
-                    diff: Digest::of_bytes(b""),
-                });
+                return Body::Answer(Answer::Judged { findings: Vec::new(), failures: Vec::new(), incomplete });
             }
         };
-        incomplete.extend(survey.incomplete);
+        incomplete.extend(survey.incomplete.iter().cloned());
         let chosen = chosen(&order.rules, policy);
         incomplete.extend(unjudged(&chosen));
         let change = Change {
-            files: survey.files,
+            files: survey.files.clone(),
             commits: order.commits.clone(),
             evidence: order.evidence.clone(),
             incomplete: incomplete.clone(),
@@ -60,24 +55,25 @@ impl Doers {
                 }
             }
         }
-        let diff = Digest::of_bytes(&serde_json::to_vec(&change.files).expect("files of a change are plain data"));
+        // All at once: none waits for another, and what they find is put in order afterwards.
+        let judging = chosen.iter().map(|name| self.ask(name, &change, policy));
         let mut failures = Vec::new();
-        for name in chosen {
-            let given = policy.rules.get(&name).map(|rule| rule.settings.clone()).unwrap_or_default();
-            let judged = match self.settings(Kind::Rule, &name, &given) {
-                Ok(settings) => match self.plugins.rule(&name, None) {
-                    Ok(rule) => rule.judge(&settings, &change).await.map_err(|error| chain(&error)),
-                    Err(error) => Err(chain(&error)),
-                },
-                Err(reason) => Err(reason),
-            };
+        for (rule, judged) in chosen.iter().zip(join_all(judging).await) {
             match judged {
-                Ok(Ok(found)) => findings.extend(found),
-                Ok(Err(why)) | Err(why) => failures.push(RuleFailure { rule: name, why }),
+                Ok(found) => findings.extend(found),
+                Err(why) => failures.push(RuleFailure { rule: rule.clone(), why }),
             }
         }
         verdict::sort_findings(&mut findings);
-        Body::Answer(Answer::Judged { findings, failures, incomplete, diff })
+        Body::Answer(Answer::Judged { findings, failures, incomplete })
+    }
+
+    /// One rule's findings, or why there are none.
+    async fn ask(&self, rule: &str, change: &Change, policy: &Policy) -> Result<Vec<Finding>, String> {
+        let given = policy.rules.get(rule).map(|rule| rule.settings.clone()).unwrap_or_default();
+        let settings = self.settings(Kind::Rule, rule, &given)?;
+        let rule = self.plugins.rule(rule, None).map_err(|error| chain(&error))?;
+        rule.judge(&settings, change).await.map_err(|error| chain(&error))?
     }
 }
 

