@@ -75,7 +75,7 @@ fn read(folder: &Path, path: &Path) -> Result<SourceFile, PolicyError> {
     Ok(SourceFile { name: format!("policies/{relative}"), text })
 }
 
-/// Reads and checks a folder of policy files. Settings that complete them are kept with the sources, so that [`parse`] gives the same
+/// Reads and checks a folder of policy files. Settings that complete them are kept with the sources, so that [`parse()`] gives the same
 /// policy again after they have changed.
 pub fn load(folder: &Path, defaults: &Defaults) -> Result<(Policy, Vec<SourceFile>), PolicyError> {
     let mut files = sources(folder)?;

@@ -22,8 +22,14 @@ pub fn run(require_all: bool) -> Result<()> {
     sh::run(sh::cargo().args(["fmt", "--all", "--check"]))?;
     let built = build::all()?;
     sh::run(sh::cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    sh::run(sh::cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
 
     let mut missing = Vec::new();
+    // What is named in a manifest and used nowhere is built, and trusted, for nothing.
+    match sh::succeeds(sh::cargo().args(["machete", "--version"])) {
+        true => sh::run(sh::cargo().args(["machete", "--skip-target-dir"]))?,
+        false => missing.push("no cargo-machete: `cargo install --locked cargo-machete`".to_owned()),
+    }
     match demo::engine() {
         Engine::Ready => {}
         Engine::None => missing.push("no Docker engine answers: install docker.io and start dockerd".to_owned()),

@@ -11,7 +11,7 @@ use std::{
 const LONGEST: usize = 600;
 
 /// Folders of `host/src` that each wrap one neighbour of the host. They know the core and what is shared at the top, never each other.
-const ADAPTERS: [&str; 8] = ["agents", "chats", "control", "forge", "sandbox", "store", "web", "workspace"];
+const ADAPTERS: [&str; 7] = ["agents", "chats", "control", "forge", "sandbox", "store", "workspace"];
 
 /// Crates that would bring I/O, a clock or a plugin engine into the core.
 const NOT_IN_CORE: [&str; 8] = ["tokio", "wasmtime", "hyper", "mio", "rusqlite", "bollard", "nix", "rustix"];

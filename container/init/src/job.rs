@@ -43,7 +43,7 @@ pub const EXIT_NOT_FOUND: i32 = 127;
 pub struct Job {
     /// Program and arguments; the program is looked up in `PATH` unless it contains a slash.
     pub argv: Vec<String>,
-    /// Added to what init takes over from the image (see [`crate::environment`]); wins over it.
+    /// Added to what init takes over from the image (see `environment.rs`); wins over it.
     #[serde(default)]
     pub env: Vec<(String, String)>,
     /// True puts `bin/` of [`AGENT`] before everything else in `PATH`.

@@ -69,7 +69,7 @@ pub enum Network {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
-    /// Everything of [`crate::seccomp`].
+    /// Everything of the filter in `seccomp.rs`.
     #[default]
     Strict,
     /// As `Strict`, but the process may trace its own children: for debuggers and `strace` in checks, by grant.

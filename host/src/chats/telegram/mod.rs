@@ -10,7 +10,7 @@
 //! | `strangers` | passes the requests of unknown people on, where policy says so |
 //!
 //! What is understood and shown is the component's (`plugins/chats/telegram`). The token is in every address of the Bot API: no error is
-//! printed but by [`courier::words`].
+//! printed but by `courier::words`.
 
 mod albums;
 mod answers;

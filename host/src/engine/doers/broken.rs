@@ -7,7 +7,6 @@ use borg_core::{
     event::{Answer, Body},
     evidence::CheckRun,
     executor::EndCause,
-    id::Digest,
     remedy::Advice,
 };
 

@@ -56,7 +56,7 @@ impl Doers {
             }
         }
         // All at once: none waits for another, and what they find is put in order afterwards.
-        let judging = chosen.iter().map(|name| self.ask(name, &change, policy));
+        let judging = chosen.iter().map(|name| self.findings_of(name, &change, policy));
         let mut failures = Vec::new();
         for (rule, judged) in chosen.iter().zip(join_all(judging).await) {
             match judged {
@@ -69,7 +69,7 @@ impl Doers {
     }
 
     /// One rule's findings, or why there are none.
-    async fn ask(&self, rule: &str, change: &Change, policy: &Policy) -> Result<Vec<Finding>, String> {
+    async fn findings_of(&self, rule: &str, change: &Change, policy: &Policy) -> Result<Vec<Finding>, String> {
         let given = policy.rules.get(rule).map(|rule| rule.settings.clone()).unwrap_or_default();
         let settings = self.settings(Kind::Rule, rule, &given)?;
         let rule = self.plugins.rule(rule, None).map_err(|error| chain(&error))?;

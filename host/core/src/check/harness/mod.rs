@@ -9,7 +9,7 @@
 //! * What else steers a runner (a module that shadows one the runner imports, a script that the test command runs) stays where it is
 //!   and is a finding ([`steering`]): taken out silently, it would only be tested otherwise than it is delivered.
 //!
-//! Wherever the harness made a difference the tests run once more with the change's own ([`super::pair`]), and each path is told
+//! Wherever the harness made a difference the tests run once more with the change's own (`check/pair.rs`), and each path is told
 //! ([`told`]). A stage that writes tests brings its harness with them: what it committed counts as the base's from then on.
 //!
 //! What code under test does inside the runner's own process is out of reach here. The seam for what could be done about it is the
