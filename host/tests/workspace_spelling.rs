@@ -10,7 +10,7 @@ use borg_core::{
     survey::{self, Survey, marks},
 };
 use room::{Room, all, left, write};
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 
 const FILES: &[(&str, &str)] = &[
     (".github/workflows/ci.yml", "on: push\n"),
@@ -115,7 +115,7 @@ async fn a_grant_is_read_by_the_letter() {
 }
 
 /// The survey of what an agent did under a grant of everything.
-async fn survey_after(files: &[(&str, &str)], act: impl FnOnce(&Path)) -> (Room, Survey, String) {
+async fn survey_after(files: &[(&str, &str)], act: impl FnOnce(&Path)) -> (Room, Arc<Survey>, String) {
     let room = Room::new(files).await;
     let (base, dir) = room.attempt(1).await;
     act(&dir.workspace);

@@ -84,6 +84,10 @@ impl Conversation {
             }
             if let Some(mut notice) = self.reply(transport, &said, key.as_deref()).await {
                 notice.reply_to = Some(update.receipt.clone()).filter(|receipt| !receipt.is_empty());
+                if is_press && notice.kind == NoticeKind::Hint {
+                    // A no to a press is a toast, which has no room for buttons: those there are stand below the post still.
+                    notice.buttons.clear();
+                }
                 let posts = self.chats.show(&notice, width).await?;
                 exchanged.push((notice, posts));
             }
