@@ -28,7 +28,9 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// The latest surveys: a change is surveyed when it is checked, when that is done again, and when it is judged, and two commits always differ
 /// by the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Surveys(Arc<Mutex<VecDeque<(Which, Arc<Survey>)>>>);
+pub(super) struct Surveys(Arc<Mutex<VecDeque<Kept>>>);
+
+type Kept = (Which, Arc<Survey>);
 
 /// What a survey is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
