@@ -146,6 +146,7 @@ pub fn person(role: Role) -> PersonId {
 }
 
 /// A host, its journal and its neighbours.
+#[derive(Clone)]
 pub struct World {
     pub state: State,
     pub policies: Policies,
