@@ -140,6 +140,11 @@ impl World {
     fn hold_done(&self, before: &State, person: &PersonId, intent: &Intent) {
         let now = |id: &TaskId| self.task(*id);
         match intent {
+            Intent::Approve { task, change, .. } | Intent::Reject { task, change, .. }
+                if change.as_ref().is_some_and(|change| !self.decided_on(*task).starts_with(change)) =>
+            {
+                panic!("{change:?} was meant, and {} decided on", self.decided_on(*task))
+            }
             Intent::Approve { task, .. } => {
                 let decision = now(task).decision.as_ref().expect("recorded");
                 assert!(decision.approved && decision.by == *person);
@@ -164,6 +169,11 @@ impl World {
             }
             other => panic!("{other:?} was told to be done"),
         }
+    }
+
+    /// The change that somebody decided on, by its digest.
+    fn decided_on(&self, task: TaskId) -> String {
+        self.task(task).decision.as_ref().expect("recorded").digest.to_string()
     }
 
     /// What a remedy says can be said is understood, and names what is there.
