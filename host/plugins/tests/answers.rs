@@ -140,6 +140,7 @@ async fn a_rule_hears_what_changed_among_the_keys_that_steer_tests() {
         ),
     ] {
         change.files[0].head_text = Some(head.into());
+        change.files[0].marks = borg_core::survey::marks(&change.files[0]);
         let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
         assert_eq!(findings[0].message, told);
     }
