@@ -103,6 +103,19 @@ async fn memory_is_limited_and_its_end_is_named() {
     }
 }
 
+/// An engine that follows a log may end it before the last lines of a process that ends at once: four at a time, so that it does.
+#[tokio::test]
+async fn what_ends_at_once_has_started_and_said_its_words() {
+    let Some(room) = room().await else { return };
+    for _ in 0..10 {
+        let specs: Vec<SandboxSpec> = (0..4).map(|_| room.argv(["echo", "done"])).collect();
+        let all = specs.iter().map(|spec| room.run(spec));
+        for ran in futures_util::future::join_all(all).await {
+            assert_eq!((ran.end.exit_code, ran.out().as_str()), (Some(0), "done\n"), "{:?}", ran.end);
+        }
+    }
+}
+
 #[tokio::test]
 async fn tmp_counts_against_memory_or_disk_but_never_nothing() {
     let Some(room) = room().await else { return };

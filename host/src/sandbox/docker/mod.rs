@@ -172,8 +172,22 @@ impl Docker {
         Ok(Started { attestation, init_pid: pid(&found).unwrap_or(0) })
     }
 
-    /// Waits for init's first word in the container's log.
+    /// Waits for init's first word. As in [`Docker::read`], a log that the end of a quick process cut short is read once more.
     async fn ready(&self, name: &str) -> Result<(u32, bool, Vec<String>), Error> {
+        loop {
+            let ran = self.inspect(name).await?.is_some_and(|found| is_running(&found));
+            if let Some(word) = self.first_word(name).await? {
+                return Ok(word);
+            }
+            if !ran {
+                return Err(Error::NotReady(self.complaint(name).await));
+            }
+            self.wait(name).await?;
+        }
+    }
+
+    /// Init's first word in the container's log; none where the log ends before it.
+    async fn first_word(&self, name: &str) -> Result<Option<(u32, bool, Vec<String>)>, Error> {
         let mut log = Box::pin(self.log(name));
         let mut text = Vec::new();
         while let Some(chunk) = log.next().await {
@@ -182,14 +196,14 @@ impl Docker {
                 let line: Vec<u8> = text.drain(..=end).collect();
                 match serde_json::from_slice::<Line>(&line).ok().and_then(|line| line.record()) {
                     Some(Record::Started { landlock_abi, seccomp, missing }) => {
-                        return Ok((landlock_abi, seccomp, missing));
+                        return Ok(Some((landlock_abi, seccomp, missing)));
                     }
                     Some(Record::Refused { why }) => return Err(Error::NotReady(why)),
                     Some(Record::LineCut { .. } | Record::OutputCapped { .. } | Record::Ended { .. }) | None => {}
                 }
             }
         }
-        Err(Error::NotReady(self.complaint(name).await))
+        Ok(None)
     }
 
     /// What init or the engine said outside of init's lines.
