@@ -1,25 +1,9 @@
 //! Names of things: tasks, runs, effects, digests. What they name is elsewhere.
 
 use crate::owner::Owner;
+pub use crate::owner::TaskId;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
-
-/// Number of a task, unique within one data directory, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TaskId(pub u64);
-
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl FromStr for TaskId {
-    type Err = std::num::ParseIntError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.trim_start_matches('#').parse().map(TaskId)
-    }
-}
 
 /// What a run is for. A stage attempt may need several runs: its agent, then its checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
