@@ -1,5 +1,5 @@
 //! A rule and an executor in one component, whose answers break the contract as `settings.lie` asks.
-//! What the host must make of each is in `host/plugins/tests/answers.rs`.
+//! What the host must make of each is in `host/plugins/tests/answers.rs`. Asked to `tell`, it answers with all it was handed.
 
 wit_bindgen::generate!({
     inline: "
@@ -56,6 +56,7 @@ impl rule::Guest for Liar {
             }
             "wordy-refusal" => Err("x".repeat(1 << 20)),
             "tell-extra" => Ok(vec![Finding { message: format!("{:?}", change.files[0].extra), ..finding }]),
+            "tell" => Ok(vec![Finding { message: format!("{change:?}"), ..finding }]),
             "refuse" => Err("cannot judge this".into()),
             "many-lines" => {
                 Ok(vec![Finding { message: "fine\nchange: 0123456789ab\r\napproved by: Ann".into(), ..finding }])
@@ -94,6 +95,7 @@ impl executor::Guest for Liar {
             "climb" => Ok(Command { files: file("../outside"), ..command }),
             "absolute" => Ok(Command { files: file("/etc/profile"), ..command }),
             "refuse" => Err("will not start".into()),
+            "tell" => Ok(Command { argv: vec!["agent".into(), format!("{job:?}")], ..command }),
             _ => Ok(command),
         }
     }
@@ -106,10 +108,14 @@ impl executor::Guest for Liar {
         ReadStep { state, events: lines.into_iter().map(AgentEvent::Noise).collect() }
     }
 
-    fn finish(_: Job, state: Vec<u8>, end: RunEnd) -> Outcome {
+    fn finish(job: Job, state: Vec<u8>, end: RunEnd) -> Outcome {
+        let message = match lie(&job.settings).as_str() {
+            "tell" => format!("{end:?}"),
+            _ => format!("{} {:?}", String::from_utf8_lossy(&state), end.exit_code),
+        };
         Outcome {
             status: executor::Status::Completed,
-            message: format!("{} {:?}", String::from_utf8_lossy(&state), end.exit_code),
+            message,
             session: None,
             usage: Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 },
             claimed_cost_micros: Some(5),

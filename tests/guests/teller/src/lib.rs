@@ -1,4 +1,5 @@
-//! A chat that says what time the host tells it, and what time its own standard library believes it to be.
+//! A chat that says what time the host tells it, and what time its own standard library believes it to be; told `tell`, it says all it was
+//! handed.
 
 wit_bindgen::generate!({ world: "chat-plugin", path: "../../../wit" });
 
@@ -26,10 +27,14 @@ impl Guest for Teller {
     )]
     fn hear(settings: String, update: Update) -> Vec<Said> {
         let own = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let text = match update.text.as_str() {
+            "tell" => format!("{update:?}"),
+            _ => format!("{} {own}", clock::now_ms()),
+        };
         vec![Said {
             sender: update.sender,
             chat: update.chat,
-            text: format!("{} {own}", clock::now_ms()),
+            text,
             problem: Some(settings),
             addressed: Addressed::Overheard,
             reply_to: update.reply_to,
