@@ -5,7 +5,7 @@ use crate::{
     chats::{Chats, Conversation, Operators, telegram},
     engine::{
         self, Desk, Engine, Handle, Mailbox,
-        doers::{Doers, LiveRuns, RepositoryLocks},
+        doers::{Doers, Services},
     },
     git::{self, Git},
     ledger::JournalLedger,
@@ -91,18 +91,16 @@ impl Fixture {
             home: None,
             free_floor_bytes: 0,
         };
-        let doers = Doers {
+        let doers = Doers::new(Services {
             data_dir: data,
             workspace,
-            sandbox: Sandbox::Local(Local::new(settings, spawner)),
+            sandbox: Arc::new(Sandbox::Local(Local::new(settings, spawner))),
             gateway: Gateway::new(Config::default(), secrets.clone(), ledger).unwrap(),
             plugins,
             secrets,
             store: store.clone(),
             chats,
-            locks: RepositoryLocks::default(),
-            live: LiveRuns::default(),
-        };
+        });
         let (engine, owed) = Engine::new(loaded, store.clone(), doers, queue, policies::parse);
         let engine = tokio::spawn(async move { engine.run(owed, sources, "test").await.unwrap() });
         Fixture { dir, handle, conversation, engine }

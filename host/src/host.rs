@@ -16,7 +16,7 @@ use crate::{
     control::{self, About, Served},
     engine::{
         self, Desk, Engine, Handle, Mailbox,
-        doers::{Doers, LiveRuns, RepositoryLocks},
+        doers::{Doers, Services},
     },
     git::{self, Git},
     ledger::JournalLedger,
@@ -177,18 +177,16 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         sandbox: strength.summary,
         data_dir: data.clone(),
     };
-    let doers = Doers {
+    let doers = Doers::new(Services {
         data_dir: data,
         workspace,
-        sandbox,
+        sandbox: Arc::new(sandbox),
         gateway,
         plugins: plugins.clone(),
         secrets: secrets.clone(),
         store: store.clone(),
         chats,
-        locks: RepositoryLocks::default(),
-        live: LiveRuns::default(),
-    };
+    });
     let shared = handle.policy();
     let watch = Watch {
         folder: settings.policies(),

@@ -492,7 +492,7 @@ mod tests {
             let step::Stepped { state, effects, .. } =
                 step::step(std::mem::take(&mut self.engine), &event, &self.policies);
             self.engine = state;
-            let owed = effects.into_iter().filter(|effect| !matches!(effect.order, Order::Forget { .. }));
+            let owed = effects.into_iter().filter(|effect| !matches!(effect.order, Order::Forget(_)));
             self.owed = owed.map(|effect| effect.key).next();
             self.teller.tell(&event).into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
         }

@@ -99,7 +99,7 @@ async fn an_evil_module_file_is_refused_in_words() {
     let room = Room::new(&[("a", "a\n")]).await;
     let (base, dir) = room.attempt(1).await;
     write(&dir.workspace.join(".gitmodules"), "[submodule \"../../x\"]\n\tpath = x\n\turl = -u./payload\n");
-    let told = room.workspace.collect(&room.order(1, &base, all())).await.unwrap_err();
+    let told = room.workspace.collect(&room.lock().await, &room.order(1, &base, all())).await.unwrap_err();
     assert!(matches!(&told, Error::Refused(why) if why.contains("gitmodules")), "{told}");
     assert_eq!(room.workspace.read_ref(&room.mirror, "refs/borg/7/s1-a1").await.unwrap(), None);
 }
@@ -118,17 +118,21 @@ async fn a_collection_cut_off_anywhere_can_be_redone() {
     let mut order = room.order(1, &base, all());
     let whole = {
         order.reference = "refs/borg/7/reference".into();
-        room.workspace.collect(&order).await.unwrap()
+        room.workspace.collect(&room.lock().await, &order).await.unwrap()
     };
     let started = std::time::Instant::now();
-    room.workspace.collect(&order).await.unwrap();
+    room.workspace.collect(&room.lock().await, &order).await.unwrap();
     let usual = started.elapsed();
     for cut in 0..20 {
         order.reference = format!("refs/borg/7/cut{cut}");
         // Dropping the future kills Git's processes, as the host's death would.
-        let _ = tokio::time::timeout(usual * cut / 18 + Duration::from_millis(1), room.workspace.collect(&order)).await;
+        let _ = tokio::time::timeout(
+            usual * cut / 18 + Duration::from_millis(1),
+            room.workspace.collect(&room.lock().await, &order),
+        )
+        .await;
         room.git_in(&room.mirror.dir, &["fsck", "--strict"]).await;
-        let redone = room.workspace.collect(&order).await.unwrap();
+        let redone = room.workspace.collect(&room.lock().await, &order).await.unwrap();
         assert_eq!(redone, whole, "cut {cut}");
     }
     // A Git process that was cut off may have been writing while its quarantine was removed.
@@ -169,6 +173,6 @@ async fn a_lock_that_a_killed_call_left_does_not_stop_a_ref() {
     let base = room.base().await;
     let name = "refs/borg/7/s9-a1";
     write(&room.mirror.dir.join(format!("{name}.lock")), "");
-    room.workspace.set_ref(&room.mirror, name, &base, None).await.unwrap();
+    room.workspace.set_ref(&room.lock().await, name, &base, None).await.unwrap();
     assert_eq!(room.workspace.read_ref(&room.mirror, name).await.unwrap(), Some(base));
 }

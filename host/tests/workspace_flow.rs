@@ -48,7 +48,7 @@ async fn a_change_goes_from_source_to_branch() {
     write(&dir.out.join("spec.md"), "the spec");
     let mut order = room.order(1, &base, all());
     order.artefacts = vec!["spec.md".into(), "missing.md".into()];
-    let collected = room.workspace.collect(&order).await.unwrap();
+    let collected = room.workspace.collect(&room.lock().await, &order).await.unwrap();
     assert_eq!(collected.changed, ["notes.txt", "old/gone.txt", "src/lib.py", "src/new.py"]);
     assert_eq!(collected.left_behind, []);
     assert_eq!(collected.incomplete, [""; 0]);
@@ -68,23 +68,19 @@ async fn a_change_goes_from_source_to_branch() {
     assert_eq!(file.status, FileStatus::Modified);
     assert!(file.head_text.as_deref().is_some_and(|text| text.contains("return 1")));
 
-    let delivery = Delivery {
-        mirror: room.mirror.dir.clone(),
-        target: room.source_address(),
-        branch: "borg/7/total".into(),
-        commit: collected.commit.clone(),
-    };
-    assert_eq!(branch::deliver(&room.git, &delivery).await.unwrap(), Delivered::Pushed);
-    assert_eq!(branch::deliver(&room.git, &delivery).await.unwrap(), Delivered::AlreadyThere);
+    let delivery =
+        Delivery { target: room.source_address(), branch: "borg/7/total".into(), commit: collected.commit.clone() };
+    assert_eq!(branch::deliver(&room.git, &room.lock().await, &delivery).await.unwrap(), Delivered::Pushed);
+    assert_eq!(branch::deliver(&room.git, &room.lock().await, &delivery).await.unwrap(), Delivered::AlreadyThere);
     assert_eq!(room.git_in(&room.source, &["rev-parse", "borg/7/total"]).await, collected.commit.0);
     assert_eq!(room.git_in(&room.mirror.dir, &["rev-parse", "refs/heads/borg/7/total"]).await, collected.commit.0);
 
     // Another commit under the same name is told, not forced.
     let other = Delivery { commit: base.clone(), ..delivery.clone() };
-    let told = branch::deliver(&room.git, &other).await.unwrap_err().to_string();
+    let told = branch::deliver(&room.git, &room.lock().await, &other).await.unwrap_err().to_string();
     assert!(told.contains(&collected.commit.0) && told.contains(&base.0), "{told}");
     room.git_in(&room.mirror.dir, &["update-ref", "-d", "refs/heads/borg/7/total"]).await;
-    let told = branch::deliver(&room.git, &other).await.unwrap_err().to_string();
+    let told = branch::deliver(&room.git, &room.lock().await, &other).await.unwrap_err().to_string();
     assert!(told.contains(&collected.commit.0), "{told}");
     assert_eq!(room.git_in(&room.source, &["rev-parse", "borg/7/total"]).await, collected.commit.0);
 
@@ -104,7 +100,7 @@ async fn the_same_work_in_a_later_attempt_is_a_commit_of_its_own() {
         write(&dir.workspace.join("src/lib.py"), "changed\n");
         // Trees and blobs of the second are known: its commit is the only new object.
         let order = Collect { time: 1_800_000_000 + i64::from(attempt), ..room.order(attempt, &base, all()) };
-        commits.push(room.workspace.collect(&order).await.unwrap().commit);
+        commits.push(room.workspace.collect(&room.lock().await, &order).await.unwrap().commit);
     }
     assert_ne!(commits[0], commits[1]);
     for commit in &commits {
@@ -135,7 +131,8 @@ async fn a_redone_collection_gives_the_same_commit() {
 
     // Anything else at that ref is not overwritten.
     write(&dir.workspace.join("src/lib.py"), "changed again\n");
-    let told = other.workspace.collect(&other.order(1, &base, all())).await.unwrap_err().to_string();
+    let told =
+        other.workspace.collect(&other.lock().await, &other.order(1, &base, all())).await.unwrap_err().to_string();
     assert!(told.contains("refs/borg/7/s1-a1") && told.contains(&first.commit.0), "{told}");
 }
 
@@ -179,10 +176,9 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let secret = room.commit(&[("secret.txt", "hidden\n")], "secret").await;
     room.git_in(&room.source, &["checkout", "-q", "main"]).await;
     let base = room.base().await;
-    let lender = room.workspace.lend(TASK.into(), &room.mirror, ("main", &base), &base).await.unwrap();
-    let attempt =
-        Attempt { run: run_key(1), mirror: room.mirror.clone(), commit: base.clone(), lender: Some(lender.clone()) };
-    let (dir, remarks) = room.workspace.prepare(&attempt).await.unwrap();
+    let lender = room.workspace.lend(TASK.into(), &room.lock().await, ("main", &base), &base).await.unwrap();
+    let attempt = Attempt { run: run_key(1), commit: base.clone(), lender: Some(lender.clone()) };
+    let (dir, remarks) = room.workspace.prepare(&room.lock().await, &attempt).await.unwrap();
     assert_eq!(remarks, [""; 0]);
     assert_eq!(room.git_in(&dir.workspace, &["rev-parse", "HEAD"]).await, base.0);
     assert_eq!(
@@ -199,14 +195,10 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let collected = room.collect(1, &base, all()).await;
     assert_eq!(collected.changed, ["src/lib.py"]);
     assert_eq!(collected.left_behind, []);
-    let lender = room.workspace.lend(TASK.into(), &room.mirror, ("main", &base), &collected.commit).await.unwrap();
-    let attempt = Attempt {
-        run: run_key(2),
-        mirror: room.mirror.clone(),
-        commit: collected.commit.clone(),
-        lender: Some(lender.clone()),
-    };
-    let (dir, _) = room.workspace.prepare(&attempt).await.unwrap();
+    let lender =
+        room.workspace.lend(TASK.into(), &room.lock().await, ("main", &base), &collected.commit).await.unwrap();
+    let attempt = Attempt { run: run_key(2), commit: collected.commit.clone(), lender: Some(lender.clone()) };
+    let (dir, _) = room.workspace.prepare(&room.lock().await, &attempt).await.unwrap();
     assert!(room.git_in(&dir.workspace, &["log", "-1", "--format=%an"]).await.contains("worker"));
     room.workspace.forget_owner(&TASK.to_string()).await.unwrap();
     room.workspace.discard(run_key(2)).await.unwrap();
@@ -223,11 +215,6 @@ async fn a_sha256_repository_is_served_alike() {
     write(&dir.workspace.join("a"), "changed\n");
     let collected = room.collect(1, &base, all()).await;
     assert_eq!((collected.commit.0.len(), &collected.changed[..]), (64, &["a".to_owned()][..]));
-    let delivery = Delivery {
-        mirror: room.mirror.dir.clone(),
-        target: room.source_address(),
-        branch: "borg/7/a".into(),
-        commit: collected.commit,
-    };
-    assert_eq!(branch::deliver(&room.git, &delivery).await.unwrap(), Delivered::Pushed);
+    let delivery = Delivery { target: room.source_address(), branch: "borg/7/a".into(), commit: collected.commit };
+    assert_eq!(branch::deliver(&room.git, &room.lock().await, &delivery).await.unwrap(), Delivered::Pushed);
 }

@@ -218,7 +218,8 @@ async fn harness_in_a_folder_whose_name_is_no_text_does_not_reach_a_check() {
     write(&folder.join("code.py"), "code");
     let collected = room.collect(1, &base, all()).await;
     let from = HarnessFrom { base: &base, accepted: &[], command: "pytest" };
-    let checked = room.workspace.with_harness_of(&room.mirror, from, &collected.commit, run_key(1)).await.unwrap();
+    let checked =
+        room.workspace.with_harness_of(&room.lock().await, from, &collected.commit, run_key(1)).await.unwrap();
     let expected = [".gitignore", "keep/x", "keep/y", "src/a.py", "src/b.py", "src/\\xff/code.py"];
     assert_eq!(room.paths(&checked.commit).await, expected);
     // What is taken out is told.
@@ -263,7 +264,7 @@ async fn out_gives_only_plain_declared_files() {
         ["link.md", "hard.md", "fifo.md", "big.md", "full.md", "locked.md", "folder.md", "../secret", "absent.md"];
     let mut order = room.order(1, &base, WriteGrant::default());
     order.artefacts = declared.map(str::to_owned).to_vec();
-    let collected = room.workspace.collect(&order).await.unwrap();
+    let collected = room.workspace.collect(&room.lock().await, &order).await.unwrap();
     assert_eq!(collected.artefacts.iter().map(|artefact| artefact.name.as_str()).collect::<Vec<_>>(), ["full.md"]);
     let rows = left(&collected);
     assert_eq!(

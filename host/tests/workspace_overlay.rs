@@ -28,7 +28,7 @@ async fn commit(room: &Room, files: &[(&str, &str)]) -> CommitId {
 
 async fn overlay(room: &Room, base: &CommitId, accepted: &[Accepted], head: &CommitId) -> Overlay {
     let from = HarnessFrom { base, accepted, command: "pytest" };
-    room.workspace.with_harness_of(&room.mirror, from, head, run_key(1)).await.unwrap()
+    room.workspace.with_harness_of(&room.lock().await, from, head, run_key(1)).await.unwrap()
 }
 
 fn told(overlay: &Overlay) -> Vec<(&str, &Cause)> {

@@ -98,7 +98,7 @@ async fn the_pinning_commit_outranks_the_parent() {
     write(&dir.workspace.join("z"), "zz\n");
     let mut order = room.order(1, &parent, pinned());
     order.pinned_at = Some(good.clone());
-    let collected = room.workspace.collect(&order).await.unwrap();
+    let collected = room.workspace.collect(&room.lock().await, &order).await.unwrap();
     assert_eq!(room.text(&collected.commit, PIN).await.as_deref(), Some("assert a\n"));
     assert_eq!(room.text(&collected.commit, "src/a.py").await.as_deref(), Some("later\n"));
 
@@ -108,11 +108,11 @@ async fn the_pinning_commit_outranks_the_parent() {
     let (parent, _) = room.attempt(2).await;
     let mut order = room.order(2, &parent, pinned());
     order.pinned_at = Some(good);
-    let collected = room.workspace.collect(&order).await.unwrap();
+    let collected = room.workspace.collect(&room.lock().await, &order).await.unwrap();
     assert_eq!(room.text(&collected.commit, PIN).await.as_deref(), Some("assert a\n"));
     let mut order = room.order(2, &parent, pinned());
     order.pinned_at = Some(parent);
-    let told = room.workspace.collect(&order).await.unwrap_err().to_string();
+    let told = room.workspace.collect(&room.lock().await, &order).await.unwrap_err().to_string();
     assert!(told.contains(PIN), "{told}");
 }
 

@@ -112,7 +112,7 @@ async fn limits_are_told_and_nothing_vanishes() {
     }
     let mut order = room.order(1, &base, all());
     order.reference = "refs/borg/7/again".into();
-    let collected = room.workspace.collect(&order).await.unwrap();
+    let collected = room.workspace.collect(&room.lock().await, &order).await.unwrap();
     assert_eq!(collected.commit, base);
     assert!(collected.incomplete[0].contains("more than 1000 entries"), "{:?}", collected.incomplete);
 }
@@ -175,13 +175,8 @@ async fn a_tree_that_some_small_objects_make_endless_fills_neither_disk_nor_time
     let started = std::time::Instant::now();
     let limits = Limits { entries: 1000, ..Limits::default() };
     let small = Workspace::open(&room.data, room.git.clone(), Config { limits, ..Config::default() });
-    let attempt = |commit: &_| Attempt {
-        run: run_key(1),
-        mirror: room.mirror.clone(),
-        commit: CommitId::clone(commit),
-        lender: None,
-    };
-    let told = small.unwrap().prepare(&attempt(&base)).await.unwrap_err().to_string();
+    let attempt = |commit: &_| Attempt { run: run_key(1), commit: CommitId::clone(commit), lender: None };
+    let told = small.unwrap().prepare(&room.lock().await, &attempt(&base)).await.unwrap_err().to_string();
     assert!(told.contains("more than a work tree may have"), "{told}");
     let (list, whole) = room.workspace.list_tree(&room.mirror, &base, 100).await.unwrap();
     assert_eq!((list.len(), whole), (100, false));
@@ -192,9 +187,9 @@ async fn a_tree_that_some_small_objects_make_endless_fills_neither_disk_nor_time
     let base = room.base().await;
     let limits = Limits { tree_bytes: 5_000_000, ..Limits::default() };
     let small = Workspace::open(&room.data, room.git.clone(), Config { limits, ..Config::default() });
-    let told = small.unwrap().prepare(&attempt(&base)).await.unwrap_err().to_string();
+    let told = small.unwrap().prepare(&room.lock().await, &attempt(&base)).await.unwrap_err().to_string();
     assert!(told.contains("than a work tree may hold"), "{told}");
-    room.workspace.prepare(&attempt(&base)).await.unwrap();
+    room.workspace.prepare(&room.lock().await, &attempt(&base)).await.unwrap();
 }
 
 #[tokio::test]
@@ -250,7 +245,7 @@ async fn many_small_packs_become_few_and_nothing_is_lost() {
         parent = room.collect(attempt, &parent, all()).await.commit;
         commits.push(parent.clone());
         most = most.max(packs());
-        room.workspace.consolidate(&room.mirror).await.unwrap();
+        room.workspace.consolidate(&room.lock().await).await.unwrap();
     }
     assert!((6..9).contains(&most) && packs() <= 6, "{most}, then {}", packs());
     room.git_in(&room.mirror.dir, &["fsck", "--strict", "--full"]).await;

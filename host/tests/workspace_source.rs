@@ -95,16 +95,13 @@ async fn a_hostile_source_runs_nothing_when_fetched_or_pushed() {
     // The submodule is neither lost nor taken for a removal.
     assert_eq!(collected.changed, ["a.py"]);
     assert_eq!(collected.left_behind, []);
-    let delivery = Delivery {
-        mirror: room.mirror.dir.clone(),
-        target: room.source_address(),
-        branch: "borg/7/a".into(),
-        commit: collected.commit.clone(),
-    };
-    assert_eq!(branch::deliver(&room.git, &delivery).await.unwrap(), Delivered::Pushed);
+    let delivery =
+        Delivery { target: room.source_address(), branch: "borg/7/a".into(), commit: collected.commit.clone() };
+    assert_eq!(branch::deliver(&room.git, &room.lock().await, &delivery).await.unwrap(), Delivered::Pushed);
     // Even when the branch is the one checked out, nothing touches the developer's files.
     room.git_in(&room.source, &["symbolic-ref", "HEAD", "refs/heads/borg/7/b"]).await;
-    let told = branch::deliver(&room.git, &Delivery { branch: "borg/7/b".into(), ..delivery }).await;
+    let told =
+        branch::deliver(&room.git, &room.lock().await, &Delivery { branch: "borg/7/b".into(), ..delivery }).await;
     assert!(told.is_ok() || told.unwrap_err().to_string().contains("refused"));
     assert_eq!(fs::read_to_string(room.source.join("a.py")).unwrap(), "a\n");
     assert!(!canary.exists(), "ran: {}", fs::read_to_string(&canary).unwrap());
@@ -118,13 +115,8 @@ async fn a_target_that_borrows_objects_runs_nothing() {
     let collected = room.collect(1, &base, all()).await;
     let canary = arm(&room).await;
     write(&room.source.join(".git/objects/info/alternates"), "/etc\n");
-    let delivery = Delivery {
-        mirror: room.mirror.dir.clone(),
-        target: room.source_address(),
-        branch: "borg/7/a".into(),
-        commit: collected.commit,
-    };
-    let told = branch::deliver(&room.git, &delivery).await.unwrap_err().to_string();
+    let delivery = Delivery { target: room.source_address(), branch: "borg/7/a".into(), commit: collected.commit };
+    let told = branch::deliver(&room.git, &room.lock().await, &delivery).await.unwrap_err().to_string();
     assert!(told.contains("borrows") && told.contains("git repack"), "{told}");
     assert!(!canary.exists());
 }
@@ -147,10 +139,10 @@ async fn a_partial_clone_fetches_nothing_by_itself() {
     room.try_git_in(&room.source, &["cat-file", "-p", &blob]).await;
     assert!(canary.exists(), "the trap works");
     fs::remove_file(&canary).unwrap();
-    assert!(room.workspace.refresh(&room.mirror, &room.source_address()).await.is_err());
+    assert!(room.workspace.refresh(&room.lock().await, &room.source_address()).await.is_err());
     assert!(!canary.exists());
     write(&room.source.join(".git/objects/pack/x.promisor"), "");
-    let told = room.workspace.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    let told = room.workspace.refresh(&room.lock().await, &room.source_address()).await.unwrap_err().to_string();
     assert!(told.contains("partial clone"), "{told}");
 }
 
@@ -164,7 +156,7 @@ async fn a_tree_with_evil_names_is_refused() {
         let tree = mktree(&room, &list).await;
         let commit = room.git_in(&room.source, &["commit-tree", &tree, "-m", "evil"]).await;
         room.git_in(&room.source, &["update-ref", "refs/heads/main", &commit]).await;
-        let told = room.workspace.refresh(&room.mirror, &room.source_address()).await.unwrap_err();
+        let told = room.workspace.refresh(&room.lock().await, &room.source_address()).await.unwrap_err();
         assert!(matches!(told, Error::Git(_)), "{evil}: {told}");
         assert!(room.workspace.resolve(&room.mirror, "main").await.is_err(), "{evil} is in the mirror");
     }
@@ -199,11 +191,11 @@ async fn a_source_over_the_limits_is_refused() {
     let settings = Settings { launcher: launcher(), max_file_bytes: 64 << 10, ..Settings::default() };
     let git = Git::open(&room.data, room.spawner.clone(), settings).unwrap();
     let small = Workspace::open(&room.data, git, Config::default()).unwrap();
-    assert!(small.refresh(&room.mirror, &room.source_address()).await.is_err());
+    assert!(small.refresh(&room.lock().await, &room.source_address()).await.is_err());
     let settings = Settings { launcher: launcher(), timeout: Duration::ZERO, ..Settings::default() };
     let git = Git::open(&room.data, room.spawner.clone(), settings).unwrap();
     let hasty = Workspace::open(&room.data, git, Config::default()).unwrap();
-    let told = hasty.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    let told = hasty.refresh(&room.lock().await, &room.source_address()).await.unwrap_err().to_string();
     assert!(told.contains("longer than 0 s"), "{told}");
     room.base().await;
 }
@@ -248,7 +240,7 @@ async fn a_small_pack_that_unfolds_does_not_take_the_memory_of_the_machine() {
     let settings = Settings { launcher: launcher(), max_memory_bytes: 48 << 20, ..Settings::default() };
     let git = Git::open(&room.data, room.spawner.clone(), settings).unwrap();
     let small = Workspace::open(&room.data, git, Config::default()).unwrap();
-    let told = small.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    let told = small.refresh(&room.lock().await, &room.source_address()).await.unwrap_err().to_string();
     assert!(told.to_lowercase().contains("out of memory"), "{told}");
     room.base().await;
 }
@@ -261,7 +253,7 @@ async fn what_a_module_file_would_run_is_refused_at_the_fetch() {
         "[submodule \"s\"]\n\tpath = s\n\turl = /s\n\tupdate = !touch /tmp/pwned\n",
     );
     room.commit(&[], "modules").await;
-    let told = room.workspace.refresh(&room.mirror, &room.source_address()).await.unwrap_err().to_string();
+    let told = room.workspace.refresh(&room.lock().await, &room.source_address()).await.unwrap_err().to_string();
     assert!(told.contains("gitmodulesUpdate"), "{told}");
 }
 
@@ -299,18 +291,13 @@ async fn a_repository_is_served_as_its_owner() {
     let (base, dir) = room.attempt(1).await;
     write(&dir.workspace.join("a.py"), "changed\n");
     let collected = room.collect(1, &base, all()).await;
-    let delivery = Delivery {
-        mirror: room.mirror.dir.clone(),
-        target: room.source_address(),
-        branch: "borg/7/a".into(),
-        commit: collected.commit,
-    };
-    assert_eq!(branch::deliver(&room.git, &delivery).await.unwrap(), Delivered::Pushed);
+    let delivery = Delivery { target: room.source_address(), branch: "borg/7/a".into(), commit: collected.commit };
+    assert_eq!(branch::deliver(&room.git, &room.lock().await, &delivery).await.unwrap(), Delivered::Pushed);
     assert_eq!(room.source.join(".git/refs/heads/borg/7/a").metadata().unwrap().uid(), owner.uid);
 
     fs::set_permissions(room.source.join(".git/refs/heads/main"), fs::Permissions::from_mode(0o600)).unwrap();
     chown(room.source.join(".git/refs/heads/main"), Some(0), Some(0)).unwrap();
-    let served = room.workspace.refresh(&room.mirror, &room.source_address()).await;
+    let served = room.workspace.refresh(&room.lock().await, &room.source_address()).await;
     assert!(!served.is_ok_and(|found| found.branches.contains(&"main".to_owned())), "read as root");
 }
 
@@ -319,7 +306,7 @@ async fn each_useless_source_is_told_apart() {
     let room = Room::new(&[]).await;
     let refresh = async |path: &Path| {
         let source: Source = path.to_str().unwrap().parse().unwrap();
-        room.workspace.refresh(&room.mirror, &source).await.unwrap_err().to_string()
+        room.workspace.refresh(&room.lock().await, &source).await.unwrap_err().to_string()
     };
     assert!(refresh(&room.source).await.contains("no commit yet"));
     assert!(refresh(Path::new("/nonexistent/repo")).await.contains("no repository at"));
@@ -348,7 +335,7 @@ async fn each_useless_source_is_told_apart() {
         assert!(matches!(room.workspace.resolve(&room.mirror, bad).await, Err(Error::BadRef(_))), "{bad}");
     }
     room.git_in(&room.source, &["checkout", "-q", "--detach"]).await;
-    let found = room.workspace.refresh(&room.mirror, &room.source_address()).await.unwrap();
+    let found = room.workspace.refresh(&room.lock().await, &room.source_address()).await.unwrap();
     assert_eq!(found.default_branch, None);
     let told = room.workspace.default_branch(&room.mirror, &found).unwrap_err().to_string();
     assert!(told.contains("set `base`") && told.contains("main"), "{told}");

@@ -11,9 +11,9 @@ use borg_core::{
     run::WriteGrant,
 };
 use borg_host::{
-    git::{Git, Settings},
+    git::{Git, Settings, mirror::Mirror},
     spawn::Spawner,
-    workspace::{Attempt, Collect, Config, Mirror, Workspace},
+    workspace::{Attempt, Collect, Config, Workspace},
 };
 use borg_tests::{
     measure::{Row, compare, timed},
@@ -98,7 +98,7 @@ impl Room {
         let git = Git::open(dir.path(), Spawner::start()?, settings)?;
         let workspace = Workspace::open(dir.path(), git, Config::default())?;
         let mirror = workspace.mirror("bench/files");
-        workspace.refresh(&mirror, &source.path().display().to_string().parse()?).await?;
+        workspace.refresh(&workspace.git().lock(&mirror).await, &source.path().display().to_string().parse()?).await?;
         let base = workspace.resolve(&mirror, "main").await?;
         Ok(Room { workspace, mirror, base, next: Cell::new(1), _source: source, _dir: dir })
     }
@@ -107,12 +107,11 @@ impl Room {
     async fn collect(&self, change: impl Fn(&Path) -> Result<()>) -> Result<f64> {
         let attempt = self.next.replace(self.next.get() + 1);
         let run = RunKey { owner: TaskId(1).into(), place: 0, fence: attempt, kind: RunKind::Agent };
-        let from = Attempt { run, mirror: self.mirror.clone(), commit: self.base.clone(), lender: None };
-        let (dirs, _) = self.workspace.prepare(&from).await?;
+        let from = Attempt { run, commit: self.base.clone(), lender: None };
+        let (dirs, _) = self.workspace.prepare(&self.workspace.git().lock(&self.mirror).await, &from).await?;
         change(&dirs.workspace)?;
         let order = Collect {
             run,
-            mirror: self.mirror.clone(),
             parent: self.base.clone(),
             ignores: self.base.clone(),
             write: WriteGrant { allow: vec!["**".into()], ..WriteGrant::default() },
@@ -124,7 +123,8 @@ impl Room {
             reference: format!("refs/borg/1/s0-a{attempt}"),
             artefacts: Vec::new(),
         };
-        let (collected, seconds) = timed(self.workspace.collect(&order)).await;
+        let (collected, seconds) =
+            timed(self.workspace.collect(&self.workspace.git().lock(&self.mirror).await, &order)).await;
         let collected = collected?;
         ensure!(collected.left_behind.is_empty() && !collected.changed.is_empty(), "not all was taken: {collected:?}");
         Ok(seconds)

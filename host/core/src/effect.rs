@@ -1,4 +1,5 @@
-//! What is to be done, in the imperative. An effect carries all its doer needs and a key that stays the same when it is done again.
+//! What is to be done, in the imperative, under a key that stays the same when it is done again. What is owed names what it needs; policy and
+//! state are looked up for its doer when it is about to be performed ([`crate::dispatch`]).
 
 use crate::{
     chat::Notice,
@@ -31,48 +32,21 @@ pub struct InFile {
     pub digest: crate::id::Digest,
 }
 
-/// What to do.
+/// What to do; one struct each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Order {
-    /// Refresh the mirror, find the base commit, check that everything the plan needs is there.
-    Prepare {
-        repository: String,
-        needs_check: bool,
-        executors: Vec<String>,
-        /// Commits of earlier work that it goes on from.
-        #[serde(default)]
-        commits: Vec<CommitId>,
-    },
-    /// Ask a persona for its orders and cut them to what is granted. Hand-offs in `work` are filled in from the artefacts.
-    Brief { persona: String, work: Box<Work>, artefacts: Vec<InFile>, records: Vec<StageRecord> },
-    /// Run an agent.
+    Prepare(PrepareOrder),
+    Brief(Box<BriefOrder>),
     Run(Box<RunOrder>),
-    /// End a run: close its gateway, kill it, wait until it is dead. The run's own end comes as an event of its own.
-    Stop { run: RunKey, cause: EndCause },
-    /// Take what a dead run left.
+    Stop(StopOrder),
     Collect(Box<CollectOrder>),
-    /// Ask a persona whether the result will do.
-    Accept { persona: String, work: Box<Work>, artefacts: Vec<InFile>, report: Box<Report>, produced: Vec<InFile> },
-    /// Run the test command on a commit.
+    Accept(Box<AcceptOrder>),
     Check(Box<CheckOrder>),
-    /// Let the rules look at the change.
     Judge(Box<JudgeOrder>),
-    Deliver {
-        via: Via,
-        branch: String,
-        commit: CommitId,
-        repository: String,
-        /// File that holds the answer, where one is to be given and was written.
-        answer: Option<InFile>,
-    },
-    /// Remove a run's sandbox and directories.
-    Forget { run: RunKey },
-    Tell {
-        notice: Box<Notice>,
-        #[serde(default)]
-        audience: Audience,
-    },
+    Deliver(DeliverOrder),
+    Forget(ForgetOrder),
+    Tell(TellOrder),
 }
 
 impl Order {
@@ -82,13 +56,14 @@ impl Order {
             Order::Run(order) => Some(order.run),
             Order::Check(order) => Some(order.run),
             Order::Collect(order) => Some(order.run),
-            Order::Stop { run, .. } | Order::Forget { run } => Some(*run),
-            Order::Prepare { .. }
-            | Order::Brief { .. }
-            | Order::Accept { .. }
+            Order::Stop(order) => Some(order.run),
+            Order::Forget(order) => Some(order.run),
+            Order::Prepare(_)
+            | Order::Brief(_)
+            | Order::Accept(_)
             | Order::Judge(_)
-            | Order::Deliver { .. }
-            | Order::Tell { .. } => None,
+            | Order::Deliver(_)
+            | Order::Tell(_) => None,
         }
     }
 
@@ -96,45 +71,45 @@ impl Order {
     pub fn starts(&self) -> Option<RunKey> {
         match self {
             Order::Run(_) | Order::Check(_) => self.run(),
-            Order::Prepare { .. }
-            | Order::Brief { .. }
-            | Order::Stop { .. }
+            Order::Prepare(_)
+            | Order::Brief(_)
+            | Order::Stop(_)
             | Order::Collect(_)
-            | Order::Accept { .. }
+            | Order::Accept(_)
             | Order::Judge(_)
-            | Order::Deliver { .. }
-            | Order::Forget { .. }
-            | Order::Tell { .. } => None,
+            | Order::Deliver(_)
+            | Order::Forget(_)
+            | Order::Tell(_) => None,
         }
     }
 
     /// What it writes to the disk.
     pub fn room(&self) -> Room {
         match self {
-            Order::Prepare { .. } | Order::Run(_) | Order::Check(_) => Room::Workspace,
-            Order::Collect(_) | Order::Deliver { .. } => Room::Objects,
-            Order::Brief { .. }
-            | Order::Accept { .. }
+            Order::Prepare(_) | Order::Run(_) | Order::Check(_) => Room::Workspace,
+            Order::Collect(_) | Order::Deliver(_) => Room::Objects,
+            Order::Brief(_)
+            | Order::Accept(_)
             | Order::Judge(_)
-            | Order::Stop { .. }
-            | Order::Forget { .. }
-            | Order::Tell { .. } => Room::Nothing,
+            | Order::Stop(_)
+            | Order::Forget(_)
+            | Order::Tell(_) => Room::Nothing,
         }
     }
 
     /// True for what is still to be done once its owner has ended.
     pub fn outlives_owner(&self) -> bool {
         match self {
-            Order::Forget { .. } | Order::Tell { .. } => true,
-            Order::Prepare { .. }
-            | Order::Brief { .. }
+            Order::Forget(_) | Order::Tell(_) => true,
+            Order::Prepare(_)
+            | Order::Brief(_)
             | Order::Run(_)
-            | Order::Stop { .. }
+            | Order::Stop(_)
             | Order::Collect(_)
-            | Order::Accept { .. }
+            | Order::Accept(_)
             | Order::Check(_)
             | Order::Judge(_)
-            | Order::Deliver { .. } => false,
+            | Order::Deliver(_) => false,
         }
     }
 }
@@ -147,6 +122,69 @@ pub enum Room {
     Objects,
     /// A checkout, a mirror, a sandbox: as much as policy keeps free.
     Workspace,
+}
+
+/// Refresh the mirror, find the base commit, check that everything the plan needs is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareOrder {
+    pub repository: String,
+    pub needs_check: bool,
+    pub executors: Vec<String>,
+    /// Commits of earlier work that it goes on from.
+    #[serde(default)]
+    pub commits: Vec<CommitId>,
+}
+
+/// Ask a persona for its orders and cut them to what is granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BriefOrder {
+    pub persona: String,
+    /// Its hand-offs are filled in from the artefacts.
+    pub work: Work,
+    pub artefacts: Vec<InFile>,
+    pub records: Vec<StageRecord>,
+}
+
+/// End a run: close its gateway, kill it. The run's own end comes as an event of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopOrder {
+    pub run: RunKey,
+    pub cause: EndCause,
+}
+
+/// Ask a persona whether the result will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptOrder {
+    pub persona: String,
+    pub work: Work,
+    pub artefacts: Vec<InFile>,
+    pub report: Report,
+    pub produced: Vec<InFile>,
+}
+
+/// Give people what passed or was approved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliverOrder {
+    pub via: Via,
+    pub branch: String,
+    pub commit: CommitId,
+    pub repository: String,
+    /// File that holds the answer, where one is to be given and was written.
+    pub answer: Option<InFile>,
+}
+
+/// Remove a run's sandbox and directories.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetOrder {
+    pub run: RunKey,
+}
+
+/// Say something to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellOrder {
+    pub notice: Box<Notice>,
+    #[serde(default)]
+    pub audience: Audience,
 }
 
 /// Who hears of a notice.
@@ -164,7 +202,7 @@ pub enum Audience {
     Copies { change: Digest },
 }
 
-/// An agent run, granted.
+/// Run an agent, as granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOrder {
     pub run: RunKey,
@@ -194,7 +232,7 @@ pub struct RunOrder {
     pub policy: crate::id::Digest,
 }
 
-/// A collection, with all that makes its commit reproducible.
+/// Take what a dead run left, with all that makes its commit reproducible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectOrder {
     pub run: RunKey,
@@ -213,7 +251,7 @@ pub struct CollectOrder {
     pub limits: Limits,
 }
 
-/// One run of the test command.
+/// Run the test command on a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckOrder {
     pub run: RunKey,
@@ -241,7 +279,7 @@ pub struct Accepted {
     pub paths: Vec<String>,
 }
 
-/// One judgement over base..head.
+/// Let the rules look at the change base..head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgeOrder {
     pub repository: String,

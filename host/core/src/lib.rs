@@ -11,6 +11,7 @@ pub mod collect;
 pub mod daily;
 pub mod decide;
 pub mod decider;
+pub mod dispatch;
 pub mod effect;
 pub mod event;
 pub mod evidence;

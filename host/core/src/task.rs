@@ -346,9 +346,14 @@ pub struct AgentRun {
 }
 
 impl AgentRun {
+    /// True once its sandbox runs.
+    pub fn has_started(&self) -> bool {
+        self.executor_digest.is_some()
+    }
+
     /// How long it ran for certain, in milliseconds; nothing if it has not started.
     pub fn ran_ms(&self) -> u64 {
-        self.executor_digest.map_or(0, |_| self.seen_ms.saturating_sub(self.started_ms))
+        if self.has_started() { self.seen_ms.saturating_sub(self.started_ms) } else { 0 }
     }
 }
 

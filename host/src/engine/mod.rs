@@ -24,7 +24,8 @@ use crate::{
     store::{Batch, Loaded, Store, StoreError},
 };
 use borg_core::{
-    effect::Effect,
+    dispatch::Dispatch,
+    effect::{Effect, Room},
     event::{Body, Event, HostEvent, Meanwhile},
     id::{EffectKey, RunKey, TaskId},
     owner::Owner,
@@ -32,7 +33,7 @@ use borg_core::{
     step::{Changed, Policies, State, Stepped, next_deadline, step},
     task::{Hold, Task},
 };
-use doers::Doers;
+use doers::{Doers, Performed};
 pub(crate) use handle::Input;
 use once::Recent;
 use std::{
@@ -64,7 +65,7 @@ pub struct Engine {
     inputs: mpsc::Receiver<Input>,
     /// Inputs that came while the journal could not be written.
     waiting: VecDeque<Input>,
-    performing: JoinSet<()>,
+    performing: JoinSet<Ending>,
     /// Effects that are being performed, by the task that does so.
     busy: HashMap<tokio::task::Id, Effect>,
     committed: watch::Sender<u64>,
@@ -74,6 +75,13 @@ pub struct Engine {
     once: Recent,
     /// What an earlier process held for requests it never heard the end of.
     unheard: Vec<(RunKey, Hold)>,
+}
+
+/// How the performing of an effect ended.
+enum Ending {
+    Done,
+    /// It is to begin once more, with what is known by now.
+    Again,
 }
 
 /// Answers held back until what they speak of is durable.
@@ -164,8 +172,11 @@ impl Engine {
                     }
                 }
                 Some(ended) = self.performing.join_next_with_id() => match ended {
-                    Ok((id, ())) => {
-                        self.busy.remove(&id);
+                    Ok((id, ending)) => {
+                        let effect = self.busy.remove(&id);
+                        if let (Ending::Again, Some(effect)) = (ending, effect) {
+                            self.perform(effect);
+                        }
                         continue;
                     }
                     Err(broken) => self.doer_broke(&mut turn, &broken),
@@ -207,7 +218,7 @@ impl Engine {
     /// Shuts all doors and takes what is booked of the requests under way: the provider charges for them, whoever waits.
     async fn book_the_last(&mut self) -> Result<(), StoreError> {
         let doers = Arc::clone(&self.doers);
-        let mut shut = pin!(tokio::time::timeout(LAST_BOOKINGS, doers.live.shut()));
+        let mut shut = pin!(tokio::time::timeout(LAST_BOOKINGS, doers.runs.shut()));
         let mut is_shut = false;
         loop {
             let input = tokio::select! {
@@ -327,7 +338,10 @@ impl Engine {
         self.committed.send_replace(seq);
         for id in self.state.tasks.extract_if(.., |_, task| task.status().is_terminal()).map(|(id, _)| id) {
             let doers = self.doers.clone();
-            self.performing.spawn(async move { doers.forget_owner(&Owner::from(id).label()).await });
+            self.performing.spawn(async move {
+                doers.cleaner.forget_owner(&Owner::from(id).label()).await;
+                Ending::Done
+            });
         }
         for effect in std::mem::take(&mut turn.effects) {
             self.perform(effect);
@@ -341,18 +355,23 @@ impl Engine {
             return;
         }
         let performed = effect.clone();
-        let task = effect.owner.task().and_then(|id| self.state.tasks.get(&id));
-        let policy = task.map_or_else(|| self.policies.current(), |task| self.policies.of(task)).clone();
+        let (room, starts) = (effect.order.room(), effect.order.starts());
+        let Effect { key, owner, order } = effect;
+        let dispatch = Dispatch::new(order, owner, &self.state, &self.policies);
+        // It has all it will get, and nobody but its doer holds it to its limits.
+        let room = if dispatch.is_adoption() { Room::Nothing } else { room };
         let (doers, handle) = (self.doers.clone(), self.handle.clone());
-        let task = task.cloned();
         let doing = self.performing.spawn(async move {
-            let (key, owner) = (effect.key.clone(), effect.owner);
-            doers.wait_for_room(&effect, task.as_ref(), &policy, &handle).await;
-            let body = doers.perform(effect, policy, task, &handle).await;
+            doers.wait_for_room(room, (&key, owner, starts), &handle).await;
+            let body = match doers.perform(&key, dispatch, &handle).await {
+                Performed::Settled(body) => *body,
+                Performed::Lost => return Ending::Again,
+            };
             let event = Event { at_ms: now_ms(), owner, settles: Some(key.clone()), body };
             if handle.post(event).await.is_err() {
                 tracing::debug!(%key, "the engine stopped before this was taken in; it is redone at the next start");
             }
+            Ending::Done
         });
         self.busy.insert(doing.id(), performed);
     }
@@ -382,20 +401,9 @@ impl Engine {
             .filter_map(|effect| effect.order.run().map(|run| run.to_string()))
             .chain(self.state.tasks.values().filter_map(Task::uncollected).map(|run| run.to_string()))
             .collect();
-        match self.doers.sandbox.list().await {
-            Ok(runs) => {
-                for (run, running) in runs {
-                    if !wanted.contains(&run.to_string()) {
-                        tracing::info!(%run, running, "reaping a sandbox that nothing waits for");
-                        self.doers.forget_once(run).await;
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(%error, "could not look for sandboxes of an earlier process"),
-        }
-        self.doers.forget_runs_but(&wanted).await;
+        self.doers.cleaner.forget_runs_but(&wanted).await;
         let live: BTreeSet<String> = self.state.tasks.keys().map(|id| Owner::from(*id).label()).collect();
-        self.doers.forget_owners_but(&live).await;
+        self.doers.cleaner.forget_owners_but(&live).await;
     }
 }
 

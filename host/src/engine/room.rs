@@ -6,11 +6,11 @@
 use super::{Engine, Handle, Reply, doers::Doers, event, handle::Input};
 use crate::store::{Batch, StoreError};
 use borg_core::{
-    effect::{Effect, Order, Room},
+    effect::Room,
     event::{Body, Meanwhile},
+    id::{EffectKey, RunKey},
     intent::Intent,
-    policy::Policy,
-    task::Task,
+    owner::Owner,
 };
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -74,20 +74,30 @@ impl Engine {
 }
 
 impl Doers {
-    /// Waits until there is room for an effect, or until it is called off.
-    pub(super) async fn wait_for_room(&self, effect: &Effect, task: Option<&Task>, policy: &Policy, handle: &Handle) {
-        let needed = needed(&effect.order, task, policy.host.free_space_floor);
+    /// Waits until there is as much room as policy asks for now, or until the run that would begin is called off.
+    pub(super) async fn wait_for_room(
+        &self,
+        room: Room,
+        (key, owner, starts): (&EffectKey, Owner, Option<RunKey>),
+        handle: &Handle,
+    ) {
+        let held = starts.map(|run| self.runs.hold(run));
         let mut said = false;
-        while free(&self.data_dir) < needed && !effect.order.starts().is_some_and(|run| self.is_called_off(run)) {
+        loop {
+            let needed = needed(room, handle.policy().host.free_space_floor);
+            let free = free(&self.data_dir);
+            if free >= needed || held.as_ref().is_some_and(|held| held.called_off().is_some()) {
+                return;
+            }
             if !said {
-                let (free_mib, needed_mib) = (free(&self.data_dir) >> 20, needed >> 20);
-                tracing::error!(key = %effect.key, free_mib, needed_mib, "waiting for room on the disk; make some");
+                let (free_mib, needed_mib) = (free >> 20, needed >> 20);
+                tracing::error!(%key, free_mib, needed_mib, "waiting for room on the disk; make some");
                 let body = Body::Meanwhile(Meanwhile::Delayed {
                     reason: format!("the disk is almost full: {free_mib} MiB are free, and {needed_mib} MiB must be"),
-                    remedy: "make room, or lower `free-space-floor` in [host] and start the host again".into(),
+                    remedy: "make room, or lower `free-space-floor` in [host]".into(),
                 });
                 // A host that is stopping tells nobody any more.
-                let _ = handle.post(event(effect.owner, body)).await;
+                let _ = handle.post(event(owner, body)).await;
                 said = true;
             }
             sleep(PAUSE).await;
@@ -95,17 +105,9 @@ impl Doers {
     }
 }
 
-/// Bytes an effect needs free before it is begun.
-fn needed(order: &Order, task: Option<&Task>, floor: u64) -> u64 {
-    match order.room() {
-        // One that has begun is adopted: nobody but its doer holds it to its limits.
-        Room::Workspace
-            if task
-                .and_then(Task::agent_run)
-                .is_some_and(|agent| agent.executor_digest.is_some() && order.run() == Some(agent.run)) =>
-        {
-            0
-        }
+/// Bytes that must be free.
+fn needed(room: Room, floor: u64) -> u64 {
+    match room {
         Room::Workspace => floor.max(RESERVE),
         Room::Objects => RESERVE,
         Room::Nothing => 0,
@@ -132,17 +134,25 @@ fn full(data: &Path) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use borg_core::executor::EndCause;
+    use borg_core::{
+        effect::{ForgetOrder, Order, PrepareOrder, StopOrder},
+        executor::EndCause,
+    };
 
     #[test]
     fn what_frees_space_or_ends_a_run_waits_for_no_room() {
         let run = "t1-s0-a1-agent".parse().expect("a run's key");
-        for order in [Order::Forget { run }, Order::Stop { run, cause: EndCause::Cancelled }] {
-            assert_eq!(needed(&order, None, u64::MAX), 0);
+        let stop = StopOrder { run, cause: EndCause::Cancelled };
+        for order in [Order::Forget(ForgetOrder { run }), Order::Stop(stop)] {
+            assert_eq!(needed(order.room(), u64::MAX), 0);
         }
-        let prepare =
-            Order::Prepare { repository: "a/b".into(), needs_check: true, executors: Vec::new(), commits: Vec::new() };
-        assert_eq!((needed(&prepare, None, 0), needed(&prepare, None, 1 << 30)), (RESERVE, 1 << 30));
+        let prepare = Order::Prepare(PrepareOrder {
+            repository: "a/b".into(),
+            needs_check: true,
+            executors: Vec::new(),
+            commits: Vec::new(),
+        });
+        assert_eq!((needed(prepare.room(), 0), needed(prepare.room(), 1 << 30)), (RESERVE, 1 << 30));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::git::{
     self, Call, Git,
     link::Service,
+    mirror::MirrorLock,
     source::{self, Local, Source},
 };
 use borg_core::collect::CommitId;
@@ -17,8 +18,6 @@ use std::{
 /// What is delivered, and where.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The bare repository that holds the commit.
-    pub mirror: PathBuf,
     pub target: Source,
     /// Such as `borg/12/add-search`.
     pub branch: String,
@@ -57,9 +56,10 @@ pub enum Error {
     Worker(#[from] tokio::task::JoinError),
 }
 
-/// Delivers.
-pub async fn deliver(git: &Git, delivery: &Delivery) -> Result<Delivered, Error> {
-    let Delivery { mirror, target, branch, commit } = delivery;
+/// Delivers from a mirror that holds the commit.
+pub async fn deliver(git: &Git, lock: &MirrorLock, delivery: &Delivery) -> Result<Delivered, Error> {
+    let mirror = &lock.mirror().dir;
+    let Delivery { target, branch, commit } = delivery;
     let is_ours =
         branch.starts_with("borg/") && !branch.ends_with('/') && !branch.contains("..") && !branch.contains("//");
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');

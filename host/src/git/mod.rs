@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod link;
+pub mod mirror;
 mod modules;
 pub mod source;
 
@@ -80,6 +81,7 @@ pub struct Git {
     /// An empty folder: working directory and home of every call.
     home: PathBuf,
     config: PathBuf,
+    locks: mirror::Locks,
 }
 
 impl Git {
@@ -95,7 +97,7 @@ impl Git {
         let fresh = dir.join("config.new");
         prepare(&fresh, std::fs::write(&fresh, config::file()))?;
         prepare(&config, std::fs::rename(&fresh, &config))?;
-        Ok(Git { spawner, settings, home, config })
+        Ok(Git { spawner, settings, home, config, locks: mirror::Locks::default() })
     }
 
     /// True when Git's processes are held by the kernel to the repositories they work on.

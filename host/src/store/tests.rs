@@ -5,7 +5,7 @@ use borg_core::{
     budget::MicroUsd,
     chat::{Document, Notice, NoticeKind, Part},
     daily::DAY_MS,
-    effect::{Audience, Order},
+    effect::{Audience, Order, TellOrder},
     event::{Answer, Body, HostEvent, Kept, Meanwhile},
     owner::Owner,
     policy::PersonId,
@@ -138,7 +138,7 @@ fn owed(key: &str) -> Effect {
     Effect {
         key: EffectKey(key.into()),
         owner: TaskId(1).into(),
-        order: Order::Tell { notice: Box::new(notice()), audience: Audience::Chat },
+        order: Order::Tell(TellOrder { notice: Box::new(notice()), audience: Audience::Chat }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! objects that are there already are not moved again, and the ref is set last.
 
 use super::{
-    Error, Mirror, Result, Workspace, blocking,
+    Error, Result, Workspace, blocking,
     ignores::Ignores,
     import::{Head, Import},
     left::Left,
@@ -14,7 +14,13 @@ use super::{
     tree::{self, Kind},
     writes::Writes,
 };
-use crate::{git, spawn::Stdin, spawn::Stdout};
+use crate::{
+    git::{
+        self,
+        mirror::{Mirror, MirrorLock},
+    },
+    spawn::{Stdin, Stdout},
+};
 use borg_core::{
     collect::{Artefact, Collected, CommitId},
     id::RunKey,
@@ -66,7 +72,6 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Collect {
     pub run: RunKey,
-    pub mirror: Mirror,
     /// The commit the work tree was written from.
     pub parent: CommitId,
     /// The commit whose `.gitignore` files count: the task's base.
@@ -92,8 +97,9 @@ const IGNORE_LOT: usize = 256;
 
 impl Workspace {
     /// Collects a run whose sandbox is dead.
-    pub async fn collect(&self, order: &Collect) -> Result<Collected> {
-        let Collect { run, mirror, parent, .. } = order;
+    pub async fn collect(&self, lock: &MirrorLock, order: &Collect) -> Result<Collected> {
+        let Collect { run, parent, .. } = order;
+        let mirror = lock.mirror();
         let format = self.need_commit(mirror, parent).await?;
         if format != object_format(mirror)? {
             return Err(Error::MissingCommit { repo: mirror.repo.clone(), commit: parent.clone() });
@@ -106,7 +112,7 @@ impl Workspace {
             limits: self.config.limits,
         };
         let quarantine = self.quarantine(*run, mirror).await?;
-        let (mut found, commit) = self.import(order, rules, &quarantine).await?;
+        let (mut found, commit) = self.import(mirror, order, rules, &quarantine).await?;
         let commit = match commit {
             Some(commit) => {
                 self.admit(quarantine).await?;
@@ -116,7 +122,7 @@ impl Workspace {
         };
         let artefacts = self.artefacts(order, &mut found.left).await?;
         // An earlier try of this collection may have set it; it set it to the same commit.
-        self.set_ref(mirror, &order.reference, &commit, None).await?;
+        self.set_ref(lock, &order.reference, &commit, None).await?;
         let changed = found.changed();
         let mut incomplete = found.incomplete;
         let (left_behind, faults) = found.left.finish();
@@ -127,12 +133,12 @@ impl Workspace {
     /// Streams the differences into the quarantine; the commit's id when there are any.
     async fn import(
         &self,
+        mirror: &Mirror,
         order: &Collect,
         rules: Rules,
         quarantine: &super::Quarantine,
     ) -> Result<(Found, Option<CommitId>)> {
-        let tree =
-            self.git.on(&order.mirror.dir, "ls-tree").args(tree::ARGS).arg(&order.parent.0).stdout(Stdout::Piped);
+        let tree = self.git.on(&mirror.dir, "ls-tree").args(tree::ARGS).arg(&order.parent.0).stdout(Stdout::Piped);
         let mut tree = self.git.stream(tree).await?;
         let import = self.quarantined(quarantine, "fast-import").args(["--quiet", "--done", "--date-format=raw"]);
         let mut import = self.git.stream(import.stdin(Stdin::Piped)).await?;

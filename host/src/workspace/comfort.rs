@@ -3,7 +3,8 @@
 //! Both are copies made for the agent; the host never reads either again. The lender is mounted read-only: an agent that may
 //! write objects of a shared store corrupts it for everybody.
 
-use super::{Attempt, Error, Mirror, Result, RunDir, Workspace, blocking, export::finish_entry, object, walk};
+use super::{Attempt, Error, Result, RunDir, Workspace, blocking, export::finish_entry, object, walk};
+use crate::git::mirror::{Mirror, MirrorLock};
 use borg_core::{collect::CommitId, owner::Owner};
 use rustix::fs::Mode;
 use std::{
@@ -19,10 +20,11 @@ impl Workspace {
     pub async fn lend(
         &self,
         owner: Owner,
-        mirror: &Mirror,
+        lock: &MirrorLock,
         base: (&str, &CommitId),
         tip: &CommitId,
     ) -> Result<PathBuf> {
+        let mirror = lock.mirror();
         let dir = self.data.join("tasks").join(format!("{}.git", owner.label()));
         super::mirror::check_ref(base.0)?;
         let format = self.need_commit(mirror, base.1).await?;
@@ -49,6 +51,7 @@ impl Workspace {
     /// Writes `.git` into a freshly exported work tree.
     pub(super) async fn write_comfort(
         &self,
+        mirror: &Mirror,
         attempt: &Attempt,
         format: object::Format,
         lender: &Path,
@@ -56,7 +59,7 @@ impl Workspace {
     ) -> Result<()> {
         let index = dir.root.join("index");
         // Reads the mirror and writes one file of the run's directory; the work tree is not named at all.
-        let call = self.git.on(&attempt.mirror.dir, "read-tree").env("GIT_INDEX_FILE", &index).writes(&dir.root);
+        let call = self.git.on(&mirror.dir, "read-tree").env("GIT_INDEX_FILE", &index).writes(&dir.root);
         self.git.run(call.arg(&attempt.commit.0)).await?;
         let (top, commit, lender, agent) =
             (dir.workspace.join(".git"), attempt.commit.clone(), lender.to_owned(), self.config.agent);

@@ -1,6 +1,7 @@
 //! Runs the Git commands whose output the survey reads, and fetches the texts it asks for. What they mean is `core::survey`.
 
-use super::{Error, Mirror, Result, Workspace, blocking, tree};
+use super::{Error, Result, Workspace, blocking, tree};
+use crate::git::mirror::Mirror;
 use borg_core::{
     collect::CommitId,
     survey::{self, Collisions, Survey},

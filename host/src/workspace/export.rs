@@ -1,10 +1,11 @@
 //! A new directory per attempt, and a commit's tree in it: byte for byte, without filters, attributes or line-end conversion.
 
-use super::{
-    Error, Limits, Mirror, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, tree::Kind, walk,
-};
+use super::{Error, Limits, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, tree::Kind, walk};
 use crate::{
-    git,
+    git::{
+        self,
+        mirror::{Mirror, MirrorLock},
+    },
     spawn::{Stdin, Stdout, User},
 };
 use borg_core::{collect::CommitId, id::RunKey};
@@ -50,7 +51,6 @@ impl RunDir {
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub run: RunKey,
-    pub mirror: Mirror,
     pub commit: CommitId,
     /// Where the sandbox will see the task's bare repository (see [`Workspace::lend`]); none for no `.git` at all.
     pub lender: Option<PathBuf>,
@@ -61,14 +61,15 @@ const LOT: usize = 256;
 
 impl Workspace {
     /// Makes the directory of a run anew and writes the commit's tree into it. Remarks tell of what could not be written.
-    pub async fn prepare(&self, attempt: &Attempt) -> Result<(RunDir, Vec<String>)> {
+    pub async fn prepare(&self, lock: &MirrorLock, attempt: &Attempt) -> Result<(RunDir, Vec<String>)> {
+        let mirror = lock.mirror();
         let dir = self.run_dir(attempt.run);
-        let format = self.need_commit(&attempt.mirror, &attempt.commit).await?;
+        let format = self.need_commit(mirror, &attempt.commit).await?;
         let (folders, agent) = (dir.clone(), self.config.agent);
         blocking(move || make_folders(&folders, agent)).await?;
-        let remarks = self.export(&attempt.mirror, &attempt.commit, &dir.workspace).await?;
+        let remarks = self.export(mirror, &attempt.commit, &dir.workspace).await?;
         if let Some(lender) = &attempt.lender {
-            self.write_comfort(attempt, format, lender, &dir).await?;
+            self.write_comfort(mirror, attempt, format, lender, &dir).await?;
         }
         Ok((dir, remarks))
     }

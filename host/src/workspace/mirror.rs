@@ -7,23 +7,16 @@ use super::{Error, Result, Slug, Workspace, blocking, object};
 use crate::git::{
     self,
     link::Service,
+    mirror::{Mirror, MirrorLock},
     source::{Local, Source},
 };
 use borg_core::collect::CommitId;
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{ffi::OsString, fs};
 
 /// Bytes of `ls-remote` output that are read: some hundred thousand refs.
 const REFS_LIMIT: usize = 32 << 20;
 /// Branches named in an error message.
 const SHOWN_BRANCHES: usize = 10;
-
-/// A repository's mirror. Its folder may not exist before the first refresh.
-#[derive(Clone, Debug)]
-pub struct Mirror {
-    /// The repository's name in the policy.
-    pub repo: String,
-    pub dir: PathBuf,
-}
 
 /// What a refresh found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +35,8 @@ impl Workspace {
     }
 
     /// Brings a mirror up to date with its source, making it first if need be.
-    pub async fn refresh(&self, mirror: &Mirror, source: &Source) -> Result<Refreshed> {
+    pub async fn refresh(&self, lock: &MirrorLock, source: &Source) -> Result<Refreshed> {
+        let mirror = lock.mirror();
         let source = source.clone();
         let peer = blocking(move || source.inspect().map_err(Error::from)).await?;
         let refs = self.remote_refs(&peer).await?;
@@ -135,7 +129,8 @@ impl Workspace {
     /// Points a ref at a commit if it is still where the caller believes (nothing: it must not exist).
     ///
     /// Already being there is success, so that the step may be repeated.
-    pub async fn set_ref(&self, mirror: &Mirror, name: &str, to: &CommitId, from: Option<&CommitId>) -> Result<()> {
+    pub async fn set_ref(&self, lock: &MirrorLock, name: &str, to: &CommitId, from: Option<&CommitId>) -> Result<()> {
+        let mirror = lock.mirror();
         check_ref(name)?;
         match self.git.set_ref(&mirror.dir, name, to, from).await {
             Ok(()) => Ok(()),
@@ -162,7 +157,8 @@ impl Workspace {
 
     /// Puts many small packs together where there are more than [`super::Config::packs`]: each collection adds one, and whoever reads looks
     /// into all. Nothing leaves the mirror by it, whatever refers to it or not.
-    pub async fn consolidate(&self, mirror: &Mirror) -> Result<()> {
+    pub async fn consolidate(&self, lock: &MirrorLock) -> Result<()> {
+        let mirror = lock.mirror();
         let folder = mirror.dir.join("objects/pack");
         let entries = fs::read_dir(&folder).map_err(Error::io(format!("list {}", folder.display())))?;
         let is_pack = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "pack");

@@ -16,8 +16,8 @@
 //! | `remove` | deletes a used directory without following links |
 //! | `sweep` | clears up after a host that was killed |
 //!
-//! Starting and stopping sandboxes is left to `sandbox/`, delivery to `forge/`, meaning to `borg-core`. Callers hold the
-//! per-repository lock around everything that writes a mirror; each step may be repeated after a crash.
+//! Starting and stopping sandboxes is left to `sandbox/`, delivery to `forge/`, meaning to `borg-core`. What writes a
+//! mirror asks for its [`MirrorLock`](crate::git::mirror::MirrorLock); each step may be repeated after a crash.
 
 mod collect;
 mod comfort;
@@ -42,7 +42,7 @@ mod writes;
 
 pub use collect::{Collect, Limits};
 pub use export::{Attempt, RunDir};
-pub use mirror::{Mirror, Refreshed};
+pub use mirror::Refreshed;
 pub use names::Slug;
 pub use overlay::{HarnessFrom, Overlay};
 pub use quarantine::Quarantine;

@@ -3,12 +3,15 @@
 //! Done on Git's side (an index and a tree), never in a folder: what an agent committed as a link could lead a writer astray.
 
 use super::{
-    Error, Mirror, Result, Workspace,
+    Error, Result, Workspace,
     names::show,
     object::Format,
     tree::{self, Kind},
 };
-use crate::spawn::Stdin;
+use crate::{
+    git::mirror::{Mirror, MirrorLock},
+    spawn::Stdin,
+};
 use borg_core::{
     check::harness::{self, Cause, Manifest, Merged, Overlaid, Sides},
     collect::CommitId,
@@ -77,14 +80,15 @@ struct Pair {
 impl Workspace {
     /// A commit like `head`, but with the base's harness; `head` itself where that makes no difference. Made the same way it has the same id.
     ///
-    /// The caller holds the repository: what is made is written into its mirror.
+    /// What is made is written into the mirror.
     pub async fn with_harness_of(
         &self,
-        mirror: &Mirror,
+        lock: &MirrorLock,
         from: HarnessFrom<'_>,
         head: &CommitId,
         run: RunKey,
     ) -> Result<Overlay> {
+        let mirror = lock.mirror();
         let own = || Overlay { commit: head.clone(), overlaid: Vec::new() };
         if from.base == head {
             return Ok(own());

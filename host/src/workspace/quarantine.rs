@@ -2,8 +2,8 @@
 //!
 //! The check looks at the new pack alone: the history below it may have harmless flaws of its own.
 
-use super::{Error, Mirror, Result, Workspace, blocking, object};
-use crate::git::{self, Call};
+use super::{Error, Result, Workspace, blocking, object};
+use crate::git::{self, Call, mirror::Mirror};
 use borg_core::id::RunKey;
 use std::{
     fs::{self, File},

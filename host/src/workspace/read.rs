@@ -1,7 +1,10 @@
 //! Reads trees and blobs of a mirror through `git ls-tree` and `git cat-file --batch`.
 
-use super::{Error, Mirror, Result, Workspace, blocking, names::show, tree};
-use crate::spawn::{Output, Stdin, Stdout};
+use super::{Error, Result, Workspace, blocking, names::show, tree};
+use crate::{
+    git::mirror::Mirror,
+    spawn::{Output, Stdin, Stdout},
+};
 use borg_core::collect::CommitId;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},

@@ -8,9 +8,13 @@ use borg_core::{
     run::WriteGrant,
 };
 use borg_host::{
-    git::{Git, Settings, source::Source},
+    git::{
+        Git, Settings,
+        mirror::{Mirror, MirrorLock},
+        source::Source,
+    },
     spawn::{Output, Spawner, Spec},
-    workspace::{Attempt, Collect, Config, Mirror, RunDir, Workspace},
+    workspace::{Attempt, Collect, Config, RunDir, Workspace},
 };
 use std::{
     fs,
@@ -132,9 +136,14 @@ impl Room {
         self.source.to_str().unwrap().parse().unwrap()
     }
 
+    /// The right to write the mirror.
+    pub async fn lock(&self) -> MirrorLock {
+        self.git.lock(&self.mirror).await
+    }
+
     /// Refreshes the mirror; the tip of `main`.
     pub async fn base(&self) -> CommitId {
-        self.workspace.refresh(&self.mirror, &self.source_address()).await.unwrap();
+        self.workspace.refresh(&self.lock().await, &self.source_address()).await.unwrap();
         self.workspace.resolve(&self.mirror, "main").await.unwrap()
     }
 
@@ -146,15 +155,13 @@ impl Room {
     }
 
     pub async fn export(&self, attempt: u32, commit: &CommitId) -> RunDir {
-        let attempt =
-            Attempt { run: run_key(attempt), mirror: self.mirror.clone(), commit: commit.clone(), lender: None };
-        self.workspace.prepare(&attempt).await.unwrap().0
+        let attempt = Attempt { run: run_key(attempt), commit: commit.clone(), lender: None };
+        self.workspace.prepare(&self.lock().await, &attempt).await.unwrap().0
     }
 
     pub fn order(&self, attempt: u32, parent: &CommitId, write: WriteGrant) -> Collect {
         Collect {
             run: run_key(attempt),
-            mirror: self.mirror.clone(),
             parent: parent.clone(),
             ignores: parent.clone(),
             write,
@@ -168,7 +175,7 @@ impl Room {
     }
 
     pub async fn collect(&self, attempt: u32, parent: &CommitId, write: WriteGrant) -> Collected {
-        self.workspace.collect(&self.order(attempt, parent, write)).await.unwrap()
+        self.workspace.collect(&self.lock().await, &self.order(attempt, parent, write)).await.unwrap()
     }
 
     /// Paths of a commit's tree.

@@ -1,40 +1,40 @@
 //! Personas: asked for orders before a run, and for their opinion after it.
 
-use super::{Doers, chain, plugin_failed};
+use super::{chain, handoffs, plugin_failed, settings};
+use crate::workspace::Workspace;
 use borg_core::{
-    effect::InFile,
+    dispatch::{Accepting, Briefing},
+    effect::{AcceptOrder, BriefOrder},
     event::{Answer, Body, Kept},
     grant::{self, Ceiling},
-    persona::{QUESTION_FILE, Report, Work},
-    policy::Policy,
-    task::StageRecord,
+    persona::QUESTION_FILE,
 };
-use borg_plugins::Kind;
+use borg_plugins::{Kind, Plugins};
 
 /// Longest question passed on, in bytes.
 const QUESTION_BYTES: usize = 4 << 10;
 
-impl Doers {
-    pub(super) async fn brief(
-        &self,
-        persona: &str,
-        mut work: Work,
-        artefacts: &[InFile],
-        records: &[StageRecord],
-        policy: &Policy,
-    ) -> Body {
-        let Some(granted) = policy.personas.get(persona) else {
-            return failed(persona, format!("policy has no [persona.{persona}]"));
+pub(super) struct Personas {
+    pub workspace: Workspace,
+    pub plugins: Plugins,
+}
+
+impl Personas {
+    pub async fn brief(&self, what: Briefing) -> Body {
+        let Briefing { order, persona: granted } = what;
+        let BriefOrder { persona, mut work, artefacts, records } = *order;
+        let Some(granted) = granted else {
+            return failed(&persona, format!("policy has no [persona.{persona}]"));
         };
-        work.handoffs = match self.handoffs(artefacts).await {
+        work.handoffs = match handoffs(&self.workspace, &artefacts).await {
             Ok(handoffs) => handoffs,
-            Err(error) => return failed(persona, format!("an artefact cannot be read: {}", chain(&error))),
+            Err(error) => return failed(&persona, format!("an artefact cannot be read: {}", chain(&error))),
         };
-        let settings = match self.settings(Kind::Persona, persona, &granted.settings) {
+        let settings = match settings(&self.plugins, Kind::Persona, &persona, &granted.settings) {
             Ok(settings) => settings,
-            Err(reason) => return failed(persona, reason),
+            Err(reason) => return failed(&persona, reason),
         };
-        let plugin = match self.plugins.persona(persona, None) {
+        let plugin = match self.plugins.persona(&persona, None) {
             Ok(plugin) => plugin,
             Err(error) => return plugin_failed(&error),
         };
@@ -46,34 +46,28 @@ impl Doers {
         let asks = &plugin.plugin().manifest().asks;
         let ceiling = Ceiling { tools: asks.tools.clone(), write: asks.write.clone() };
         let read_only = work.task.read_only;
-        let grant = grant::grant(persona, &assignment.tools, &assignment.write, &ceiling, granted, records, read_only);
+        let grant =
+            grant::grant(&persona, &assignment.tools, &assignment.write, &ceiling, &granted, &records, read_only);
         match serde_json::to_string(&assignment) {
             Ok(json) => Body::Answer(Answer::Briefed { assignment: Kept::new(json), grant }),
-            Err(error) => failed(persona, error.to_string()),
+            Err(error) => failed(&persona, error.to_string()),
         }
     }
 
-    pub(super) async fn accept(
-        &self,
-        persona: &str,
-        mut work: Work,
-        artefacts: &[InFile],
-        mut report: Report,
-        produced: &[InFile],
-        policy: &Policy,
-    ) -> Body {
-        let given = policy.personas.get(persona).map(|granted| granted.settings.clone()).unwrap_or_default();
-        let settings = match self.settings(Kind::Persona, persona, &given) {
+    pub async fn accept(&self, what: Accepting) -> Body {
+        let Accepting { order, settings: given } = what;
+        let AcceptOrder { persona, mut work, artefacts, mut report, produced } = *order;
+        let settings = match settings(&self.plugins, Kind::Persona, &persona, &given) {
             Ok(settings) => settings,
-            Err(reason) => return failed(persona, reason),
+            Err(reason) => return failed(&persona, reason),
         };
-        match (self.handoffs(artefacts).await, self.handoffs(produced).await) {
+        match (handoffs(&self.workspace, &artefacts).await, handoffs(&self.workspace, &produced).await) {
             (Ok(handoffs), Ok(made)) => {
                 work.handoffs = handoffs;
                 report.artefacts = made;
             }
             (Err(error), _) | (_, Err(error)) => {
-                return failed(persona, format!("an artefact cannot be read: {}", chain(&error)));
+                return failed(&persona, format!("an artefact cannot be read: {}", chain(&error)));
             }
         }
         let question = report.artefacts.iter().find(|made| made.name == QUESTION_FILE).map(|made| made.text.trim());
@@ -82,7 +76,7 @@ impl Doers {
                 question: Kept::new(&question[..question.floor_char_boundary(QUESTION_BYTES)]),
             });
         }
-        match self.plugins.persona(persona, None) {
+        match self.plugins.persona(&persona, None) {
             Ok(plugin) => match plugin.accept(&settings, &work, &report).await {
                 Ok(acceptance) => Body::Answer(Answer::Accepted { acceptance }),
                 Err(error) => plugin_failed(&error),

@@ -14,8 +14,8 @@ use borg_core::{
 pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
     let remedy = Advice::from("please report it with the log; then retry the task");
     match order {
-        Order::Prepare { .. } => Body::Answer(Answer::PrepareFailed { reason, remedy }),
-        Order::Brief { .. } | Order::Run(_) | Order::Accept { .. } => {
+        Order::Prepare(_) => Body::Answer(Answer::PrepareFailed { reason, remedy }),
+        Order::Brief(_) | Order::Run(_) | Order::Accept(_) => {
             Body::Answer(Answer::PluginFailed { plugin: "borg-host".into(), reason })
         }
         Order::Collect(order) => Body::Answer(Answer::CollectFailed { run: order.run, reason }),
@@ -27,37 +27,42 @@ pub(in crate::engine) fn broken(order: &Order, reason: String) -> Body {
         Order::Judge(_) => {
             Body::Answer(Answer::Judged { findings: Vec::new(), failures: Vec::new(), incomplete: vec![reason] })
         }
-        Order::Deliver { .. } => Body::Answer(Answer::DeliverFailed { reason, remedy }),
-        Order::Stop { run, cause } => Body::Answer(Answer::Stopped { run: *run, cause: *cause }),
+        Order::Deliver(_) => Body::Answer(Answer::DeliverFailed { reason, remedy }),
+        Order::Stop(order) => Body::Answer(Answer::Stopped { run: order.run, cause: order.cause }),
         // What is left lies where the next start finds it.
-        Order::Forget { run } => Body::Answer(Answer::Forgotten { run: *run }),
-        Order::Tell { .. } => Body::Answer(Answer::TellFailed { reason }),
+        Order::Forget(order) => Body::Answer(Answer::Forgotten { run: order.run }),
+        Order::Tell(_) => Body::Answer(Answer::TellFailed { reason }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use borg_core::{chat::NoticeKind, effect::Audience, executor::EndCause, policy::Via};
+    use borg_core::{
+        chat::NoticeKind,
+        effect::{Audience, DeliverOrder, ForgetOrder, PrepareOrder, StopOrder, TellOrder},
+        executor::EndCause,
+        policy::Via,
+    };
 
     #[test]
     fn every_answer_names_the_fault_or_settles_what_the_next_start_repeats() {
         let run = "t1-s0-a1-agent".parse().unwrap();
         let notice = borg_core::chat::Notice::new("console:terminal", NoticeKind::Final, "t1", Vec::new());
         let commit = borg_core::collect::CommitId("0123456789abcdef0123456789abcdef01234567".into());
-        let deliver = Order::Deliver {
+        let deliver = Order::Deliver(DeliverOrder {
             via: Via::Branch,
             branch: "borg/1/x".into(),
             commit,
             repository: "acme/shop".into(),
             answer: None,
-        };
-        let prepare = Order::Prepare {
+        });
+        let prepare = Order::Prepare(PrepareOrder {
             repository: "acme/shop".into(),
             needs_check: true,
             executors: Vec::new(),
             commits: Vec::new(),
-        };
+        });
         let kind = |order: &Order| match broken(order, "why".into()) {
             Body::Answer(Answer::PrepareFailed { reason, remedy }) => {
                 (reason == "why" && remedy.spell(borg_core::intent::spell).contains("retry")).then_some("prepare")
@@ -72,8 +77,8 @@ mod tests {
         };
         assert_eq!(kind(&prepare), Some("prepare"));
         assert_eq!(kind(&deliver), Some("deliver"));
-        assert_eq!(kind(&Order::Tell { notice: Box::new(notice), audience: Audience::Chat }), Some("tell"));
-        assert_eq!(kind(&Order::Stop { run, cause: EndCause::Cancelled }), Some("stop"));
-        assert_eq!(kind(&Order::Forget { run }), Some("forget"));
+        assert_eq!(kind(&Order::Tell(TellOrder { notice: Box::new(notice), audience: Audience::Chat })), Some("tell"));
+        assert_eq!(kind(&Order::Stop(StopOrder { run, cause: EndCause::Cancelled })), Some("stop"));
+        assert_eq!(kind(&Order::Forget(ForgetOrder { run })), Some("forget"));
     }
 }

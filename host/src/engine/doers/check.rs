@@ -1,25 +1,25 @@
 //! The host's own run of the test command: a clean checkout, the base's harness, a fresh sandbox without an agent, a way out, or a key.
 
-use super::{Doers, chain};
+use super::{Runs, chain, runs::Held};
 use crate::{
     clock::now_ms,
-    sandbox::{self, Line, OUT, RunDirs, Stream},
-    workspace::{self, Attempt, HarnessFrom},
+    sandbox::{self, Line, OUT, RunDirs, Sandbox, Stream},
+    workspace::{self, Attempt, HarnessFrom, Workspace},
 };
 use borg_core::{
     check::{self, Runner},
     collect::CommitId,
+    dispatch::Checking,
     effect::CheckOrder,
     event::{Answer, Body, Kept},
     evidence::CheckRun,
     executor::{EndCause, RunEnd},
     facts::FileClass,
     id::RunKind,
-    policy::Policy,
     run::{ImageRef, SandboxSpec, WriteGrant},
     survey::{self, Survey},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::mpsc;
 
 /// Output that is parsed, in bytes: the first megabytes and the last.
@@ -42,11 +42,18 @@ enum Error {
     Workspace(#[from] workspace::Error),
 }
 
-impl Doers {
-    pub(super) async fn check(&self, order: CheckOrder, policy: &Policy) -> Body {
-        let run = order.run;
+pub(super) struct Checker {
+    pub workspace: Workspace,
+    pub sandbox: Arc<Sandbox>,
+    pub runs: Runs,
+}
+
+impl Checker {
+    pub async fn check(&self, what: &Checking) -> Body {
+        let run = what.order.run;
         let begun = now_ms();
-        let check = match self.try_check(&order, policy, begun).await {
+        let mut held = self.runs.hold(run);
+        let check = match self.try_check(what, &mut held, begun).await {
             Ok(check) => check,
             Err(error) => CheckRun { sandbox_error: Some(chain(&error)), ..stopped(EndCause::Lost, begun) },
         };
@@ -57,15 +64,16 @@ impl Doers {
     ///
     /// Both runs bear the same name, one after the other, so that whoever stops or forgets the check need not know how far it is. Tests
     /// planted to fail would be a third run of this kind: on a tree of their own, and missed where nothing fails.
-    async fn try_check(&self, order: &CheckOrder, policy: &Policy, begun: u64) -> Result<CheckRun, Error> {
-        let mirror = self.mirror(&order.repository);
+    async fn try_check(&self, what: &Checking, held: &mut Held, begun: u64) -> Result<CheckRun, Error> {
+        let order = &what.order;
+        let mirror = self.workspace.mirror(&order.repository);
         let from = HarnessFrom { base: &order.base, accepted: &order.accepted, command: &order.command };
         let overlay = {
-            let _lock = self.locks.lock(&order.repository).await;
-            self.workspace.with_harness_of(&mirror, from, &order.head, order.run).await?
+            let lock = self.workspace.git().lock(&mirror).await;
+            self.workspace.with_harness_of(&lock, from, &order.head, order.run).await?
         };
-        let mut check = self.run_tests(order, policy, &overlay.commit, begun).await?;
-        if self.live.stopped(order.run).is_some() {
+        let mut check = self.run_tests(what, held, &overlay.commit, begun).await?;
+        if held.called_off().is_some() {
             return Ok(check);
         }
         let survey = match order.run.kind {
@@ -78,7 +86,7 @@ impl Doers {
             survey.map(|survey| tests_of(order, &survey)).unwrap_or_default();
         if !overlay.overlaid.is_empty() {
             check.overlaid = overlay.overlaid;
-            check.own = Some(Box::new(self.run_tests(order, policy, &order.head, now_ms()).await?));
+            check.own = Some(Box::new(self.run_tests(what, held, &order.head, now_ms()).await?));
         }
         Ok(CheckRun { wall_ms: now_ms().saturating_sub(begun), ..check })
     }
@@ -86,19 +94,19 @@ impl Doers {
     /// One run of the test command on a commit, from a clean start.
     async fn run_tests(
         &self,
-        order: &CheckOrder,
-        policy: &Policy,
+        what: &Checking,
+        held: &mut Held,
         commit: &CommitId,
         begun: u64,
     ) -> Result<CheckRun, Error> {
+        let order = &what.order;
         let run = order.run;
-        let mirror = self.mirror(&order.repository);
         // A check of an earlier process is not adopted: its result is asked for anew. So is that of the run before this one.
         self.sandbox.remove(run).await?;
         let dirs = {
-            let _lock = self.locks.lock(&order.repository).await;
-            let attempt = Attempt { run, mirror, commit: commit.clone(), lender: None };
-            self.workspace.prepare(&attempt).await?.0
+            let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
+            let attempt = Attempt { run, commit: commit.clone(), lender: None };
+            self.workspace.prepare(&lock, &attempt).await?.0
         };
         let spec = SandboxSpec {
             run,
@@ -111,7 +119,7 @@ impl Doers {
             write: WriteGrant { allow: vec!["**".into()], ..WriteGrant::default() },
             gateway: false,
             exec: true,
-            host_paths: policy.checks.host_paths.clone(),
+            host_paths: what.host_paths.clone(),
             bundle: None,
             policy: order.policy,
         };
@@ -124,15 +132,12 @@ impl Doers {
             agent: None,
             base_repo: None,
         };
-        if let Some(cause) = self.live.stopped(run) {
+        if let Some(cause) = held.called_off() {
             return Ok(stopped(cause, begun));
         }
         let started = self.sandbox.start(&spec, &run_dirs).await?;
-        if let Some(cause) = self.live.stopped(run) {
-            self.sandbox.kill(run, cause).await?;
-        }
         let (lines, queue) = mpsc::channel(1024);
-        let (end, output) = tokio::join!(self.sandbox.lines(run, 0, lines), gather(queue));
+        let (end, output) = tokio::join!(held.follow(&self.sandbox, 0, lines, None), gather(queue));
         let end = end?;
         let junit = self.read_report(run).await;
         let report = check::parse(&order.command, &output, junit.as_deref());

@@ -1,15 +1,24 @@
 //! Collection, when the sandbox is dead for certain.
 
-use super::{Doers, chain};
-use crate::workspace::Collect;
+use super::chain;
+use crate::{
+    sandbox::Sandbox,
+    workspace::{Collect, Workspace},
+};
 use borg_core::{
     effect::CollectOrder,
     event::{Answer, Body},
     executor::EndCause,
 };
+use std::sync::Arc;
 
-impl Doers {
-    pub(super) async fn collect(&self, order: CollectOrder) -> Body {
+pub(super) struct Collector {
+    pub workspace: Workspace,
+    pub sandbox: Arc<Sandbox>,
+}
+
+impl Collector {
+    pub async fn collect(&self, order: CollectOrder) -> Body {
         let run = order.run;
         match self.sandbox.find(run).await {
             Ok(Some(found)) if found.running => {
@@ -22,7 +31,6 @@ impl Doers {
         }
         let collect = Collect {
             run,
-            mirror: self.mirror(&order.repository),
             parent: order.parent,
             ignores: order.base,
             write: order.write,
@@ -33,10 +41,10 @@ impl Doers {
             reference: format!("refs/borg/{}/s{}-a{}", run.owner.label(), run.place, run.fence),
             artefacts: order.produces,
         };
-        let _lock = self.locks.lock(&order.repository).await;
-        match self.workspace.collect(&collect).await {
+        let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
+        match self.workspace.collect(&lock, &collect).await {
             Ok(collected) => {
-                if let Err(error) = self.workspace.consolidate(&collect.mirror).await {
+                if let Err(error) = self.workspace.consolidate(&lock).await {
                     tracing::warn!(error = chain(&error), "the packs of a mirror stay as many as they are");
                 }
                 Body::Answer(Answer::Collected { run, collected })

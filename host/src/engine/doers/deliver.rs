@@ -1,17 +1,18 @@
 //! Delivery: of an approved change, or of an answer.
 
-use super::{Doers, chain};
+use super::{chain, handoffs};
 use crate::{
     forge::branch::{self, Delivered, Delivery},
     git::source::Source,
+    workspace::Workspace,
 };
 use borg_core::{
-    collect::CommitId,
-    effect::InFile,
+    dispatch::Delivering,
+    effect::DeliverOrder,
     event::{Answer, Body, Kept},
     intent::Intent,
     owner::Owner,
-    policy::Policy,
+    policy::Via,
     remedy::Advice,
 };
 
@@ -20,13 +21,26 @@ fn retry(owner: Owner) -> Advice {
     owner.task().map_or_else(|| "try again".into(), |task| Intent::Retry { task }.into())
 }
 
-impl Doers {
+pub(super) struct Deliverer {
+    pub workspace: Workspace,
+}
+
+impl Deliverer {
+    pub async fn deliver(&self, what: Delivering) -> Body {
+        match what.order.via {
+            Via::Branch => self.branch(what).await,
+            Via::Reply | Via::None => self.reply(what).await,
+        }
+    }
+
     /// Only words leave the host: the answer, where one was written to a file.
-    pub(super) async fn reply(&self, owner: Owner, commit: CommitId, answer: Option<InFile>) -> Body {
-        match self.handoffs(answer.as_slice()).await {
+    async fn reply(&self, what: Delivering) -> Body {
+        let Delivering { order, owner, url: _ } = what;
+        match handoffs(&self.workspace, order.answer.as_slice()).await {
             Ok(mut texts) => {
                 let answer = texts.pop().map(|answer| Kept::new(answer.text));
-                Body::Answer(Answer::Delivered { branch: String::new(), commit, pushed_to: None, answer })
+                let (branch, commit) = (String::new(), order.commit);
+                Body::Answer(Answer::Delivered { branch, commit, pushed_to: None, answer })
             }
             Err(error) => Body::Answer(Answer::DeliverFailed {
                 reason: format!("the answer cannot be read: {}", chain(&error)),
@@ -35,29 +49,24 @@ impl Doers {
         }
     }
 
-    pub(super) async fn deliver(
-        &self,
-        owner: Owner,
-        (branch, commit): (&str, &CommitId),
-        repository: &str,
-        policy: &Policy,
-    ) -> Body {
+    async fn branch(&self, what: Delivering) -> Body {
+        let Delivering { order: DeliverOrder { branch, commit, repository, .. }, owner, url } = what;
         let failed = |reason: String, remedy: Advice| Body::Answer(Answer::DeliverFailed { reason, remedy });
-        let Some(repo) = policy.repos.get(repository) else {
+        let Some(url) = url else {
             return failed(format!("{repository} is no longer in policy"), "add it again, then retry".into());
         };
-        let target: Source = match repo.url.parse() {
+        let target: Source = match url.parse() {
             Ok(target) => target,
             Err(error) => return failed(chain(&error), "mend `url` in policies/repos.toml, then retry".into()),
         };
         let place = target.path().display().to_string();
-        let delivery =
-            Delivery { mirror: self.mirror(repository).dir, target, branch: branch.to_owned(), commit: commit.clone() };
-        let _lock = self.locks.lock(repository).await;
-        match branch::deliver(self.workspace.git(), &delivery).await {
+        let git = self.workspace.git();
+        let lock = git.lock(&self.workspace.mirror(&repository)).await;
+        let delivery = Delivery { target, branch, commit };
+        match branch::deliver(git, &lock, &delivery).await {
             Ok(Delivered::Pushed | Delivered::AlreadyThere) => Body::Answer(Answer::Delivered {
-                branch: branch.to_owned(),
-                commit: commit.clone(),
+                branch: delivery.branch,
+                commit: delivery.commit,
                 pushed_to: Some(place),
                 answer: None,
             }),

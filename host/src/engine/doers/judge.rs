@@ -1,18 +1,22 @@
 //! Judgement: the survey of the change, and every rule's opinion of it.
 
-use super::{Doers, chain};
-use crate::workspace::{self, Mirror};
+use super::{chain, settings};
+use crate::{
+    git::mirror::Mirror,
+    workspace::{self, Workspace},
+};
 use borg_core::{
     check::harness::{self, Steering},
+    dispatch::Judging,
     effect::JudgeOrder,
     event::{Answer, Body},
     facts::{Change, ChangedFile, Finding},
-    policy::Policy,
     survey,
     verdict::{self, RuleFailure},
 };
-use borg_plugins::Kind;
+use borg_plugins::{Kind, Plugins};
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep, and how many at a time, scripts of the base are looked through for what the test command runs; bytes of each.
@@ -20,9 +24,15 @@ const ROUNDS: usize = 4;
 const FILES: usize = 32;
 const SCRIPT_BYTES: usize = 256 << 10;
 
-impl Doers {
-    pub(super) async fn judge(&self, order: JudgeOrder, policy: &Policy) -> Body {
-        let mirror = self.mirror(&order.repository);
+pub(super) struct Judge {
+    pub workspace: Workspace,
+    pub plugins: Plugins,
+}
+
+impl Judge {
+    pub async fn judge(&self, what: &Judging) -> Body {
+        let Judging { order, rules } = what;
+        let mirror = self.workspace.mirror(&order.repository);
         let mut incomplete = order.incomplete.clone();
         let survey = match self.workspace.survey(&mirror, &order.base, &order.head, survey::Limits::default()).await {
             Ok(survey) => survey,
@@ -33,8 +43,7 @@ impl Doers {
             }
         };
         incomplete.extend(survey.incomplete.iter().cloned());
-        let chosen = chosen(&order.rules, policy);
-        incomplete.extend(unjudged(&chosen));
+        incomplete.extend(unjudged(rules));
         let change = Change {
             files: survey.files.clone(),
             commits: order.commits.clone(),
@@ -43,7 +52,7 @@ impl Doers {
         };
         let mut findings = harness::told(&change.evidence);
         if let Some(command) = &order.check {
-            match self.steering(&mirror, command, &order, &change.files).await {
+            match self.steering(&mirror, command, order, &change.files).await {
                 Ok((found, unread)) => {
                     findings.extend(found);
                     incomplete.extend((unread > 0).then(|| {
@@ -56,9 +65,9 @@ impl Doers {
             }
         }
         // All at once: none waits for another, and what they find is put in order afterwards.
-        let judging = chosen.iter().map(|name| self.findings_of(name, &change, policy));
+        let judging = rules.iter().map(|(name, given)| self.findings_of(name, given, &change));
         let mut failures = Vec::new();
-        for (rule, judged) in chosen.iter().zip(join_all(judging).await) {
+        for ((rule, _), judged) in rules.iter().zip(join_all(judging).await) {
             match judged {
                 Ok(found) => findings.extend(found),
                 Err(why) => failures.push(RuleFailure { rule: rule.clone(), why }),
@@ -69,15 +78,12 @@ impl Doers {
     }
 
     /// One rule's findings, or why there are none.
-    async fn findings_of(&self, rule: &str, change: &Change, policy: &Policy) -> Result<Vec<Finding>, String> {
-        let given = policy.rules.get(rule).map(|rule| rule.settings.clone()).unwrap_or_default();
-        let settings = self.settings(Kind::Rule, rule, &given)?;
+    async fn findings_of(&self, rule: &str, given: &Value, change: &Change) -> Result<Vec<Finding>, String> {
+        let settings = settings(&self.plugins, Kind::Rule, rule, given)?;
         let rule = self.plugins.rule(rule, None).map_err(|error| chain(&error))?;
         rule.judge(&settings, change).await.map_err(|error| chain(&error))?
     }
-}
 
-impl Doers {
     /// What of a change steers its tests without being harness by its name; and how many files of the base were too many to look into.
     async fn steering(
         &self,
@@ -117,43 +123,23 @@ fn is_plain(path: &str) -> bool {
         && !path.contains('\0')
 }
 
-/// Rules of a stage: those it names, or all that policy enables. One that is named but missing fails, and so leads to review.
-fn chosen(rules: &[String], policy: &Policy) -> Vec<String> {
-    if rules.iter().any(|rule| rule == "*") {
-        policy.rules.iter().filter(|(_, rule)| rule.enabled).map(|(name, _)| name.clone()).collect()
-    } else {
-        rules.to_vec()
-    }
-}
-
 /// That nobody looked is no reason to let a change pass.
-fn unjudged(chosen: &[String]) -> Option<String> {
-    chosen.is_empty().then(|| "no rule looked at the change: enable one, as in [rule.scope]".to_owned())
+fn unjudged(rules: &[(String, Value)]) -> Option<String> {
+    rules.is_empty().then(|| "no rule looked at the change: enable one, as in [rule.scope]".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use borg_core::{
-        policy::{parse::parse, source::SourceFile},
-        verdict::{Thresholds, Verdict},
-    };
+    use borg_core::verdict::{Thresholds, Verdict};
 
     #[test]
     fn a_change_that_no_rule_looked_at_is_reviewed() {
-        let policy = |rules: &str| {
-            let host = "[host]\npipeline = \"p\"\n[budget.default]\n[pipeline.p]\n[[pipeline.p.stage]]\nname = \"j\"\nrules = [\"*\"]\n";
-            parse(&[SourceFile { name: "a.toml".into(), text: format!("{host}{rules}") }]).unwrap()
-        };
-        let verdict = |rules: &[&str], policy: &Policy| {
-            let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
-            let gap: Vec<String> = unjudged(&chosen(&rules, policy)).into_iter().collect();
+        let verdict = |rules: &[(String, Value)]| {
+            let gap: Vec<String> = unjudged(rules).into_iter().collect();
             verdict::verdict(&[], &[], &gap, Thresholds::default()).verdict
         };
-        let off = policy("[rule.scope]\nenabled = false\n");
-        assert_eq!(verdict(&["*"], &off), Verdict::Review);
-        assert_eq!(verdict(&[], &off), Verdict::Review);
-        assert_eq!(verdict(&["*"], &policy("[rule.scope]\n")), Verdict::Pass);
-        assert_eq!(verdict(&["scope"], &off), Verdict::Pass);
+        assert_eq!(verdict(&[]), Verdict::Review);
+        assert_eq!(verdict(&[("scope".into(), Value::Null)]), Verdict::Pass);
     }
 }

@@ -1,8 +1,10 @@
-//! Doers: each performs one kind of effect and comes back with the event that settles it. Doing one twice does not matter twice.
+//! Doers: each performs one kind of order, with the few services it uses, and comes back with the event that settles it. Doing one twice does
+//! not matter twice.
 
 mod brief;
 mod broken;
 mod check;
+mod clean;
 mod collect;
 mod deliver;
 mod held;
@@ -10,253 +12,154 @@ mod judge;
 mod prepare;
 mod refused;
 mod run;
+mod runs;
 mod tell;
 
 pub(super) use broken::broken;
+pub(super) use clean::Cleaner;
 pub use prepare::has_test_target;
+pub(super) use runs::Runs;
 
 use super::Handle;
 use crate::{
-    agents,
     chats::Chats,
     sandbox::Sandbox,
     secrets::SecretStore,
     store::Store,
-    workspace::{Mirror, Workspace},
+    workspace::{self, Workspace},
 };
 use borg_core::{
-    effect::{Effect, Order},
+    dispatch::Dispatch,
+    effect::InFile,
     event::{Answer, Body},
-    executor::EndCause,
-    id::RunKey,
+    id::EffectKey,
     persona::Handoff,
-    policy::{Policy, Via},
-    task::Task,
 };
-use borg_gateway::{Door, Gateway};
+use borg_gateway::Gateway;
 use borg_plugins::{CallError, Kind, Plugins};
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use serde_json::Value;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-/// Pauses between tries to remove what is left of a run.
+/// Pauses between tries of what may fail for a moment.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
 
-/// Everything effects are performed with.
-pub struct Doers {
+/// Longest artefact that is given to a persona, in bytes.
+const HANDOFF_BYTES: usize = 1 << 20;
+
+/// What doers are made of.
+pub struct Services {
     pub data_dir: PathBuf,
     pub workspace: Workspace,
-    pub sandbox: Sandbox,
+    pub sandbox: Arc<Sandbox>,
     pub gateway: Gateway,
     pub plugins: Plugins,
     pub secrets: Arc<SecretStore>,
     pub store: Store,
     pub chats: Chats,
-    pub locks: RepositoryLocks,
-    pub live: LiveRuns,
 }
 
-/// One lock per repository, around everything that writes its mirror.
-#[derive(Default)]
-pub struct RepositoryLocks {
-    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+/// One doer for each kind of order.
+pub struct Doers {
+    preparer: prepare::Preparer,
+    personas: brief::Personas,
+    runner: run::Runner,
+    collector: collect::Collector,
+    checker: check::Checker,
+    judge: judge::Judge,
+    deliverer: deliver::Deliverer,
+    messenger: tell::Messenger,
+    pub(super) cleaner: Cleaner,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) data_dir: PathBuf,
+    /// What is said to whoever holds a run.
+    pub(super) runs: Runs,
 }
 
-impl RepositoryLocks {
-    pub async fn lock(&self, repository: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry(repository.to_owned()).or_default().clone()
-        };
-        lock.lock_owned().await
-    }
-}
-
-/// Doors of the runs in progress, and runs that are to end.
-#[derive(Default)]
-pub struct LiveRuns {
-    doors: Mutex<HashMap<RunKey, Arc<Door>>>,
-    stops: Mutex<HashMap<RunKey, EndCause>>,
-}
-
-impl LiveRuns {
-    fn enter(&self, run: RunKey, door: Arc<Door>) {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).insert(run, door);
-    }
-
-    fn leave(&self, run: RunKey) {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
-    }
-
-    fn door(&self, run: RunKey) -> Option<Arc<Door>> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
-    }
-
-    /// Shuts every door. Returns when what went through them is booked, within the time that responses are drained for.
-    pub async fn shut(&self) {
-        let doors: Vec<Arc<Door>> =
-            self.doors.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for door in &doors {
-            door.close().await;
-        }
-        for door in doors {
-            door.settled().await;
-        }
-    }
-
-    fn stop(&self, run: RunKey, cause: EndCause) {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).insert(run, cause);
-    }
-
-    fn stopped(&self, run: RunKey) -> Option<EndCause> {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).get(&run).copied()
-    }
+/// What came of an effect.
+pub(super) enum Performed {
+    /// The event that settles it.
+    Settled(Box<Body>),
+    /// What an earlier process had begun of it is lost: it is to be done again, from the beginning.
+    Lost,
 }
 
 impl Doers {
-    /// Performs one effect; gives the event that settles it.
-    pub async fn perform(&self, effect: Effect, policy: Arc<Policy>, task: Option<Task>, handle: &Handle) -> Body {
-        let key = effect.key;
-        match effect.order {
-            Order::Prepare { repository, needs_check, executors, commits } => {
-                self.prepare(&repository, needs_check, &executors, &commits, &policy).await
+    pub fn new(services: Services) -> Self {
+        let Services { data_dir, workspace, sandbox, gateway, plugins, secrets, store, chats } = services;
+        let runs = Runs::default();
+        Doers {
+            preparer: prepare::Preparer {
+                data_dir: data_dir.clone(),
+                workspace: workspace.clone(),
+                sandbox: sandbox.clone(),
+                plugins: plugins.clone(),
+                secrets,
+            },
+            personas: brief::Personas { workspace: workspace.clone(), plugins: plugins.clone() },
+            runner: run::Runner {
+                data_dir: data_dir.clone(),
+                workspace: workspace.clone(),
+                sandbox: sandbox.clone(),
+                gateway,
+                plugins: plugins.clone(),
+                runs: runs.clone(),
+            },
+            collector: collect::Collector { workspace: workspace.clone(), sandbox: sandbox.clone() },
+            checker: check::Checker { workspace: workspace.clone(), sandbox: sandbox.clone(), runs: runs.clone() },
+            judge: judge::Judge { workspace: workspace.clone(), plugins },
+            deliverer: deliver::Deliverer { workspace: workspace.clone() },
+            messenger: tell::Messenger { workspace: workspace.clone(), store, chats },
+            cleaner: Cleaner { data_dir: data_dir.clone(), workspace, sandbox: sandbox.clone(), runs: runs.clone() },
+            sandbox,
+            data_dir,
+            runs,
+        }
+    }
+
+    /// Performs one order. `handle` takes what a run tells on its way.
+    pub(super) async fn perform(&self, key: &EffectKey, dispatch: Dispatch, handle: &Handle) -> Performed {
+        let settled = match dispatch {
+            Dispatch::Prepare(what) => self.preparer.prepare(what).await,
+            Dispatch::Brief(what) => self.personas.brief(what).await,
+            Dispatch::Run(what) => return self.runner.run(&what, handle).await,
+            Dispatch::Stop(order) => {
+                self.runs.stop(order.run, order.cause);
+                Body::Answer(Answer::Stopped { run: order.run, cause: order.cause })
             }
-            Order::Brief { persona, work, artefacts, records } => {
-                self.brief(&persona, *work, &artefacts, &records, &policy).await
+            Dispatch::Collect(order) => self.collector.collect(*order).await,
+            Dispatch::Accept(what) => self.personas.accept(what).await,
+            Dispatch::Check(what) => self.checker.check(&what).await,
+            Dispatch::Judge(what) => self.judge.judge(&what).await,
+            Dispatch::Deliver(what) => self.deliverer.deliver(what).await,
+            Dispatch::Forget(order) => {
+                self.cleaner.forget(order.run).await;
+                Body::Answer(Answer::Forgotten { run: order.run })
             }
-            Order::Run(order) => self.run(*order, task, &policy, handle).await,
-            Order::Stop { run, cause } => self.stop(run, cause).await,
-            Order::Collect(order) => self.collect(*order).await,
-            Order::Accept { persona, work, artefacts, report, produced } => {
-                self.accept(&persona, *work, &artefacts, *report, &produced, &policy).await
-            }
-            Order::Check(order) => self.check(*order, &policy).await,
-            Order::Judge(order) => self.judge(*order, &policy).await,
-            Order::Deliver { via: Via::Branch, branch, commit, repository, answer: _ } => {
-                self.deliver(effect.owner, (&branch, &commit), &repository, &policy).await
-            }
-            Order::Deliver { via: Via::Reply | Via::None, commit, answer, .. } => {
-                self.reply(effect.owner, commit, answer).await
-            }
-            Order::Forget { run } => {
-                self.forget(run).await;
-                Body::Answer(Answer::Forgotten { run })
-            }
-            Order::Tell { notice, audience } => self.tell(&key.0, notice, audience, task.as_ref(), handle).await,
-        }
+            Dispatch::Tell(what) => self.messenger.tell(&key.0, what).await,
+        };
+        Performed::Settled(Box::new(settled))
     }
+}
 
-    /// Closes the run's way out, then kills it; its own doer tells how it ended.
-    async fn stop(&self, run: RunKey, cause: EndCause) -> Body {
-        self.live.stop(run, cause);
-        if let Some(door) = self.live.door(run) {
-            door.close().await;
-        }
-        if let Err(error) = self.sandbox.kill(run, cause).await {
-            // Not started yet, or dead already: the mark left above stops it then.
-            tracing::debug!(%run, %error, "nothing to kill");
-        }
-        Body::Answer(Answer::Stopped { run, cause })
+/// Texts of artefacts, for personas; longer ones are cut.
+async fn handoffs(workspace: &Workspace, files: &[InFile]) -> Result<Vec<Handoff>, workspace::Error> {
+    let mut handoffs = Vec::new();
+    for file in files {
+        let bytes = workspace.read_artefact(file.digest).await?;
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        let complete = text.len() <= HANDOFF_BYTES;
+        text.truncate(text.floor_char_boundary(HANDOFF_BYTES));
+        handoffs.push(Handoff { name: file.name.clone(), text, complete });
     }
+    Ok(handoffs)
+}
 
-    /// True for a run that is to end, whether or not it has begun.
-    pub(super) fn is_called_off(&self, run: RunKey) -> bool {
-        self.live.stopped(run).is_some()
-    }
-
-    /// Removes what is left of a run: its sandbox, then its directories. Tried again for some seconds: a process that is just dying keeps
-    /// what it has open. What stays even so is removed at the next start.
-    pub async fn forget(&self, run: RunKey) {
-        if !persist(|| self.forget_once(run)).await {
-            tracing::warn!(%run, "something of a run is left; the next start tries again");
-        }
-    }
-
-    /// One try at that; true where nothing is left.
-    pub async fn forget_once(&self, run: RunKey) -> bool {
-        let sandbox = self.sandbox.remove(run).await;
-        if let Err(error) = &sandbox {
-            tracing::warn!(%run, %error, "the sandbox could not be removed");
-        }
-        let directory = self.workspace.discard(run).await;
-        if let Err(error) = &directory {
-            tracing::warn!(%run, %error, "the run's directory could not be removed");
-        }
-        self.live.leave(run);
-        sandbox.is_ok() && directory.is_ok()
-    }
-
-    /// Removes the directories of runs that nothing waits for, whether or not a sandbox of them is left.
-    pub async fn forget_runs_but(&self, wanted: &BTreeSet<String>) {
-        let entries = std::fs::read_dir(self.data_dir.join("runs")).into_iter().flatten().flatten();
-        let found = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let unwanted: Vec<RunKey> =
-            found.filter(|name| !wanted.contains(name)).filter_map(|name| name.parse().ok()).collect();
-        for run in unwanted {
-            tracing::info!(%run, "removing what is left of a run that nothing waits for");
-            self.forget_once(run).await;
-        }
-    }
-
-    /// Removes what the runs of an owner shared, once it has ended.
-    pub async fn forget_owner(&self, owner: &str) {
-        if let Err(error) = self.workspace.forget_owner(owner).await {
-            tracing::warn!(%owner, %error, "its shared repository could not be removed; the next start tries again");
-        }
-    }
-
-    /// Removes what earlier owners left when the process died before it could; those that live are named by their labels.
-    pub async fn forget_owners_but(&self, live: &BTreeSet<String>) {
-        let entries = std::fs::read_dir(self.data_dir.join("tasks")).into_iter().flatten().flatten();
-        let found: Vec<String> =
-            entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".git")?.to_owned())).collect();
-        for owner in found.iter().filter(|owner| !live.contains(*owner)) {
-            self.forget_owner(owner).await;
-        }
-    }
-
-    fn mirror(&self, repository: &str) -> Mirror {
-        self.workspace.mirror(repository)
-    }
-
-    /// Texts of artefacts, for personas.
-    async fn handoffs(&self, files: &[borg_core::effect::InFile]) -> Result<Vec<Handoff>, crate::workspace::Error> {
-        const LIMIT: usize = 1 << 20;
-        let mut handoffs = Vec::new();
-        for file in files {
-            let bytes = self.workspace.read_artefact(file.digest).await?;
-            let mut text = String::from_utf8_lossy(&bytes).into_owned();
-            let complete = text.len() <= LIMIT;
-            if !complete {
-                let mut end = LIMIT;
-                while !text.is_char_boundary(end) {
-                    end -= 1;
-                }
-                text.truncate(end);
-            }
-            handoffs.push(Handoff { name: file.name.clone(), text, complete });
-        }
-        Ok(handoffs)
-    }
-
-    /// Settings of a plugin as policy gives them, held against its manifest's schema; the error says what is wrong with them.
-    fn settings(&self, kind: Kind, name: &str, given: &serde_json::Value) -> Result<serde_json::Value, String> {
-        let manifest = self.plugins.manifest(kind, name).ok_or_else(|| {
-            format!(
-                "there is no {} of this name; put its folder with plugin.toml into the plugin folder",
-                kind.as_str()
-            )
-        })?;
-        borg_plugins::validate_settings(&manifest, given).map_err(|errors| errors.join("; "))
-    }
-
-    fn agent_bundle(&self, name: &str) -> Option<agents::Bundle> {
-        agents::installed(name, &self.data_dir)
-    }
+/// Settings of a plugin as policy gives them, held against its manifest's schema; the error says what is wrong with them.
+fn settings(plugins: &Plugins, kind: Kind, name: &str, given: &Value) -> Result<Value, String> {
+    let manifest = plugins.manifest(kind, name).ok_or_else(|| {
+        format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str())
+    })?;
+    borg_plugins::validate_settings(&manifest, given).map_err(|errors| errors.join("; "))
 }
 
 /// Tries something a few times, with longer and longer pauses; true where it worked.

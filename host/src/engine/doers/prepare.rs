@@ -1,13 +1,22 @@
 //! Prepares a task: the mirror is fresh, the base is known, and everything its agents need is there before any of them starts.
 
-use super::{Doers, chain};
-use crate::{git::source::Source, sandbox, workspace};
+use super::chain;
+use crate::{
+    agents,
+    git::{mirror::Mirror, source::Source},
+    sandbox::{self, Sandbox},
+    secrets::SecretStore,
+    workspace::{self, Workspace},
+};
 use borg_core::{
     collect::CommitId,
+    dispatch::{Candidate, Preparing},
+    effect::PrepareOrder,
     event::{Answer, Body},
-    policy::Policy,
 };
 use borg_gateway::Secrets as _;
+use borg_plugins::Plugins;
+use std::{path::PathBuf, sync::Arc};
 
 /// Largest Makefile that is looked into, in bytes.
 const MAKEFILE_BYTES: usize = 1 << 20;
@@ -27,50 +36,46 @@ impl From<workspace::Error> for Failure {
     }
 }
 
-impl Doers {
-    pub(super) async fn prepare(
-        &self,
-        repository: &str,
-        needs_check: bool,
-        executors: &[String],
-        commits: &[CommitId],
-        policy: &Policy,
-    ) -> Body {
-        match self.try_prepare(repository, needs_check, executors, commits, policy).await {
+pub(super) struct Preparer {
+    pub data_dir: PathBuf,
+    pub workspace: Workspace,
+    pub sandbox: Arc<Sandbox>,
+    pub plugins: Plugins,
+    pub secrets: Arc<SecretStore>,
+}
+
+impl Preparer {
+    pub async fn prepare(&self, what: Preparing) -> Body {
+        match self.try_prepare(what).await {
             Ok(body) => body,
             Err(Failure { reason, remedy }) => Body::Answer(Answer::PrepareFailed { reason, remedy: remedy.into() }),
         }
     }
 
-    async fn try_prepare(
-        &self,
-        repository: &str,
-        needs_check: bool,
-        executors: &[String],
-        commits: &[CommitId],
-        policy: &Policy,
-    ) -> Result<Body, Failure> {
-        let repo = policy.repos.get(repository).ok_or_else(|| {
+    async fn try_prepare(&self, what: Preparing) -> Result<Body, Failure> {
+        let Preparing { order, repo, checks_image, executors } = what;
+        let PrepareOrder { repository, needs_check, executors: _, commits } = order;
+        let repo = repo.ok_or_else(|| {
             failure(format!("{repository} is no longer in policy"), format!("`borg-host repo add {repository} PATH`"))
         })?;
-        for executor in executors {
-            self.check_executor(executor, repo.image.as_deref(), policy).await?;
+        for executor in &executors {
+            self.check_executor(executor, repo.image.as_deref()).await?;
         }
         if needs_check {
-            self.check_image(repo.image.as_deref().unwrap_or(&policy.checks.image)).await?;
+            self.check_image(repo.image.as_deref().unwrap_or(&checks_image)).await?;
         }
         let source: Source =
             repo.url.parse().map_err(|error| failure(chain(&error), "mend `url` in policies/repos.toml"))?;
-        let mirror = self.mirror(repository);
+        let mirror = self.workspace.mirror(&repository);
         let (branch, commit) = {
-            let _lock = self.locks.lock(repository).await;
-            let refreshed = self.workspace.refresh(&mirror, &source).await?;
+            let lock = self.workspace.git().lock(&mirror).await;
+            let refreshed = self.workspace.refresh(&lock, &source).await?;
             let branch = match &repo.base {
                 Some(branch) => branch.clone(),
                 None => self.workspace.default_branch(&mirror, &refreshed)?,
             };
             let commit = self.workspace.resolve(&mirror, &branch).await?;
-            for earlier in commits {
+            for earlier in &commits {
                 if !self.workspace.has_commit(&mirror, earlier).await? {
                     let problem =
                         format!("the work it goes on from, {}, is not in the mirror any more", earlier.short());
@@ -88,25 +93,25 @@ impl Doers {
     }
 
     /// Everything one executor needs: its plugin, its bundle, its image, its credentials.
-    async fn check_executor(&self, name: &str, image: Option<&str>, policy: &Policy) -> Result<(), Failure> {
+    async fn check_executor(&self, candidate: &Candidate, image: Option<&str>) -> Result<(), Failure> {
+        let Candidate { name, policy, secrets } = candidate;
         let executor = self
             .plugins
             .executor(name, None)
             .map_err(|error| failure(chain(&error), "`borg-host doctor` shows the plugins"))?;
         let bundle = &executor.info().bundle;
-        if !bundle.is_empty() && self.agent_bundle(bundle).is_none() {
+        if !bundle.is_empty() && agents::installed(bundle, &self.data_dir).is_none() {
             return Err(failure(
                 format!("the agent {bundle} is not installed"),
                 format!("`borg-host agent install {bundle}`"),
             ));
         }
-        let Some(granted) = policy.executors.get(name) else {
+        let Some(granted) = policy else {
             return Err(failure(format!("policy has no [executor.{name}]"), "add it to policies/executors.toml"));
         };
         self.check_image(image.unwrap_or(&granted.image)).await?;
-        for egress in granted.egress.iter().filter_map(|name| policy.egress.get(name)?.model()) {
-            if let Err(error) = self.secrets.get(&egress.secret).await {
-                let secret = &egress.secret;
+        for secret in secrets {
+            if let Err(error) = self.secrets.get(secret).await {
                 return Err(failure(
                     format!("no credentials: {error}"),
                     format!(
@@ -132,7 +137,7 @@ impl Doers {
     }
 
     /// `make test`, where the base's top-level Makefile has that very target.
-    async fn makefile_check(&self, mirror: &workspace::Mirror, commit: &CommitId) -> Result<Option<String>, Failure> {
+    async fn makefile_check(&self, mirror: &Mirror, commit: &CommitId) -> Result<Option<String>, Failure> {
         for name in ["GNUmakefile", "makefile", "Makefile"] {
             if let Some(blob) = self.workspace.read_file(mirror, commit, name, MAKEFILE_BYTES).await? {
                 return Ok(has_test_target(&String::from_utf8_lossy(&blob.bytes)).then(|| "make test".to_owned()));

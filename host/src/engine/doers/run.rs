@@ -7,33 +7,38 @@
 mod before;
 
 use super::{
-    Doers, chain, held, plugin_failed,
+    Performed, Runs, chain, held, plugin_failed,
     refused::{Refused, Watch},
+    runs::Held,
+    settings,
 };
 use crate::{
+    agents,
     clock::now_ms,
     engine::Handle,
-    sandbox::{self, Line, RunDirs, Stream},
-    workspace,
+    sandbox::{self, Found, Line, RunDirs, Sandbox, Stream},
+    workspace::{self, RunDir, Workspace},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use borg_core::{
-    budget::{Budget, Spent},
-    effect::RunOrder,
+    dispatch::Running,
     event::{Answer, Body, DenialNote, Event, Kept, Meanwhile, StartFailure},
     executor::{AgentEvent, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
     grant::claimed,
     id::RunKey,
-    policy::Policy,
     remedy::Advice,
-    task::{AgentRun, Hold, Task},
+    run::SandboxSpec,
+    task::AgentRun,
 };
-use borg_gateway::{Door, Elder};
-use borg_plugins::{Executor, Kind, MAX_BATCH_BYTES};
+use borg_gateway::{Door, Gateway};
+use borg_plugins::{Executor, Kind, MAX_BATCH_BYTES, Plugins};
 use serde_json::Value;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 use tokio::sync::mpsc;
 
@@ -87,125 +92,101 @@ impl Reader<'_> {
     }
 }
 
-impl Doers {
-    pub(super) async fn run(&self, order: RunOrder, task: Option<Task>, policy: &Policy, handle: &Handle) -> Body {
-        let run = order.run;
-        let mut begun = task.as_ref().and_then(Task::agent_run).filter(|agent| agent.run == run).cloned();
-        let lost_ms = begun.as_ref().map_or(0, AgentRun::ran_ms);
-        let mut task = task;
-        loop {
-            match self.try_run(&order, task.as_ref(), (begun.take(), lost_ms), policy, handle).await {
-                Ok(Some(body)) => return body,
-                Err(Failure::Body(body)) => return *body,
-                // What had begun is lost: this time nothing has. What it spent before that is spent, and recorded by now.
-                Ok(None) => {
-                    let Some(id) = run.owner.task() else { continue };
-                    match self.store.run(move |journal| journal.task(id)).await {
-                        Ok(now) => task = now.or(task),
-                        Err(error) => tracing::warn!(%run, %error, "what was spent until now is not known"),
-                    }
-                }
-                Err(Failure::Start(failure)) => {
-                    return Body::Answer(Answer::RunEnded {
-                        run,
-                        end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
-                        outcome: outcome(OutcomeStatus::Failed, failure.reason.clone()),
-                        wall_ms: 0,
-                        start_error: Some(failure),
-                    });
-                }
-            }
+pub(super) struct Runner {
+    pub data_dir: PathBuf,
+    pub workspace: Workspace,
+    pub sandbox: Arc<Sandbox>,
+    pub gateway: Gateway,
+    pub plugins: Plugins,
+    pub runs: Runs,
+}
+
+/// How a run begins for this process.
+enum Beginning {
+    /// In a sandbox to be made. One of the same name that was lost had run for `lost_ms`.
+    Fresh { lost_ms: u64 },
+    /// In the sandbox that an earlier process made.
+    Adopted { agent: AgentRun, found: Found },
+}
+
+impl Beginning {
+    /// How long it has run before this process has to do with it, in milliseconds.
+    fn ran_ms(&self) -> u64 {
+        match self {
+            Beginning::Fresh { lost_ms } => *lost_ms,
+            Beginning::Adopted { agent, found } if found.running => now_ms().saturating_sub(agent.started_ms),
+            // It ended while nobody looked; when that was nobody knows.
+            Beginning::Adopted { agent, .. } => agent.ran_ms(),
         }
     }
 
-    /// Starts a run and follows it to its end, or follows one that has `begun`; none when that one was lost before it was adopted. What
-    /// is lost had run for `lost_ms`.
-    async fn try_run(
-        &self,
-        order: &RunOrder,
-        task: Option<&Task>,
-        (begun, lost_ms): (Option<AgentRun>, u64),
-        policy: &Policy,
-        handle: &Handle,
-    ) -> Result<Option<Body>, Failure> {
+    /// Line of its output that was read last, and the executor's state after that.
+    fn read_until(&self) -> (u64, Vec<u8>) {
+        match self {
+            // How far the output of a sandbox that is gone was read says nothing about a new one's.
+            Beginning::Fresh { .. } => (0, Vec::new()),
+            Beginning::Adopted { agent, .. } => (agent.line, BASE64.decode(&agent.state).unwrap_or_default()),
+        }
+    }
+}
+
+impl Runner {
+    pub async fn run(&self, what: &Running, handle: &Handle) -> Performed {
+        let settled = match self.try_run(what, handle).await {
+            Ok(performed) => return performed,
+            Err(Failure::Body(body)) => body,
+            Err(Failure::Start(failure)) => Box::new(Body::Answer(Answer::RunEnded {
+                run: what.order.run,
+                end: RunEnd { cause: EndCause::Lost, exit_code: None, stderr_tail: String::new() },
+                outcome: outcome(OutcomeStatus::Failed, failure.reason.clone()),
+                wall_ms: 0,
+                start_error: Some(failure),
+            })),
+        };
+        Performed::Settled(settled)
+    }
+
+    /// Starts a run and follows it to its end, or follows one that has begun.
+    async fn try_run(&self, what: &Running, handle: &Handle) -> Result<Performed, Failure> {
+        let order = &what.order;
         let run = order.run;
-        let digest = begun.as_ref().and_then(|agent| agent.executor_digest);
+        let digest = what.begun.as_ref().and_then(|agent| agent.executor_digest);
         let executor = self
             .plugins
             .executor(&order.executor, digest)
             .map_err(|error| Failure::Body(plugin_failed(&error).into()))?;
-        let granted = policy.executors.get(&order.executor);
-        let given = granted.map(|granted| granted.settings.clone()).unwrap_or_default();
-        let settings = self.settings(Kind::Executor, &order.executor, &given).map_err(|reason| {
+        let settings = settings(&self.plugins, Kind::Executor, &order.executor, &what.settings).map_err(|reason| {
             Failure::Body(Box::new(Body::Answer(Answer::PluginFailed { plugin: order.executor.clone(), reason })))
         })?;
-        let job = self.job(order, &executor, policy).await?;
-
-        // Adopted is only what the journal knows to have started; a sandbox it does not know of began and was lost in between.
-        let known = begun.as_ref().is_some_and(|agent| agent.executor_digest.is_some());
-        let found = if known { self.sandbox.find(run).await? } else { None };
-        let fresh = found.is_none();
-        if fresh {
-            self.sandbox.remove(run).await?;
-        }
-        // How far the output of a sandbox that is gone was read says nothing about a new one's.
-        let begun = begun.filter(|_| !fresh);
-        // One that ended while nobody looked has not run since; when that was nobody knows.
-        let is_running = found.as_ref().is_some_and(|found| found.running);
-        let earlier_ms = match &begun {
-            Some(agent) if is_running => now_ms().saturating_sub(agent.started_ms),
-            Some(agent) => agent.ran_ms(),
-            None => lost_ms,
-        };
-        let left = left(order, task, policy, earlier_ms);
+        let job = self.job(what, &executor).await?;
+        let mut held = self.runs.hold(run);
+        let beginning = self.beginning(what).await?;
+        let earlier_ms = beginning.ran_ms();
         let dirs = self.workspace.run_dir(run);
-        let spec = if fresh { Some(self.spec(order, &executor, &settings, &job, left).await?) } else { None };
-        if fresh {
-            self.lay_out(order, &dirs).await?;
-        }
-        let before =
-            task.map(|task| task.stage_spent).unwrap_or_default() + Spent { wall_ms: earlier_ms, ..Spent::default() };
-        let elder = |(run, hold): &(RunKey, Hold)| Elder { run: *run, request: hold.request, most: hold.most };
-        let elders = task.into_iter().flat_map(|task| task.holds_of(run)).map(elder).collect();
-        let door = Arc::new(self.open_door(order, (left, before, elders), &dirs, policy).await?);
-        let mut notices = door.subscribe();
-        self.live.enter(run, door.clone());
-        if self.live.stopped(run).is_some() {
-            door.close().await;
-            return Ok(Some(cancelled_before_start(run)));
-        }
-        let bundle = self.agent_bundle(&executor.info().bundle);
-        let base_repo = if fresh { Some(self.lend(order).await?) } else { None };
-        let started = match &spec {
-            Some(spec) => {
-                let dirs = RunDirs {
-                    workspace: dirs.workspace.clone(),
-                    input: dirs.input.clone(),
-                    out: dirs.out.clone(),
-                    home: dirs.home.clone(),
-                    run: dirs.run.clone(),
-                    agent: bundle.map(|bundle| bundle.dir),
-                    base_repo,
-                };
-                let started = self.sandbox.start(spec, &dirs).await?;
-                let body = Body::Meanwhile(Meanwhile::RunStarted {
-                    run,
-                    executor: order.executor.clone(),
-                    executor_digest: Some(executor.plugin().digest()),
-                    attestation: started.attestation,
-                });
-                self.note(run, body, handle).await;
-                started.init_pid
+        let spec = match &beginning {
+            Beginning::Fresh { .. } => {
+                let spec = self.spec(what, &executor, &settings, &job, earlier_ms).await?;
+                self.lay_out(order, &dirs).await?;
+                Some(spec)
             }
-            None => found.and_then(|found| found.init_pid).unwrap_or(0),
+            Beginning::Adopted { .. } => None,
         };
-        if started > 0 {
-            door.admit(started);
-        }
-        if let Some(cause) = self.live.stopped(run) {
+        let door = Arc::new(self.open_door(what, earlier_ms, &dirs).await?);
+        let mut news = door.subscribe();
+        self.runs.opened(run, door.clone());
+        if held.called_off().is_some() {
             door.close().await;
-            self.sandbox.kill(run, cause).await?;
+            return Ok(settled(cancelled_before_start(run)));
         }
+        let init_pid = match (&spec, &beginning) {
+            (Some(spec), _) => self.start(what, &executor, spec, &dirs, handle).await?,
+            (None, Beginning::Adopted { found, .. }) => found.init_pid.unwrap_or(0),
+            (None, Beginning::Fresh { .. }) => 0,
+        };
+        if init_pid > 0 {
+            door.admit(init_pid);
+        }
+        let begun_ms = now_ms();
         let reader = Reader {
             executor: &executor,
             settings: &settings,
@@ -214,41 +195,85 @@ impl Doers {
             watch: Watch::new(&order.persona, &order.write),
             noted: AtomicU32::new(0),
         };
-        // The door knows only of the time since it was opened.
-        let is_timed = fresh && started > 0;
-        let begun_ms = begun.as_ref().map_or_else(now_ms, |agent| agent.started_ms);
-        let followed = self.follow(&reader, begun, &door, handle).await;
+        let followed = self.follow(&reader, beginning.read_until(), &door, &mut held, handle).await;
         door.close().await;
         // Whatever comes of the run: what it spent, or may still spend, is known to its task before its end is.
         let spent = door.settled().await;
         let (end, state) = followed?;
-        if end.cause == EndCause::Lost && !fresh && self.live.stopped(run).is_none() {
+        let is_adopted = matches!(beginning, Beginning::Adopted { .. });
+        if end.cause == EndCause::Lost && is_adopted && held.called_off().is_none() {
             tracing::info!(%run, "what an earlier process had started is lost; it starts again");
-            return Ok(None);
+            self.sandbox.remove(run).await?;
+            return Ok(Performed::Lost);
         }
         let outcome = executor
             .finish(&settings, &job, &state, &end)
             .await
             .map_err(|error| Failure::Body(plugin_failed(&error).into()))?;
-        let outcome = held::hold(outcome, door.cap(), &held::drain(&mut notices), !order.egress.is_empty());
-        let wall_ms = match (is_timed, fresh || is_running) {
-            (true, _) => spent.wall_ms,
-            (false, true) => now_ms().saturating_sub(begun_ms),
-            (false, false) => earlier_ms,
+        let outcome = held::hold(outcome, door.cap(), &held::drain(&mut news), !order.egress.is_empty());
+        let wall_ms = match &beginning {
+            // The door knows it to the moment from when the agent was let in.
+            Beginning::Fresh { .. } if init_pid > 0 => spent.wall_ms,
+            Beginning::Fresh { .. } => now_ms().saturating_sub(begun_ms),
+            Beginning::Adopted { agent, found } if found.running => now_ms().saturating_sub(agent.started_ms),
+            Beginning::Adopted { .. } => earlier_ms,
         };
-        Ok(Some(Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms, start_error: None })))
+        Ok(settled(Body::Answer(Answer::RunEnded { run, end, outcome, wall_ms, start_error: None })))
+    }
+
+    /// Looks for what an earlier process began. Adopted is only what the journal knows to have started; a sandbox it does not know of began
+    /// and was lost in between.
+    async fn beginning(&self, what: &Running) -> Result<Beginning, Failure> {
+        let run = what.order.run;
+        if let Some(agent) = what.begun.as_ref().filter(|agent| agent.has_started())
+            && let Some(found) = self.sandbox.find(run).await?
+        {
+            return Ok(Beginning::Adopted { agent: agent.clone(), found });
+        }
+        self.sandbox.remove(run).await?;
+        Ok(Beginning::Fresh { lost_ms: what.begun.as_ref().map_or(0, AgentRun::ran_ms) })
+    }
+
+    /// Starts the sandbox, and tells that it runs; the process that is let out, or 0.
+    async fn start(
+        &self,
+        what: &Running,
+        executor: &Executor,
+        spec: &SandboxSpec,
+        dirs: &RunDir,
+        handle: &Handle,
+    ) -> Result<i32, Failure> {
+        let order = &what.order;
+        let bundle = agents::installed(&executor.info().bundle, &self.data_dir);
+        let dirs = RunDirs {
+            workspace: dirs.workspace.clone(),
+            input: dirs.input.clone(),
+            out: dirs.out.clone(),
+            home: dirs.home.clone(),
+            run: dirs.run.clone(),
+            agent: bundle.map(|bundle| bundle.dir),
+            base_repo: Some(self.lend(order).await?),
+        };
+        let started = self.sandbox.start(spec, &dirs).await?;
+        let body = Body::Meanwhile(Meanwhile::RunStarted {
+            run: order.run,
+            executor: order.executor.clone(),
+            executor_digest: Some(executor.plugin().digest()),
+            attestation: started.attestation,
+        });
+        self.note(order.run, body, handle).await;
+        Ok(started.init_pid)
     }
 
     /// Reads the output to its end, saving how far it got with every batch that said something.
     async fn follow(
         &self,
         reader: &Reader<'_>,
-        begun: Option<AgentRun>,
+        (after, mut state): (u64, Vec<u8>),
         door: &Door,
+        held: &mut Held,
         handle: &Handle,
     ) -> Result<(RunEnd, Vec<u8>), Failure> {
-        let after = begun.as_ref().map_or(0, |agent| agent.line);
-        let mut state = begun.and_then(|agent| BASE64.decode(agent.state).ok()).unwrap_or_default();
         let (lines, mut queue) = mpsc::channel::<Line>(1024);
         let reading = async {
             let mut batch = Vec::new();
@@ -259,7 +284,7 @@ impl Doers {
             }
             Ok::<Vec<u8>, Failure>(state)
         };
-        let (end, state) = tokio::join!(self.sandbox.lines(reader.run, after, lines), reading);
+        let (end, state) = tokio::join!(held.follow(&self.sandbox, after, lines, Some(door)), reading);
         match state {
             Ok(state) => Ok((end?, state)),
             Err(failure) => {
@@ -348,10 +373,8 @@ fn told_denial(tool: &str, detail: &str, persona: &str) -> DenialNote {
     }
 }
 
-/// What the run may still spend, when it has run for so long that no figure of the task tells of yet.
-fn left(order: &RunOrder, task: Option<&Task>, policy: &Policy, earlier_ms: u64) -> Budget {
-    let allowance = task.map_or(order.allowance, |task| task.allowance(policy));
-    allowance.left(&Spent { wall_ms: earlier_ms, ..Spent::default() })
+fn settled(body: Body) -> Performed {
+    Performed::Settled(Box::new(body))
 }
 
 /// Batches that an executor takes in one call.

@@ -1,51 +1,63 @@
 //! Tells people. What a frontend away from the host needs beside the words is fetched here: a review there comes with its change, for
 //! nobody can look at it otherwise. A review goes to everybody who may decide on it, each copy with the buttons that are theirs.
 
-use super::{Doers, Handle, chain};
+use super::chain;
 use crate::{
-    chats::{copies, person_of},
+    chats::{Chats, copies, person_of},
     store::Store,
+    workspace::Workspace,
 };
 use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},
-    effect::Audience,
+    dispatch::{Telling, Told},
+    effect::{Audience, TellOrder},
     event::{Answer, Body},
     id::{Digest, TaskId},
-    policy::PersonId,
-    task::Task,
+    policy::{PersonId, Role},
     words,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest change that goes with a review, in bytes.
 const CHANGE: usize = 512 << 10;
 
-impl Doers {
-    pub(super) async fn tell(
-        &self,
-        key: &str,
-        notice: Box<Notice>,
-        audience: Audience,
-        task: Option<&Task>,
-        handle: &Handle,
-    ) -> Body {
-        let told = match (audience, task) {
-            (Audience::Deciders { change, people }, task) => {
+pub(super) struct Messenger {
+    pub workspace: Workspace,
+    pub store: Store,
+    pub chats: Chats,
+}
+
+/// A review as it is shown to many.
+struct Review<'a> {
+    notice: &'a Notice,
+    change: &'a Digest,
+    about: &'a Told,
+    roles: &'a BTreeMap<PersonId, Role>,
+}
+
+impl Messenger {
+    pub async fn tell(&self, key: &str, what: Telling) -> Body {
+        let Telling { order: TellOrder { notice, audience }, about, roles } = what;
+        let told = match (audience, &about) {
+            (Audience::Deciders { change, people }, about) => {
                 let mut chats = self.chats.of_people(&people);
                 chats.extend(self.chats.of_operators());
                 chats.extend(Some(notice.chat.clone()).filter(|chat| !chat.is_empty()));
-                match task {
-                    Some(task) => self.ask(key, &notice, &change, (chats, people), task, handle).await,
+                match about {
+                    Some(about) => {
+                        let review = Review { notice: &notice, change: &change, about, roles: &roles };
+                        self.ask(key, &review, (&chats, &people)).await
+                    }
                     None => self.close(key, &notice, &change, &chats).await,
                 }
             }
-            (Audience::Joined { change, people }, task) => {
+            (Audience::Joined { change, people }, about) => {
                 let chats = self.chats.of_people(&people);
-                match task {
+                match about {
                     // What is theirs to press is by all that may decide now.
-                    Some(task) => {
-                        let people = task.deciders.clone();
-                        self.ask(key, &notice, &change, (chats, people), task, handle).await
+                    Some(about) => {
+                        let review = Review { notice: &notice, change: &change, about, roles: &roles };
+                        self.ask(key, &review, (&chats, &about.deciders)).await
                     }
                     None => self.close(key, &notice, &change, &chats).await,
                 }
@@ -55,10 +67,10 @@ impl Doers {
                 None => Ok(()),
             },
             // As reviews were owed before they went to everybody.
-            (Audience::Chat, Some(task))
+            (Audience::Chat, Some(about))
                 if notice.kind == NoticeKind::Review && self.chats.is_by_mail(&notice.chat) =>
             {
-                self.chats.tell(key, &self.with_change(&notice, task).await).await
+                self.chats.tell(key, &self.with_change(&notice, about).await).await
             }
             (Audience::Chat, _) => self.chats.tell(key, &notice).await,
         };
@@ -69,30 +81,27 @@ impl Doers {
         }
     }
 
-    /// Shows a review in chats, once each. One that fails does not keep the others from being told.
+    /// Shows a review in chats, once each, with the buttons of those who decide. One that fails does not keep the others from being told.
     async fn ask(
         &self,
         key: &str,
-        notice: &Notice,
-        change: &Digest,
-        (chats, deciders): (BTreeSet<String>, Vec<PersonId>),
-        task: &Task,
-        handle: &Handle,
+        review: &Review<'_>,
+        (chats, deciders): (&BTreeSet<String>, &[PersonId]),
     ) -> Result<(), String> {
+        let Review { notice, change, about, roles } = *review;
         let by_mail = match chats.iter().any(|chat| self.chats.is_by_mail(chat)) {
-            true => self.with_change(notice, task).await,
+            true => self.with_change(notice, about).await,
             false => notice.clone(),
         };
-        let policy = handle.policy();
-        let topic = copies::topic(task.id(), change);
-        let (store, id, digest) = (self.store.clone(), task.id(), *change);
+        let topic = copies::topic(about.task, change);
+        let (store, id, digest) = (self.store.clone(), about.task, *change);
         let waits = || waits(store.clone(), id, digest);
         let mut failures = Vec::new();
-        for chat in &chats {
+        for chat in chats {
             let notice = if self.chats.is_by_mail(chat) { &by_mail } else { notice };
             let reader = person_of(chat);
-            let reader = policy.role(&reader).map(|role| (&reader, role));
-            let copy = words::review_in(notice.clone(), chat, reader, &deciders);
+            let reader = roles.get(&reader).map(|role| (&reader, *role));
+            let copy = words::review_in(notice.clone(), chat, reader, deciders);
             let told = self.chats.tell_copy_while(&format!("{key}:{chat}"), &copy, &topic, &waits).await;
             failures.extend(told.err().map(|failure| format!("{chat}: {failure}")));
         }
@@ -113,15 +122,15 @@ impl Doers {
     }
 
     /// The notice with its change, to look at and as a file; one that cannot be read is told as such.
-    async fn with_change(&self, notice: &Notice, task: &Task) -> Notice {
+    async fn with_change(&self, notice: &Notice, about: &Told) -> Notice {
         let mut notice = notice.clone();
-        let (Some(base), Some(head)) = (&task.base, &task.head) else { return notice };
-        let mirror = self.workspace.mirror(&task.spec.repository);
-        match self.workspace.patch(&mirror, &base.commit, head, CHANGE).await {
+        let (Some(base), Some(head)) = (&about.base, &about.head) else { return notice };
+        let mirror = self.workspace.mirror(&about.repository);
+        match self.workspace.patch(&mirror, base, head, CHANGE).await {
             Ok((change, _)) if change.trim().is_empty() => {}
             Ok((mut change, is_whole)) => {
                 if !is_whole {
-                    change.push_str(&format!("\n… cut; `borg-host task diff {}` shows all of it\n", task.id()));
+                    change.push_str(&format!("\n… cut; `borg-host task diff {}` shows all of it\n", about.task));
                 }
                 notice.parts.push(Part::Diff(change.clone()));
                 notice.document = Some(Document { name: format!("{}.diff", notice.topic), text: change });
@@ -153,7 +162,6 @@ mod tests {
         effect::{Effect, Order},
         id::EffectKey,
         intent::Intent,
-        policy::Role,
         task::Status,
     };
     use std::sync::Arc;
@@ -175,7 +183,8 @@ mod tests {
         let copy = Notice { chat: "telegram:1".into(), ..notice.clone() };
         chats.tell_copy("review:telegram:1", &copy, &copies::topic(task, &change)).await.unwrap();
         let people = vec![PersonId("telegram:1".into())];
-        let order = Order::Tell { notice: Box::new(notice), audience: Audience::Deciders { change, people } };
+        let audience = Audience::Deciders { change, people };
+        let order = Order::Tell(TellOrder { notice: Box::new(notice), audience });
         let owed = vec![Effect { key: EffectKey("review".into()), owner: task.into(), order }];
         store.commit(Arc::new(Batch { owed, ..Batch::default() })).await.unwrap();
         drop((chats, store));

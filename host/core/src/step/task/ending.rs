@@ -5,7 +5,7 @@ use crate::{
     chat::Notice,
     daily::Purse,
     decider::deciders,
-    effect::{Audience, Order},
+    effect::{Audience, Order, TellOrder},
     id::Digest,
     intent::Intent,
     policy::PersonId,
@@ -172,7 +172,7 @@ impl Turn<'_> {
     fn tell_to(&mut self, notice: Option<Notice>, audience: Audience) {
         if let Some(notice) = notice {
             self.task.told += 1;
-            let order = Order::Tell { notice: Box::new(notice), audience };
+            let order = Order::Tell(TellOrder { notice: Box::new(notice), audience });
             self.also(format!("t{}-tell-{}", self.task.id(), self.task.told), order);
         }
     }

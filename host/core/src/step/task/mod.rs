@@ -17,7 +17,7 @@ use super::Round;
 use crate::{
     budget::Spent,
     daily::Shut,
-    effect::{Effect, Order},
+    effect::{Effect, Order, StopOrder},
     event::{Answer, Body, Event, Meanwhile, Said},
     executor::EndCause,
     id::{EffectKey, RunKey, TaskId},
@@ -98,7 +98,7 @@ fn stop(task: TaskId, run: RunKey) -> Effect {
     Effect {
         key: EffectKey(format!("{run}-stop")),
         owner: task.into(),
-        order: Order::Stop { run, cause: EndCause::Cancelled },
+        order: Order::Stop(StopOrder { run, cause: EndCause::Cancelled }),
     }
 }
 

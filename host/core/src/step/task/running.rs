@@ -4,7 +4,7 @@ use super::Turn;
 use crate::{
     budget::{Cap, Spent},
     collect::{Collected, CommitId},
-    effect::{CollectOrder, InFile, Order, RunOrder},
+    effect::{AcceptOrder, CollectOrder, ForgetOrder, InFile, Order, RunOrder},
     event::{DenialNote, Kept, StartFailure},
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     facts::StageCommit,
@@ -362,13 +362,13 @@ impl Turn<'_> {
         };
         let produced =
             record.artefacts.iter().map(|artefact| InFile { name: artefact.name.clone(), digest: artefact.digest });
-        let order = Order::Accept {
+        let order = Order::Accept(Box::new(AcceptOrder {
             persona: record.persona.clone(),
-            work: Box::new(self.work(&at)),
+            work: self.work(&at),
             artefacts: self.artefacts(),
-            report: Box::new(report),
+            report,
             produced: produced.collect(),
-        };
+        }));
         self.owe(at, Doing::Accepting { record }, order);
     }
 
@@ -444,7 +444,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn forget(&mut self, run: RunKey) {
-        self.also(format!("{run}-forget"), Order::Forget { run });
+        self.also(format!("{run}-forget"), Order::Forget(ForgetOrder { run }));
     }
 
     pub(super) fn persona_of(&self, at: &Position) -> Option<(String, String)> {

@@ -5,7 +5,7 @@ use crate::{
     approval::ApprovedChange,
     budget::Spent,
     collect::CommitId,
-    effect::{Accepted, CheckOrder, InFile, JudgeOrder, Order},
+    effect::{Accepted, BriefOrder, CheckOrder, DeliverOrder, InFile, JudgeOrder, Order, PrepareOrder},
     facts::{CheckOutcome, TestEvidence},
     id::{RunKey, RunKind},
     persona::{QUESTION_FILE, Work},
@@ -26,7 +26,7 @@ impl Turn<'_> {
         at.attempt += 1;
         let resume = at.resume.take();
         if self.task.base.is_none() || (self.needs_check() && self.task.baseline.is_none()) {
-            let order = Order::Prepare {
+            let order = Order::Prepare(PrepareOrder {
                 repository: self.task.spec.repository.clone(),
                 needs_check: self.needs_check(),
                 executors: self.executors(),
@@ -37,7 +37,7 @@ impl Turn<'_> {
                     .iter()
                     .flat_map(|from| [from.base.clone(), from.head.clone()])
                     .collect(),
-            };
+            });
             self.owe(at, Doing::Preparing, order);
             self.tell_progress("preparing");
             return;
@@ -91,12 +91,12 @@ impl Turn<'_> {
                     self.park_for_day(at, &shut);
                     return;
                 }
-                let order = Order::Brief {
+                let order = Order::Brief(Box::new(BriefOrder {
                     persona,
-                    work: Box::new(self.work(&at)),
+                    work: self.work(&at),
                     artefacts: self.artefacts(),
                     records: self.task.records.clone(),
-                };
+                }));
                 self.owe(at, Doing::Briefing, order);
                 self.tell_progress(&stage.name);
             }
@@ -160,13 +160,13 @@ impl Turn<'_> {
             Via::Reply => self.answer_file(),
             Via::Branch | Via::None => None,
         };
-        Order::Deliver {
+        Order::Deliver(DeliverOrder {
             via,
             answer,
             branch: self.task.spec.branch.clone(),
             commit,
             repository: self.task.spec.repository.clone(),
-        }
+        })
     }
 
     /// The file that holds the answer: the first that the last stage was to write, where it did.

@@ -25,8 +25,8 @@ fn at(pipeline: &str, stage: &str, kind: &str) -> (World, TaskId) {
 
 /// The description the next agent is given.
 fn briefed(world: &World, task: TaskId) -> &str {
-    let Order::Brief { work, .. } = &world.work(task).unwrap().order else { panic!("it is not briefed") };
-    &work.task.description
+    let Order::Brief(order) = &world.work(task).unwrap().order else { panic!("it is not briefed") };
+    &order.work.task.description
 }
 
 fn said(text: &str) -> Body {
@@ -145,8 +145,8 @@ fn a_task_that_goes_on_starts_where_the_other_ended_and_is_judged_from_where_tha
     };
     let mut world = World::new();
     let task = world.create_with("quick", "acme/shop", |spec| spec.continues = Some(Box::new(continued)));
-    let Order::Prepare { commits, .. } = &world.work(task).unwrap().order else { panic!() };
-    assert_eq!(*commits, [base.clone(), head.clone()], "they must be there");
+    let Order::Prepare(order) = &world.work(task).unwrap().order else { panic!() };
+    assert_eq!(order.commits, [base.clone(), head.clone()], "they must be there");
     world.reach(task, "impl", "check");
     let Order::Check(order) = &world.work(task).unwrap().order else { panic!() };
     assert_eq!((&order.base, &order.head), (&base, &base), "its tests are those it began with");

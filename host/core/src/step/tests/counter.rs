@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     collect::CommitId,
-    effect::{CheckOrder, Effect, Order},
+    effect::{CheckOrder, Effect, ForgetOrder, Order},
     event::{Answer, Body, Event, Said},
     id::{Digest, EffectKey, RunKey, RunKind},
     owner::Owner,
@@ -26,7 +26,7 @@ pub(in crate::step) fn meet(round: &mut Round, number: u8) {
         (Body::Said(Said::Unblocked { .. }), None) => count(round, number, 1),
         (Body::Answer(Answer::Checked { .. }), Some(at)) if round.event.settles.as_ref() == Some(&key(number, *at)) => {
             let next = at + 1;
-            let forget = Order::Forget { run: run(number, next - 1) };
+            let forget = Order::Forget(ForgetOrder { run: run(number, next - 1) });
             round.effects.push(Effect {
                 key: EffectKey(format!("{}-forget", run(number, next - 1))),
                 owner: Owner::Counter(number),

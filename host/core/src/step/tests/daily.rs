@@ -81,7 +81,7 @@ fn at_the_cap_a_run_is_stopped_its_work_kept_and_the_next_day_goes_on_from_there
     let task = world.create("quick", "acme/shop");
     world.reach(task, "impl", "run");
     pays(&mut world, task, costs(1_000_000));
-    let stops = world.latest.iter().filter(|effect| matches!(effect.order, Order::Stop { .. })).count();
+    let stops = world.latest.iter().filter(|effect| matches!(effect.order, Order::Stop(_))).count();
     assert_eq!(stops, 1);
     stopped_at_cap(&mut world, task);
     let kept = world.task(task).phase.position().and_then(|at| at.kept.clone()).expect("kept");
@@ -96,7 +96,8 @@ fn at_the_cap_a_run_is_stopped_its_work_kept_and_the_next_day_goes_on_from_there
     world.happen(task, Body::Meanwhile(Meanwhile::DeadlinePassed));
     assert_eq!(world.status(task), Status::Running);
     // What it is told, what it begins with, and what its work is told from.
-    let Some(Order::Brief { work, .. }) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
+    let Some(Order::Brief(order)) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
+    let work = order.work;
     let told = work.failure.expect("why it begins again");
     assert!(told.contains("money for the day") && told.contains("go on from there"), "{told}");
     assert_eq!(work.attempt, 1);
@@ -150,8 +151,8 @@ fn what_was_written_before_a_cap_need_not_be_written_again() {
     world.reach(task, "spec", "run");
     world.answer(task, &Choice::Ended(EndCause::Exited, OutcomeStatus::Completed));
     leaves_nothing(&mut world, task);
-    let Some(Order::Accept { produced, .. }) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
-    assert!(produced.iter().any(|file| file.name == "spec.md"), "{produced:?}");
+    let Some(Order::Accept(order)) = world.work(task).map(|effect| effect.order.clone()) else { panic!() };
+    assert!(order.produced.iter().any(|file| file.name == "spec.md"), "{:?}", order.produced);
     world.finish(task);
     assert_eq!(world.status(task), Status::Completed);
     assert!(world.task(task).records[0].artefacts.iter().any(|made| made.name == "spec.md"));
@@ -317,7 +318,7 @@ fn a_task_that_is_cancelled_while_a_cap_holds_it_keeps_its_work() {
     world.reach(task, "impl", "run");
     edited(&mut world, capped(Some("$1.00"), None));
     world.happen(task, Body::Said(Said::CancelRequested { by: person(Role::Owner) }));
-    assert!(!world.latest.iter().any(|effect| matches!(effect.order, Order::Stop { .. })), "{:?}", world.latest);
+    assert!(!world.latest.iter().any(|effect| matches!(effect.order, Order::Stop(_))), "{:?}", world.latest);
     world.answer(task, &killed());
     world.finish(task);
     assert_eq!(world.status(task), Status::Cancelled);
@@ -391,7 +392,7 @@ fn a_host_that_comes_back_stops_what_it_was_stopping() {
     let event = Event { at_ms: world.now, owner: Owner::Host, settles: None, body };
     let Stepped { state, effects, .. } = step(state, &event, &world.policies);
     assert_eq!(state, world.state);
-    assert!(effects.iter().any(|effect| matches!(effect.order, Order::Stop { .. })), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect.order, Order::Stop(_))), "{effects:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
         harness::{Cause, Overlaid},
     },
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
-    effect::Order,
+    effect::{BriefOrder, Order},
     event::{Answer, Body, DenialNote, Kept, Meanwhile, StartFailure},
     evidence::CheckRun,
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
@@ -80,8 +80,8 @@ pub enum Opinion {
 pub fn answers(order: &Order, task: &Task) -> Vec<Choice> {
     use Choice::*;
     match order {
-        Order::Prepare { .. } => vec![Done, NoCommand, Failed],
-        Order::Brief { .. } => vec![Done, Failed, PluginFailed],
+        Order::Prepare(_) => vec![Done, NoCommand, Failed],
+        Order::Brief(_) => vec![Done, Failed, PluginFailed],
         Order::Run(_) => {
             let mut all = vec![Ended(EndCause::Exited, OutcomeStatus::Completed)];
             let causes = [
@@ -108,7 +108,7 @@ pub fn answers(order: &Order, task: &Task) -> Vec<Choice> {
             all.extend([Collected(Work::Incomplete), Failed]);
             all
         }
-        Order::Accept { .. } => vec![
+        Order::Accept(_) => vec![
             Said(Acceptance::Accept),
             Said(Acceptance::Retry("mend it".into())),
             Said(Acceptance::Fail("hopeless".into())),
@@ -130,9 +130,9 @@ pub fn answers(order: &Order, task: &Task) -> Vec<Choice> {
             all
         }
         Order::Judge(_) => [Opinion::Clean, Opinion::Doubtful, Opinion::Bad, Opinion::RuleFailed].map(Judged).to_vec(),
-        Order::Deliver { .. } => vec![Done, Failed],
-        Order::Tell { .. } => vec![Done, Failed],
-        Order::Stop { .. } | Order::Forget { .. } => vec![Done],
+        Order::Deliver(_) => vec![Done, Failed],
+        Order::Tell(_) => vec![Done, Failed],
+        Order::Stop(_) | Order::Forget(_) => vec![Done],
     }
 }
 
@@ -184,20 +184,21 @@ pub fn followers(order: &Order, answer: &Choice) -> Vec<Body> {
 /// The event that settles an order.
 pub fn body(order: &Order, answer: &Choice) -> Body {
     match (order, answer) {
-        (Order::Prepare { .. }, Choice::Failed) => {
+        (Order::Prepare(_), Choice::Failed) => {
             Body::Answer(Answer::PrepareFailed { reason: "no image".into(), remedy: "build it".into() })
         }
-        (Order::Prepare { needs_check, .. }, answer) => Body::Answer(Answer::Prepared {
+        (Order::Prepare(order), answer) => Body::Answer(Answer::Prepared {
             branch: "main".into(),
             commit: CommitId("b".repeat(40)),
-            check: (*needs_check && *answer != Choice::NoCommand).then(|| "pytest".into()),
+            check: (order.needs_check && *answer != Choice::NoCommand).then(|| "pytest".into()),
             warnings: Vec::new(),
         }),
         (_, Choice::PluginFailed) => {
             Body::Answer(Answer::PluginFailed { plugin: "p".into(), reason: "trapped".into() })
         }
-        (Order::Brief { .. }, Choice::Failed) => Body::Answer(Answer::BriefRefused { reason: "no title".into() }),
-        (Order::Brief { persona, records, work, .. }, _) => {
+        (Order::Brief(_), Choice::Failed) => Body::Answer(Answer::BriefRefused { reason: "no title".into() }),
+        (Order::Brief(order), _) => {
+            let BriefOrder { persona, records, work, .. } = &**order;
             let all = ["Read", "Write", "Edit", "Bash"].map(str::to_owned);
             let ceiling = Ceiling { tools: all.to_vec(), write: vec!["**".into()] };
             let policy = PersonaPolicy {
@@ -215,7 +216,7 @@ pub fn body(order: &Order, answer: &Choice) -> Body {
             Body::Answer(Answer::Briefed { assignment: Kept::new("{}"), grant })
         }
         (Order::Run(order), answer) => run_ended(order.run, answer),
-        (Order::Stop { run, cause }, _) => Body::Answer(Answer::Stopped { run: *run, cause: *cause }),
+        (Order::Stop(order), _) => Body::Answer(Answer::Stopped { run: order.run, cause: order.cause }),
         (Order::Collect(order), Choice::Failed) => {
             Body::Answer(Answer::CollectFailed { run: order.run, reason: "the disk is full".into() })
         }
@@ -223,11 +224,11 @@ pub fn body(order: &Order, answer: &Choice) -> Body {
             run: order.run,
             collected: collected(order.run, &order.parent, &order.produces, answer),
         }),
-        (Order::Accept { .. }, Choice::Asked) => Body::Answer(Answer::Asked { question: Kept::new("which currency?") }),
-        (Order::Accept { .. }, Choice::Said(acceptance)) => {
+        (Order::Accept(_), Choice::Asked) => Body::Answer(Answer::Asked { question: Kept::new("which currency?") }),
+        (Order::Accept(_), Choice::Said(acceptance)) => {
             Body::Answer(Answer::Accepted { acceptance: acceptance.clone() })
         }
-        (Order::Accept { .. }, _) => Body::Answer(Answer::Accepted { acceptance: Acceptance::Accept }),
+        (Order::Accept(_), _) => Body::Answer(Answer::Accepted { acceptance: Acceptance::Accept }),
         (Order::Check(order), answer) => {
             let run = match answer {
                 // Before anybody wrote a test only the old one is there.
@@ -243,24 +244,24 @@ pub fn body(order: &Order, answer: &Choice) -> Body {
             Body::Answer(Answer::Checked { run: order.run, check: Box::new(run) })
         }
         (Order::Judge(order), answer) => judged(&order.incomplete, answer),
-        (Order::Deliver { .. }, Choice::Failed) => {
+        (Order::Deliver(_), Choice::Failed) => {
             Body::Answer(Answer::DeliverFailed { reason: "no such place".into(), remedy: "make it".into() })
         }
-        (Order::Deliver { via: Via::Branch, branch, commit, .. }, _) => Body::Answer(Answer::Delivered {
-            branch: branch.clone(),
-            commit: commit.clone(),
+        (Order::Deliver(order), _) if order.via == Via::Branch => Body::Answer(Answer::Delivered {
+            branch: order.branch.clone(),
+            commit: order.commit.clone(),
             pushed_to: Some("/srv/shop".into()),
             answer: None,
         }),
-        (Order::Deliver { commit, answer, .. }, _) => Body::Answer(Answer::Delivered {
+        (Order::Deliver(order), _) => Body::Answer(Answer::Delivered {
             branch: String::new(),
-            commit: commit.clone(),
+            commit: order.commit.clone(),
             pushed_to: None,
-            answer: answer.as_ref().map(|file| Kept::new(format!("text of {}", file.name))),
+            answer: order.answer.as_ref().map(|file| Kept::new(format!("text of {}", file.name))),
         }),
-        (Order::Forget { run }, _) => Body::Answer(Answer::Forgotten { run: *run }),
-        (Order::Tell { .. }, Choice::Failed) => Body::Answer(Answer::TellFailed { reason: "nobody there".into() }),
-        (Order::Tell { notice, .. }, _) => Body::Answer(Answer::Told { notice: notice.clone() }),
+        (Order::Forget(order), _) => Body::Answer(Answer::Forgotten { run: order.run }),
+        (Order::Tell(_), Choice::Failed) => Body::Answer(Answer::TellFailed { reason: "nobody there".into() }),
+        (Order::Tell(order), _) => Body::Answer(Answer::Told { notice: order.notice.clone() }),
     }
 }
 

@@ -142,7 +142,7 @@ fn a_restart_remembers_what_was_being_stopped() {
     world.tidy();
     let body = Body::Host(HostEvent::HostStarted { version: "1".into(), sandbox: "docker".into() });
     world.take(Event { at_ms: world.now, owner: Owner::Host, settles: None, body });
-    assert!(matches!(&world.latest[..], [stop] if matches!(stop.order, Order::Stop { .. })));
+    assert!(matches!(&world.latest[..], [stop] if matches!(stop.order, Order::Stop(_))));
 }
 
 #[test]
@@ -151,7 +151,8 @@ fn a_persona_that_failed_is_asked_again_about_the_same_work() {
     world.answer(task, &Choice::PluginFailed);
     retry(&mut world, task);
     assert_eq!(owed(&world, task), "accept");
-    let Order::Accept { report, .. } = &world.work(task).unwrap().order else { panic!() };
+    let Order::Accept(order) = &world.work(task).unwrap().order else { panic!() };
+    let report = &order.report;
     assert_eq!((report.message.as_str(), &report.changed[..]), ("as I said", &["shop.py".to_owned()][..]));
     world.finish(task);
     assert_eq!(world.status(task), Status::Completed);
@@ -179,7 +180,8 @@ fn tests_that_ran_out_of_time_use_up_no_attempt_and_are_told_to_the_next_run() {
     world.answer(task, &Choice::Said(Acceptance::Accept));
     world.answer(task, &Choice::Tested(Tests::TimedOut));
     retry(&mut world, task);
-    let Order::Brief { work, .. } = &world.work(task).unwrap().order else { panic!() };
+    let Order::Brief(order) = &world.work(task).unwrap().order else { panic!() };
+    let work = &order.work;
     assert_eq!(work.attempt, 1);
     assert!(work.failure.as_ref().unwrap().contains("ran out of time"));
 }
@@ -438,8 +440,8 @@ fn refusals_are_kept_once_each_and_not_without_end() {
 #[test]
 fn an_answer_reaches_the_person_as_it_was_written() {
     let (mut world, task) = at("ask", "deliver", "deliver");
-    let Order::Deliver { answer, .. } = &world.work(task).unwrap().order else { panic!() };
-    assert_eq!(answer.as_ref().unwrap().name, "answer.md");
+    let Order::Deliver(order) = &world.work(task).unwrap().order else { panic!() };
+    assert_eq!(order.answer.as_ref().unwrap().name, "answer.md");
     world.finish(task);
     let texts: Vec<&Part> =
         world.told.last().unwrap().parts.iter().filter(|part| matches!(part, Part::Text(_))).collect();

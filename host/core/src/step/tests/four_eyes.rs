@@ -8,7 +8,7 @@ use super::{
 use crate::{
     approval::{ApprovalError, ApprovedChange},
     decider::{Decider, deciders},
-    effect::{Audience, Order},
+    effect::{Audience, Order, TellOrder},
     event::{Body, Event, HostEvent, Kept, Said},
     id::{Digest, TaskId},
     intent::Intent,
@@ -76,9 +76,10 @@ fn approve(world: &mut World, task: TaskId, by: &str) -> Status {
 /// People that were asked, by the latest event.
 fn asked(world: &World) -> Vec<&str> {
     let people = world.latest.iter().filter_map(|effect| match &effect.order {
-        Order::Tell { audience: Audience::Deciders { people, .. } | Audience::Joined { people, .. }, .. } => {
-            Some(people)
-        }
+        Order::Tell(TellOrder {
+            audience: Audience::Deciders { people, .. } | Audience::Joined { people, .. },
+            ..
+        }) => Some(people),
         _ => None,
     });
     people.flatten().map(|person| person.0.as_str()).collect()
@@ -204,7 +205,7 @@ fn it_holds_as_policy_is_when_it_is_decided() {
     assert_eq!(approve(&mut world, task, "console:1"), Status::Approved);
     assert_eq!(asked(&world), [""; 0]);
     let closes = world.latest.iter().any(|effect| {
-        matches!(&effect.order, Order::Tell { audience: Audience::Copies { .. }, notice } if notice.buttons.is_empty())
+        matches!(&effect.order, Order::Tell(TellOrder { audience: Audience::Copies { .. }, notice }) if notice.buttons.is_empty())
     });
     assert!(closes, "{:?}", world.latest);
     edit(&mut world, 2);
@@ -312,7 +313,7 @@ fn play(world: &mut World, happens: &Happens, log: &mut Vec<(Event, Arc<Policy>)
         // A delivery that fails, and is sent on its way again under whatever policy there is then.
         Happens::Retried { task, fails } => {
             let task = TaskId(*task);
-            if world.work(task).is_some_and(|effect| matches!(effect.order, Order::Deliver { .. })) {
+            if world.work(task).is_some_and(|effect| matches!(effect.order, Order::Deliver(_))) {
                 let answer = if *fails { Choice::Failed } else { Choice::Done };
                 world.answer(task, &answer);
             }
@@ -337,10 +338,10 @@ fn hold(world: &World, task: &Task) {
         .values()
         .filter(|effect| effect.owner == task.id().into())
         .filter_map(|effect| match &effect.order {
-            Order::Tell {
+            Order::Tell(TellOrder {
                 audience: Audience::Deciders { people, change } | Audience::Joined { people, change },
                 ..
-            } if *change == review.digest => Some(people),
+            }) if *change == review.digest => Some(people),
             _ => None,
         })
         .flatten()

@@ -7,6 +7,7 @@ mod asking;
 mod attempts;
 pub(super) mod counter;
 mod daily;
+mod dispatch;
 mod doers;
 mod faults;
 mod four_eyes;

@@ -23,7 +23,7 @@ type Row = (&'static str, &'static str, &'static str, Choice, Status, &'static [
 /// What the latest event owed, without what is only told.
 fn owed(world: &World) -> Vec<&'static str> {
     let orders = world.latest.iter().map(|effect| &effect.order);
-    orders.filter(|order| !matches!(order, Order::Tell { .. })).map(word).collect()
+    orders.filter(|order| !matches!(order, Order::Tell(_))).map(word).collect()
 }
 
 fn exited(status: OutcomeStatus) -> Choice {

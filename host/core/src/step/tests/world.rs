@@ -9,7 +9,7 @@ use crate::{
     budget::{Budget, MicroUsd},
     chat::Notice,
     daily::{Level, Purse},
-    effect::{Effect, Order},
+    effect::{DeliverOrder, Effect, Order},
     event::{Answer, Body, Event, HostEvent, Kept, Meanwhile, Said},
     facts::Finding,
     id::{Digest, EffectKey, RunKey, TaskId},
@@ -328,30 +328,30 @@ impl World {
     fn owe(&mut self, effect: &Effect) {
         if let Some(known) = self.ordered.get(&effect.key) {
             assert_eq!(known, &effect.order, "{} names two things", effect.key);
-            assert!(matches!(effect.order, Order::Stop { .. }), "{} is ordered twice", effect.key);
+            assert!(matches!(effect.order, Order::Stop(_)), "{} is ordered twice", effect.key);
         }
         self.ordered.insert(effect.key.clone(), effect.order.clone());
         self.owed.insert(effect.key.clone(), effect.clone());
         let fresh = match &effect.order {
             Order::Run(order) => self.runs.insert(order.run),
             Order::Check(order) => self.runs.insert(order.run),
-            Order::Forget { run } => {
-                assert!(self.runs.contains(run), "{run} never was");
-                self.forgotten.insert(*run)
+            Order::Forget(order) => {
+                assert!(self.runs.contains(&order.run), "{} never was", order.run);
+                self.forgotten.insert(order.run)
             }
-            Order::Tell { notice, .. } => {
-                self.told.push((**notice).clone());
+            Order::Tell(order) => {
+                self.told.push((*order.notice).clone());
                 true
             }
-            Order::Deliver { .. } => {
+            Order::Deliver(_) => {
                 self.hold_delivery(effect);
                 true
             }
-            Order::Prepare { .. }
-            | Order::Brief { .. }
-            | Order::Stop { .. }
+            Order::Prepare(_)
+            | Order::Brief(_)
+            | Order::Stop(_)
             | Order::Collect(_)
-            | Order::Accept { .. }
+            | Order::Accept(_)
             | Order::Judge(_) => true,
         };
         assert!(fresh, "{}: a run begins and is forgotten once", effect.key);
@@ -359,7 +359,7 @@ impl World {
 
     /// No branch without a change that somebody, or the rules, let through by its digest.
     fn hold_delivery(&self, effect: &Effect) {
-        let Order::Deliver { via, commit, .. } = &effect.order else { return };
+        let Order::Deliver(DeliverOrder { via, commit, .. }) = &effect.order else { return };
         let task = self.task(effect.owner.task().expect("a task's"));
         let change = match &task.phase {
             Phase::Approved { change, .. }
@@ -538,23 +538,23 @@ impl World {
 /// The word for what an effect does.
 pub fn word(order: &Order) -> &'static str {
     match order {
-        Order::Prepare { .. } => "prepare",
-        Order::Brief { .. } => "brief",
+        Order::Prepare(_) => "prepare",
+        Order::Brief(_) => "brief",
         Order::Run(_) => "run",
-        Order::Stop { .. } => "stop",
+        Order::Stop(_) => "stop",
         Order::Collect(_) => "collect",
-        Order::Accept { .. } => "accept",
+        Order::Accept(_) => "accept",
         Order::Check(_) => "check",
         Order::Judge(_) => "judge",
-        Order::Deliver { .. } => "deliver",
-        Order::Forget { .. } => "forget",
-        Order::Tell { .. } => "tell",
+        Order::Deliver(_) => "deliver",
+        Order::Forget(_) => "forget",
+        Order::Tell(_) => "tell",
     }
 }
 
 /// True for what a task waits for; the rest only tidies up and tells.
 fn is_work(order: &Order) -> bool {
-    !matches!(order, Order::Stop { .. } | Order::Forget { .. } | Order::Tell { .. })
+    !matches!(order, Order::Stop(_) | Order::Forget(_) | Order::Tell(_))
 }
 
 /// One event may lead through the queue: unparked and started at once, say.

@@ -1,18 +1,21 @@
 //! What a run needs before it starts: its job, its sandbox, its directories, its way out.
 
-use super::{Failure, start_failure};
+use super::{Failure, Runner, start_failure};
 use crate::{
-    engine::doers::{Doers, chain, plugin_failed},
+    engine::doers::{chain, plugin_failed},
     sandbox::{BASE_REPO, GATEWAY_URL, HOME, IN, OUT, WORKSPACE},
     workspace::{Attempt, RunDir},
 };
 use borg_core::{
     budget::{Budget, Spent},
+    dispatch::Running,
     effect::RunOrder,
     executor::{BaseFile, Job},
+    id::RunKey,
     persona::Assignment,
-    policy::{EgressPolicy, Policy, ProviderName, Subscription},
+    policy::{EgressPolicy, ProviderName, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
+    task::Hold,
 };
 use borg_gateway::{Access, Door, Egress, Elder, provider};
 use borg_plugins::Executor;
@@ -23,12 +26,13 @@ const BASE_FILE_BYTES: usize = 1 << 20;
 /// Files an executor may ask for.
 const BASE_FILES: usize = 16;
 
-impl Doers {
-    pub(super) async fn job(&self, order: &RunOrder, executor: &Executor, policy: &Policy) -> Result<Job, Failure> {
+impl Runner {
+    pub(super) async fn job(&self, what: &Running, executor: &Executor) -> Result<Job, Failure> {
+        let order = &what.order;
         let assignment: Assignment = serde_json::from_str(&order.assignment.text).map_err(|error| {
             start_failure(format!("the assignment is no longer there: {error}"), "retry the task", false)
         })?;
-        let mirror = self.mirror(&order.repository);
+        let mirror = self.workspace.mirror(&order.repository);
         let mut base_files = Vec::new();
         for path in executor.info().reads.iter().take(BASE_FILES) {
             if let Some(blob) = self.workspace.read_file(&mirror, &order.base, path, BASE_FILE_BYTES).await? {
@@ -49,7 +53,7 @@ impl Doers {
             max_turns: Some(order.allowance.turns),
             resume: None,
             gateway_url: GATEWAY_URL.to_owned(),
-            placeholder_key: placeholder(order, policy).to_owned(),
+            placeholder_key: placeholder(&what.egress).to_owned(),
             workspace: WORKSPACE.to_owned(),
             in_dir: IN.to_owned(),
             out_dir: OUT.to_owned(),
@@ -61,12 +65,14 @@ impl Doers {
 
     pub(super) async fn spec(
         &self,
-        order: &RunOrder,
+        what: &Running,
         executor: &Executor,
         settings: &Value,
         job: &Job,
-        left: Budget,
+        earlier_ms: u64,
     ) -> Result<SandboxSpec, Failure> {
+        let order = &what.order;
+        let left = left(what, earlier_ms);
         let command = match executor.launch(settings, job).await {
             Ok(Ok(command)) => command,
             Ok(Err(why)) => {
@@ -98,15 +104,10 @@ impl Doers {
 
     /// A new directory with the last accepted commit, and the hand-offs of earlier stages.
     pub(super) async fn lay_out(&self, order: &RunOrder, dirs: &RunDir) -> Result<(), Failure> {
-        let attempt = Attempt {
-            run: order.run,
-            mirror: self.mirror(&order.repository),
-            commit: order.head.clone(),
-            lender: Some(BASE_REPO.into()),
-        };
+        let attempt = Attempt { run: order.run, commit: order.head.clone(), lender: Some(BASE_REPO.into()) };
         {
-            let _lock = self.locks.lock(&order.repository).await;
-            self.workspace.prepare(&attempt).await?;
+            let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
+            self.workspace.prepare(&lock, &attempt).await?;
         }
         for file in &order.inputs {
             let bytes = self.workspace.read_artefact(file.digest).await?;
@@ -123,22 +124,21 @@ impl Doers {
     }
 
     pub(super) async fn lend(&self, order: &RunOrder) -> Result<std::path::PathBuf, Failure> {
-        let mirror = self.mirror(&order.repository);
-        let _lock = self.locks.lock(&order.repository).await;
-        Ok(self.workspace.lend(order.run.owner, &mirror, (&order.base_branch, &order.base), &order.head).await?)
+        let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
+        Ok(self.workspace.lend(order.run.owner, &lock, (&order.base_branch, &order.base), &order.head).await?)
     }
 
-    pub(super) async fn open_door(
-        &self,
-        order: &RunOrder,
-        (allowance, spent_before, elders): (Budget, Spent, Vec<Elder>),
-        dirs: &RunDir,
-        policy: &Policy,
-    ) -> Result<Door, Failure> {
-        let egress = order.egress.iter().filter_map(|name| Some((name, policy.egress.get(name)?)));
-        let egress = egress.map(|(name, entry)| way_out(name, entry)).collect();
-        let access =
-            Access { run: order.run, socket: dirs.run.join("gateway.sock"), egress, allowance, spent_before, elders };
+    /// Opens the way out of a run that has run for so long already.
+    pub(super) async fn open_door(&self, what: &Running, earlier_ms: u64, dirs: &RunDir) -> Result<Door, Failure> {
+        let elder = |(run, hold): &(RunKey, Hold)| Elder { run: *run, request: hold.request, most: hold.most };
+        let access = Access {
+            run: what.order.run,
+            socket: dirs.run.join("gateway.sock"),
+            egress: what.egress.iter().map(|(name, entry)| way_out(name, entry)).collect(),
+            allowance: left(what, earlier_ms),
+            spent_before: what.spent + Spent { wall_ms: earlier_ms, ..Spent::default() },
+            elders: what.holds.iter().map(elder).collect(),
+        };
         self.gateway
             .open(access)
             .await
@@ -146,9 +146,14 @@ impl Doers {
     }
 }
 
-/// What stands for the key of the provider that this run asks, or would ask.
-fn placeholder(order: &RunOrder, policy: &Policy) -> &'static str {
-    let model = order.egress.iter().find_map(|name| policy.egress.get(name)?.model());
+/// What the run may still spend, when it has run for so long that no figure of its owner tells of yet.
+fn left(what: &Running, earlier_ms: u64) -> Budget {
+    what.allowance.left(&Spent { wall_ms: earlier_ms, ..Spent::default() })
+}
+
+/// What stands for the key of the provider that a run with these ways out asks, or would ask.
+fn placeholder(egress: &[(String, EgressPolicy)]) -> &'static str {
+    let model = egress.iter().find_map(|(_, entry)| entry.model());
     provider::named(model.map_or(ProviderName::default(), |model| model.provider)).placeholder()
 }
 
