@@ -5,7 +5,10 @@ use borg_confine::{ParentDeath, Profile};
 use borg_plugins::Compiler;
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,9 +17,31 @@ pub const COMMAND: &str = "compile-plugin";
 /// Longest compilation; the plugin host's own limit is shorter.
 const TIME: Duration = Duration::from_secs(120);
 
+/// Somebody who waits for the program to start, and is told on standard error, once, if plugins have to be compiled for that.
+#[derive(Clone, Debug)]
+pub struct Waiting(Arc<AtomicBool>);
+
+impl Waiting {
+    pub fn begin() -> Self {
+        Waiting(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// What is compiled from now on, nobody waits for.
+    pub fn over(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            eprintln!("compiling plugins for this machine; that takes some seconds now, and none at later starts");
+        }
+    }
+}
+
 /// A compiler whose child is confined by `launcher`.
-pub fn confined(spawner: Spawner, launcher: PathBuf, program: PathBuf) -> Compiler {
+pub fn confined(spawner: Spawner, launcher: PathBuf, program: PathBuf, waiting: Waiting) -> Compiler {
     Compiler::Child(Arc::new(move |wasm, out| {
+        waiting.tell();
         let (spawner, spec) = (spawner.clone(), spec(&launcher, &program, wasm, out));
         Box::pin(async move {
             let output = spawner.run(spec).await.map_err(|error| error.to_string())?;

@@ -12,7 +12,7 @@ use crate::{
         telegram::{self, Telegram},
     },
     clock::now_ms,
-    compiler,
+    compiler::{self, Waiting},
     control::{self, About, Served},
     engine::{
         self, Desk, Engine, Handle, Mailbox,
@@ -129,16 +129,18 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let (store, loaded) = Store::open(&data)?;
     let program = std::env::current_exe().context("finding the program itself")?;
     let folders = settings.plugin_folders();
+    let waiting = Waiting::begin();
     let plugins = Options {
         shipped: folders.shipped,
         folders: folders.own,
         cache: data.join("plugins"),
-        compiler: compiler::confined(spawner.clone(), init.path.clone(), program),
+        compiler: compiler::confined(spawner.clone(), init.path.clone(), program, waiting.clone()),
         limits: borg_plugins::Limits::default(),
         now_ms,
     };
     let permits = Permits { policy: policy.plugins.clone(), keep: watch::executors_of(loaded.state.tasks.values()) };
     let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
+    waiting.over();
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
     let queue = engine::Queue::new(store.clone(), policy.clone());
     let handle = queue.handle.clone();

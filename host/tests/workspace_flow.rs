@@ -178,8 +178,7 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let base = room.base().await;
     let lender = room.workspace.lend(TASK.into(), &room.lock().await, ("main", &base), &base).await.unwrap();
     let attempt = Attempt { run: run_key(1), commit: base.clone(), lender: Some(lender.clone()) };
-    let (dir, remarks) = room.workspace.prepare(&room.lock().await, &attempt).await.unwrap();
-    assert_eq!(remarks, [""; 0]);
+    let dir = room.workspace.prepare(&room.lock().await, &attempt).await.unwrap();
     assert_eq!(room.git_in(&dir.workspace, &["rev-parse", "HEAD"]).await, base.0);
     assert_eq!(
         room.git_in(&dir.workspace, &["-c", "core.attributesFile=/dev/null", "status", "--porcelain", "README.md"])
@@ -198,7 +197,7 @@ async fn the_comfort_git_works_and_lends_nothing_else() {
     let lender =
         room.workspace.lend(TASK.into(), &room.lock().await, ("main", &base), &collected.commit).await.unwrap();
     let attempt = Attempt { run: run_key(2), commit: collected.commit.clone(), lender: Some(lender.clone()) };
-    let (dir, _) = room.workspace.prepare(&room.lock().await, &attempt).await.unwrap();
+    let dir = room.workspace.prepare(&room.lock().await, &attempt).await.unwrap();
     assert!(room.git_in(&dir.workspace, &["log", "-1", "--format=%an"]).await.contains("worker"));
     room.workspace.forget_owner(&TASK.to_string()).await.unwrap();
     room.workspace.discard(run_key(2)).await.unwrap();

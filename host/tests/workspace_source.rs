@@ -90,6 +90,9 @@ async fn a_hostile_source_runs_nothing_when_fetched_or_pushed() {
 
     let (base, dir) = room.attempt(1).await;
     assert!(dir.workspace.join("s").read_dir().unwrap().next().is_none());
+    for (most, named) in [(10, vec!["s".to_owned()]), (0, Vec::new())] {
+        assert_eq!(room.workspace.submodules(&room.mirror, &base, most).await.unwrap(), (named, 1));
+    }
     write(&dir.workspace.join("a.py"), "changed\n");
     let collected = room.collect(1, &base, all()).await;
     // The submodule is neither lost nor taken for a removal.

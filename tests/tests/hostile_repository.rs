@@ -184,6 +184,7 @@ fn nothing_runs_on_the_host_and_nothing_leads_the_agent_astray() {
     assert_eq!(thief.seen().len(), 0);
     let log = trial.log(task);
     assert!(!log.contains("a hook ran") && !log.contains("MCP server"), "{log}");
+    assert!(log.contains("sub is a submodule; its folder is left empty"), "{log}");
 
     let branches = trial.repo.branches().unwrap();
     let changes = trial.repo.changes(&branches[0]).unwrap();

@@ -125,6 +125,26 @@ fn a_new_persona_is_dropped_into_a_running_host() {
 }
 
 #[test]
+fn who_waits_for_plugins_to_be_compiled_is_told_so_and_nobody_else() {
+    let repo = shop();
+    let Some(mut host) = started(&repo) else { return };
+    let told = |host: &Host| host.log().matches("compiling plugins for this machine").count();
+    assert_eq!(told(&host), 1, "{}", host.log());
+    // One that comes later is compiled, too; nobody waits for that.
+    copy(&require::plugin_examples().join("personas/security-review"), &host.dir().join("plugins/security-review"));
+    let grant = "[persona.security-review]\ntools = [\"Read\", \"Write\"]\nwrite = []\nexecutor = \"scripted\"\n";
+    edit(&host, |policy| format!("{policy}\n{grant}"));
+    fs::write(host.dir().join("policies/pipelines/reviewed.toml"), REVIEWED).unwrap();
+    let task = task_in(&host, "reviewed");
+    host.settled(task, LIMIT).unwrap();
+    assert_eq!(told(&host), 1, "{}", host.log());
+    host.stop().unwrap();
+    host.start().unwrap();
+    assert_eq!(told(&host), 1, "{}", host.log());
+    host.stop().unwrap();
+}
+
+#[test]
 fn a_plugin_that_comes_after_the_policy_is_found_too() {
     let repo = shop();
     let Some(host) = started(&repo) else { return };

@@ -108,7 +108,7 @@ impl Room {
         let attempt = self.next.replace(self.next.get() + 1);
         let run = RunKey { owner: TaskId(1).into(), place: 0, fence: attempt, kind: RunKind::Agent };
         let from = Attempt { run, commit: self.base.clone(), lender: None };
-        let (dirs, _) = self.workspace.prepare(&self.workspace.git().lock(&self.mirror).await, &from).await?;
+        let dirs = self.workspace.prepare(&self.workspace.git().lock(&self.mirror).await, &from).await?;
         change(&dirs.workspace)?;
         let order = Collect {
             run,

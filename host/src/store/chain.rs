@@ -3,6 +3,7 @@
 use super::StoreError;
 use borg_core::{event::Event, id::Digest};
 use rusqlite::{Connection, params};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// An event as it stands in the chain, and the texts that stand beside it.
@@ -36,11 +37,30 @@ pub(super) fn genesis() -> Digest {
 
 /// Takes the texts out of an event.
 pub(super) fn strip(event: &Event) -> Result<Stripped, StoreError> {
-    let mut value = serde_json::to_value(event).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let damaged = |error: serde_json::Error| StoreError::Damaged(error.to_string());
+    let mut json = serde_json::to_string(event).map_err(damaged)?;
     let mut texts = Vec::new();
-    take_texts(&mut value, &mut texts)?;
-    let kind = value["body"]["kind"].as_str().unwrap_or_default().to_owned();
-    Ok(Stripped { json: value.to_string(), kind, texts })
+    // Most events have none, and are written as they are.
+    if json.contains("\"$kept\"") {
+        let mut value = serde_json::from_str(&json).map_err(damaged)?;
+        take_texts(&mut value, &mut texts)?;
+        json = value.to_string();
+    }
+    let Tagged { body: Kind { kind } } = serde_json::from_str(&json).map_err(damaged)?;
+    let kind = kind.to_owned();
+    Ok(Stripped { json, kind, texts })
+}
+
+/// What of an event's JSON is looked for: the rest is passed over.
+#[derive(Deserialize)]
+struct Tagged<'a> {
+    #[serde(borrow)]
+    body: Kind<'a>,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    kind: &'a str,
 }
 
 fn take_texts(value: &mut Value, texts: &mut Vec<(Digest, String)>) -> Result<(), StoreError> {
@@ -156,4 +176,34 @@ fn verify_texts(db: &Connection) -> Result<(), StoreError> {
 pub(super) fn digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
     let bytes = bytes.try_into().map_err(|_| StoreError::Damaged("a digest is not 32 bytes long".into()))?;
     Ok(Digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::{
+        event::{Answer, Body, HostEvent, Kept},
+        owner::Owner,
+    };
+
+    #[test]
+    fn an_event_is_written_the_same_with_and_without_texts() {
+        let bodies = [
+            // One whose own words look like the mark of a kept text.
+            (
+                Body::Host(HostEvent::PolicyRefused { reason: "\"$kept\": \"x\"\n\u{1f980}".into() }),
+                "policy-refused",
+                0,
+            ),
+            (Body::Answer(Answer::Asked { question: Kept::new("which?") }), "asked", 1),
+        ];
+        for (body, kind, texts) in bodies {
+            let event = Event { at_ms: u64::MAX, owner: Owner::Host, settles: None, body };
+            let stripped = strip(&event).unwrap();
+            assert_eq!((stripped.kind.as_str(), stripped.texts.len()), (kind, texts));
+            let mut value = serde_json::to_value(&event).unwrap();
+            take_texts(&mut value, &mut Vec::new()).unwrap();
+            assert_eq!(stripped.json, value.to_string());
+        }
+    }
 }

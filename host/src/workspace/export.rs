@@ -60,22 +60,23 @@ pub struct Attempt {
 const LOT: usize = 256;
 
 impl Workspace {
-    /// Makes the directory of a run anew and writes the commit's tree into it. Remarks tell of what could not be written.
-    pub async fn prepare(&self, lock: &MirrorLock, attempt: &Attempt) -> Result<(RunDir, Vec<String>)> {
+    /// Makes the directory of a run anew and writes the commit's tree into it. Submodules become empty folders; [`Workspace::submodules`]
+    /// names them.
+    pub async fn prepare(&self, lock: &MirrorLock, attempt: &Attempt) -> Result<RunDir> {
         let mirror = lock.mirror();
         let dir = self.run_dir(attempt.run);
         let format = self.need_commit(mirror, &attempt.commit).await?;
         let (folders, agent) = (dir.clone(), self.config.agent);
         blocking(move || make_folders(&folders, agent)).await?;
-        let remarks = self.export(mirror, &attempt.commit, &dir.workspace).await?;
+        self.export(mirror, &attempt.commit, &dir.workspace).await?;
         if let Some(lender) = &attempt.lender {
             self.write_comfort(mirror, attempt, format, lender, &dir).await?;
         }
-        Ok((dir, remarks))
+        Ok(dir)
     }
 
     /// Writes a commit's tree into an empty folder, as the agent's.
-    async fn export(&self, mirror: &Mirror, commit: &CommitId, top: &Path) -> Result<Vec<String>> {
+    async fn export(&self, mirror: &Mirror, commit: &CommitId, top: &Path) -> Result<()> {
         let call = self.git.on(&mirror.dir, "cat-file").args(["--batch-command", "--buffer"]);
         let mut running = self.git.stream(call.stdin(Stdin::Piped).stdout(Stdout::Piped)).await?;
         let ask = running.take_stdin().expect("asked for a pipe");
@@ -89,10 +90,10 @@ impl Workspace {
             }
             writer.finish()
         });
-        let (remarks, ended) = tokio::join!(work, running.finish());
-        let remarks = remarks?;
+        let (written, ended) = tokio::join!(work, running.finish());
+        written?;
         self.git.check("cat-file", ended.map_err(git::Error::from)?)?;
-        Ok(remarks)
+        Ok(())
     }
 }
 
@@ -137,7 +138,6 @@ struct Writer<W: Write, R> {
     unsent: usize,
     /// Folders from the top to the current one; the path's length before each name.
     folders: Vec<(OwnedFd, Vec<u8>)>,
-    remarks: Vec<String>,
 }
 
 impl<W: Write, R: io::Read> Writer<W, R> {
@@ -145,8 +145,8 @@ impl<W: Write, R: io::Read> Writer<W, R> {
         let Limits { entries, tree_bytes: bytes, .. } = limits;
         let top = walk::open_top(top).map_err(Error::io(format!("open {}", top.display())))?;
         let (ask, open) = (BufWriter::new(ask), VecDeque::new());
-        let (folders, remarks) = (vec![(top, Vec::new())], Vec::new());
-        Ok(Writer { owner, entries, bytes, ask, blobs, open, unsent: 0, folders, remarks })
+        let folders = vec![(top, Vec::new())];
+        Ok(Writer { owner, entries, bytes, ask, blobs, open, unsent: 0, folders })
     }
 
     /// Asks for the next file's content, writing answered ones when too many are open.
@@ -154,9 +154,7 @@ impl<W: Write, R: io::Read> Writer<W, R> {
         let bad = |why| Error::BadTree { path: names::show(&path), why };
         names::check_path(&path).map_err(bad)?;
         self.entries = self.entries.checked_sub(1).ok_or_else(|| bad("is one entry more than a work tree may have"))?;
-        if kind == Kind::Submodule {
-            self.remarks.push(format!("{} is a submodule; its folder is left empty", names::show(&path)));
-        } else {
+        if kind != Kind::Submodule {
             writeln!(self.ask, "contents {id}").map_err(Error::io("ask git cat-file"))?;
         }
         self.open.push_back((path, kind));
@@ -176,12 +174,12 @@ impl<W: Write, R: io::Read> Writer<W, R> {
         self.ask.write_all(b"flush\n").and_then(|()| self.ask.flush()).map_err(Error::io("ask git cat-file"))
     }
 
-    fn finish(mut self) -> Result<Vec<String>> {
+    fn finish(mut self) -> Result<()> {
         self.send()?;
         while !self.open.is_empty() {
             self.write_next()?;
         }
-        Ok(self.remarks)
+        Ok(())
     }
 
     fn write_next(&mut self) -> Result<()> {

@@ -70,6 +70,23 @@ impl Workspace {
         }
     }
 
+    /// Paths of a commit's submodules, the first so many, and how many there are: none of them is fetched.
+    pub async fn submodules(&self, mirror: &Mirror, commit: &CommitId, most: usize) -> Result<(Vec<String>, usize)> {
+        self.with_tree(mirror, commit, move |mut entries| {
+            let (mut paths, mut count) = (Vec::new(), 0);
+            while let Some(entry) = entries.next().map_err(Error::io("read a tree"))? {
+                if entry.kind().map_err(Error::io("read a tree"))? == tree::Kind::Submodule {
+                    count += 1;
+                    if paths.len() < most {
+                        paths.push(show(&entry.path));
+                    }
+                }
+            }
+            Ok((paths, count))
+        })
+        .await
+    }
+
     /// Reads blobs by id, each up to `limit` bytes, in the same order; nothing for ids that are not there.
     pub async fn read_blobs(&self, mirror: &Mirror, ids: Vec<String>, limit: usize) -> Result<Vec<Option<Blob>>> {
         let count = ids.len();

@@ -156,7 +156,7 @@ impl Room {
 
     pub async fn export(&self, attempt: u32, commit: &CommitId) -> RunDir {
         let attempt = Attempt { run: run_key(attempt), commit: commit.clone(), lender: None };
-        self.workspace.prepare(&self.lock().await, &attempt).await.unwrap().0
+        self.workspace.prepare(&self.lock().await, &attempt).await.unwrap()
     }
 
     pub fn order(&self, attempt: u32, parent: &CommitId, write: WriteGrant) -> Collect {

@@ -12,8 +12,16 @@ use borg_core::{
     tariff,
 };
 use borg_host::{
-    agents, chats::telegram, clock::now_ms, compiler, host, policies::PolicyError, sandbox::image, settings::Settings,
-    spawn::Spawner, store::Journal,
+    agents,
+    chats::telegram,
+    clock::now_ms,
+    compiler::{self, Waiting},
+    host,
+    policies::PolicyError,
+    sandbox::image,
+    settings::Settings,
+    spawn::Spawner,
+    store::Journal,
 };
 use borg_plugins::{Compiler, Kind, Limits, Options, Permits, Plugins};
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,7 +209,7 @@ fn line(one: &PersonId, other: &PersonId) -> String {
 async fn plugins(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<Plugins> {
     let cache = tempfile::tempdir()?;
     let compiler = match (host::init_binary(), std::env::current_exe()) {
-        (Ok(init), Ok(program)) => compiler::confined(Spawner::start()?, init.path, program),
+        (Ok(init), Ok(program)) => compiler::confined(Spawner::start()?, init.path, program, Waiting::begin()),
         (Err(_), _) | (_, Err(_)) => Compiler::InProcess,
     };
     let folders = settings.plugin_folders();

@@ -106,7 +106,7 @@ impl Checker {
         let dirs = {
             let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
             let attempt = Attempt { run, commit: commit.clone(), lender: None };
-            self.workspace.prepare(&lock, &attempt).await?.0
+            self.workspace.prepare(&lock, &attempt).await?
         };
         let spec = SandboxSpec {
             run,

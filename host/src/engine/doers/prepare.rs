@@ -21,6 +21,9 @@ use std::{path::PathBuf, sync::Arc};
 /// Largest Makefile that is looked into, in bytes.
 const MAKEFILE_BYTES: usize = 1 << 20;
 
+/// Submodules that are named.
+const SUBMODULES: usize = 10;
+
 struct Failure {
     reason: String,
     remedy: String,
@@ -89,7 +92,8 @@ impl Preparer {
             (None, true) => self.makefile_check(&mirror, &commit).await?,
             (None, false) => None,
         };
-        Ok(Body::Answer(Answer::Prepared { branch, commit, check, warnings: Vec::new() }))
+        let warnings = self.left_out(&mirror, &commit).await?;
+        Ok(Body::Answer(Answer::Prepared { branch, commit, check, warnings }))
     }
 
     /// Everything one executor needs: its plugin, its bundle, its image, its credentials.
@@ -134,6 +138,15 @@ impl Preparer {
             }
             other => failure(chain(&other), "`borg-host doctor` looks at the engine; mend that, then retry"),
         })
+    }
+
+    /// What of the base no work tree will have.
+    async fn left_out(&self, mirror: &Mirror, commit: &CommitId) -> Result<Vec<String>, Failure> {
+        let (paths, count) = self.workspace.submodules(mirror, commit, SUBMODULES).await?;
+        let mut warnings: Vec<String> =
+            paths.iter().map(|path| format!("{path} is a submodule; its folder is left empty")).collect();
+        warnings.extend((count > paths.len()).then(|| format!("and {} submodules more", count - paths.len())));
+        Ok(warnings)
     }
 
     /// `make test`, where the base's top-level Makefile has that very target.
