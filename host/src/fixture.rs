@@ -20,7 +20,8 @@ use crate::{
 use borg_core::{
     id::{Digest, TaskId},
     intent::{Intent, TaskRequest},
-    policy::{PersonId, Policy, RepoPolicy, Role},
+    people::{PersonId, Role},
+    policy::{Policy, RepoPolicy},
     task::{Status, Task},
 };
 use borg_gateway::{Config, Gateway};

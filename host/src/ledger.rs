@@ -7,10 +7,9 @@ use crate::{
     store::{LedgerRow, Store},
 };
 use borg_core::{
-    budget::{MicroUsd, Spent, Usage},
+    budget::{Hold, MicroUsd, Spent, Usage},
     event::{Body, Event, Meanwhile},
     id::RunKey,
-    task::Hold,
 };
 use borg_gateway::{
     BoxFuture, Fate, Held, Ledger, LedgerError, Row,
@@ -202,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_request_is_a_row_and_spending_is_an_event_too() {
-        let fixture = Fixture::start(&[("console:1", borg_core::policy::Role::Owner)], None).await;
+        let fixture = Fixture::start(&[("console:1", borg_core::people::Role::Owner)], None).await;
         let task = fixture.task("console:1").await;
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
@@ -235,7 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_booked_while_the_host_stops_is_still_taken() {
-        let fixture = Fixture::start(&[("console:1", borg_core::policy::Role::Owner)], None).await;
+        let fixture = Fixture::start(&[("console:1", borg_core::people::Role::Owner)], None).await;
         let task = fixture.task("console:1").await;
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
@@ -266,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_request_may_cost_is_held_until_its_row_comes_also_after_the_end() {
-        let fixture = Fixture::start(&[("console:1", borg_core::policy::Role::Owner)], None).await;
+        let fixture = Fixture::start(&[("console:1", borg_core::people::Role::Owner)], None).await;
         let task = fixture.task("console:1").await;
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
@@ -287,7 +286,7 @@ mod tests {
         ledger.record(settle(1, 7)).await.unwrap();
         assert_eq!((state(task).await.holds.len(), state(task).await.spent.cost), (2, MicroUsd(7)));
         let cancel = borg_core::intent::Intent::Cancel { task };
-        fixture.handle.intend(borg_core::policy::PersonId("console:1".into()), cancel, None).await.unwrap();
+        fixture.handle.intend(borg_core::people::PersonId("console:1".into()), cancel, None).await.unwrap();
         fixture.until(task, Status::Cancelled).await;
         // One costs something, the other failed at the provider's.
         ledger.record(settle(2, 11)).await.unwrap();
@@ -301,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_an_earlier_process_held_is_spent_once_it_is_gone() {
-        let owner = [("console:1", borg_core::policy::Role::Owner)];
+        let owner = [("console:1", borg_core::people::Role::Owner)];
         let fixture = Fixture::start(&owner, None).await;
         let (live, ended) = (fixture.task("console:1").await, fixture.task("console:1").await);
         fixture.until(live, Status::Blocked).await;
@@ -312,7 +311,7 @@ mod tests {
             ledger.hold(held(task, 1)).await.unwrap();
         }
         let cancel = borg_core::intent::Intent::Cancel { task: ended };
-        fixture.handle.intend(borg_core::policy::PersonId("console:1".into()), cancel, None).await.unwrap();
+        fixture.handle.intend(borg_core::people::PersonId("console:1".into()), cancel, None).await.unwrap();
         fixture.until(ended, Status::Cancelled).await;
         drop((desk, ledger));
         let dir = fixture.stop_and_leave().await;

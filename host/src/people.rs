@@ -2,10 +2,7 @@
 
 use crate::policies::Folder;
 use anyhow::{Result, bail};
-use borg_core::{
-    permit::role_word,
-    policy::{PersonId, Role},
-};
+use borg_core::people::{PersonId, Role, role_word};
 use std::{
     path::Path,
     sync::{Mutex, PoisonError},

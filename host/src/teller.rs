@@ -9,15 +9,17 @@ use crate::{
 };
 use borg_core::{
     approval::names,
-    event::{Answer, Body, ChatEvent, DenialNote, Event, HostEvent, Meanwhile, Said},
+    asked::NewTask,
+    denial::DenialNote,
+    event::{Answer, Body, ChatEvent, Event, HostEvent, Meanwhile, Said},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
-    permit,
+    people::role_word,
     persona::Acceptance,
     policy::{HostPolicy, Policy},
     remedy::Dialect,
     step::Policies,
-    task::{NewTask, Task},
+    task::Task,
     words::{self, LINE},
 };
 use replay::{Meaning, Replay};
@@ -130,7 +132,7 @@ impl Teller {
             }
             Body::Chat(ChatEvent::ChatMoved { from, to }) => (Step, format!("{from} goes on as {to}")),
             Body::Said(Said::PersonAllowed { by, person, role }) => {
-                (Step, format!("{by} made {person} {}", permit::role_word(*role)))
+                (Step, format!("{by} made {person} {}", role_word(*role)))
             }
             Body::Host(HostEvent::UpdatePassedOver { update, what }) => {
                 (Detail, format!("{update} is passed over: {what}"))
@@ -392,12 +394,13 @@ mod tests {
         check::{Report, Runner},
         collect::CommitId,
         effect::Order,
-        event::Kept,
         evidence::CheckRun,
         id::{Digest, EffectKey, RunKind, TaskId},
         intent,
+        kept::Kept,
         owner::Owner,
-        policy::{PersonId, parse, source::SourceFile},
+        people::PersonId,
+        policy::{parse, source::SourceFile},
         step::{self, State},
         task::Status,
     };

@@ -1,12 +1,13 @@
 //! From findings to a change that may be delivered. [`ApprovedChange`] can be made here only: a delivery nobody decided on does not compile.
 
+pub mod decider;
+
 use crate::{
     collect::CommitId,
-    decider::Decider,
     facts::{Finding, TestEvidence},
     id::{Digest, TaskId},
     intent::{Intent, Look},
-    policy::PersonId,
+    people::PersonId,
     remedy::Advice,
     verdict::{self, Ruling, Verdict},
 };
@@ -108,6 +109,23 @@ pub fn change_digest(parts: DigestParts<'_>) -> Digest {
         &evidence.0,
         &parts.policy.0,
     ])
+}
+
+/// Somebody who may let the change through that waits in a task, and that change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decider<'a> {
+    person: &'a PersonId,
+    review: &'a Review,
+}
+
+impl<'a> Decider<'a> {
+    pub fn person(&self) -> &'a PersonId {
+        self.person
+    }
+
+    pub fn review(&self) -> &'a Review {
+        self.review
+    }
 }
 
 impl ApprovedChange {

@@ -189,6 +189,16 @@ impl Budget {
     }
 }
 
+/// What a request may cost at most that its client did not wait for. The provider works on it all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Hold {
+    /// Tells it from others of the same process and run.
+    pub request: u64,
+    pub model: String,
+    pub most: Spent,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! What the host and a chat frontend say to each other. The WIT form of these is `wit/chat.wit`, where each field is described.
 
-use crate::policy::PersonId;
+use crate::people::PersonId;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a chat that is one of ours.

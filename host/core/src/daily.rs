@@ -7,11 +7,7 @@
 //! ended, and an event may have been stamped just before midnight and come just after it. Who asked for a task is therefore known for a day
 //! longer, and the day goes on only when a later one is paid for.
 
-use crate::{
-    budget::MicroUsd,
-    id::TaskId,
-    policy::{PersonId, Policy},
-};
+use crate::{budget::MicroUsd, id::TaskId, people::PersonId, policy::Policy};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,19 +2,20 @@
 //! with people in play, too.
 
 use crate::{
-    approval::{ApprovalError, ApprovedChange, Review},
+    approval::{ApprovalError, ApprovedChange, Decider, Review},
+    asked::NewTask,
     chat::Registration,
-    decider::Decider,
-    event::{Body, ChatEvent, HostEvent, Kept, Said},
+    event::{Body, ChatEvent, HostEvent, Said},
     id::TaskId,
     intent::{Intent, Look, NOTE_LIMIT, SHORTEST_CHANGE},
+    kept::Kept,
     owner::Owner,
+    people::PersonId,
     permit::{Permit, permit},
     plan::{self, PlanError},
-    policy::PersonId,
     remedy::Advice,
     step::{Policies, State},
-    task::{BlockedOn, Doing, NewTask, Phase, Running, Task},
+    task::{BlockedOn, Doing, Phase, Running, Task},
 };
 use serde::{Deserialize, Serialize};
 

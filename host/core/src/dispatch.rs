@@ -5,7 +5,7 @@
 //! an edit of policy, goes by what holds now.
 
 use crate::{
-    budget::{Budget, Spent},
+    budget::{Budget, Hold, Spent},
     collect::CommitId,
     effect::{
         AcceptOrder, BriefOrder, CheckOrder, CollectOrder, DeliverOrder, ForgetOrder, JudgeOrder, Order, PrepareOrder,
@@ -13,9 +13,10 @@ use crate::{
     },
     id::{RunKey, TaskId},
     owner::Owner,
-    policy::{EgressPolicy, ExecutorPolicy, PersonId, PersonaPolicy, Policy, RepoPolicy, Role},
+    people::{PersonId, Role},
+    policy::{EgressPolicy, ExecutorPolicy, PersonaPolicy, Policy, RepoPolicy},
     step::{Policies, State},
-    task::{AgentRun, Hold, Task},
+    task::{AgentRun, Task},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;

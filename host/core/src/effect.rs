@@ -7,10 +7,11 @@ use crate::{
     executor::EndCause,
     id::{Digest, EffectKey, RunKey},
     owner::Owner,
+    people::PersonId,
     persona::{Report, TaskBrief, Work},
-    policy::{PersonId, Via},
+    policy::Via,
+    record::StageRecord,
     run::{Limits, WriteGrant},
-    task::StageRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -216,7 +217,7 @@ pub struct RunOrder {
     pub image: String,
     pub model: Option<String>,
     /// JSON of the [`crate::persona::Assignment`], kept beside the journal.
-    pub assignment: crate::event::Kept,
+    pub assignment: crate::kept::Kept,
     pub tools: Vec<String>,
     pub write: WriteGrant,
     pub limits: Limits,

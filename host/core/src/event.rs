@@ -1,96 +1,28 @@
 //! What happened, in the past tense. Events are the journal: versioned, self-contained, and the only input of [`crate::step`].
 
 use crate::{
-    budget::Spent,
+    asked::NewTask,
+    budget::{Hold, Spent},
     chat::{Notice, Registration},
     collect::{Collected, CommitId},
+    denial::DenialNote,
     evidence::CheckRun,
     executor::{EndCause, Outcome, RunEnd},
     facts::Finding,
     grant::Grant,
     id::{Digest, EffectKey, RunKey},
+    kept::{Kept, aside},
     owner::Owner,
+    people::{PersonId, Role},
     persona::Acceptance,
-    policy::{PersonId, Role},
     remedy::Advice,
     run::Attestation,
-    task::{Hold, NewTask},
     verdict::RuleFailure,
 };
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format; a newer one is refused by an older binary.
 pub const EVENT_VERSION: u32 = 5;
-
-/// Text that is kept beside the hash chain, so that it can be deleted: the chain holds its digest only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// SHA-256 of the text.
-    #[serde(rename = "$kept")]
-    pub digest: Digest,
-    /// Empty once deleted.
-    #[serde(default)]
-    pub text: String,
-}
-
-impl Kept {
-    pub fn new(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Kept { digest: Digest::of_bytes(text.as_bytes()), text }
-    }
-
-    /// The same with its digest only.
-    pub fn without_text(&self) -> Self {
-        Kept { digest: self.digest, text: String::new() }
-    }
-}
-
-/// Serde forms of texts that others hold as they are, and the journal as [`Kept`]. What was written before they were kept is read too.
-pub mod aside {
-    use super::{Kept, Notice};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form<T> {
-        Kept(Kept),
-        Plain(T),
-    }
-
-    /// A text; empty once it is deleted.
-    pub mod text {
-        use super::{Deserialize, Deserializer, Form, Kept, Serialize, Serializer};
-
-        pub fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-            Kept::new(text).serialize(serializer)
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-            Ok(match Form::<String>::deserialize(deserializer)? {
-                Form::Kept(Kept { text, .. }) | Form::Plain(text) => text,
-            })
-        }
-    }
-
-    /// A notice, which quotes agents; one that says nothing once its text is deleted.
-    pub mod notice {
-        use super::{Deserialize, Deserializer, Form, Kept, Notice, Serialize, Serializer};
-        use crate::chat::NoticeKind;
-        use serde::{de, ser};
-
-        pub fn serialize<S: Serializer>(notice: &Notice, serializer: S) -> Result<S::Ok, S::Error> {
-            Kept::new(serde_json::to_string(notice).map_err(ser::Error::custom)?).serialize(serializer)
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Notice>, D::Error> {
-            Ok(Box::new(match Form::<Notice>::deserialize(deserializer)? {
-                Form::Plain(notice) => notice,
-                Form::Kept(kept) if kept.text.is_empty() => Notice::new("", NoticeKind::Progress, "", Vec::new()),
-                Form::Kept(kept) => serde_json::from_str(&kept.text).map_err(de::Error::custom)?,
-            }))
-        }
-    }
-}
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,17 +35,6 @@ pub struct Event {
     /// The owed effect this event settles, if any: it is struck off in the same transaction.
     pub settles: Option<EffectKey>,
     pub body: Body,
-}
-
-/// A refusal by policy, the kernel or collection, with the line that would allow it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DenialNote {
-    /// What was asked for, such as `tool Bash`.
-    pub what: String,
-    /// Which rule said no.
-    pub rule: String,
-    /// The policy edit that would allow it; empty when nothing would.
-    pub remedy: String,
 }
 
 /// What happened, by who tells it. In JSON the groups do not show: each event has a `kind` of its own.

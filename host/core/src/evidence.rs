@@ -2,8 +2,8 @@
 
 use crate::{
     check::{Report, harness::Overlaid},
-    event::Kept,
     executor::RunEnd,
+    kept::Kept,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -110,7 +110,7 @@ pub struct RunEnd {
     pub cause: EndCause,
     pub exit_code: Option<i32>,
     /// Last lines of standard error, at most 16 KiB.
-    #[serde(with = "crate::event::aside::text")]
+    #[serde(with = "crate::kept::aside::text")]
     pub stderr_tail: String,
 }
 
@@ -130,7 +130,7 @@ pub enum OutcomeStatus {
 pub struct Outcome {
     pub status: OutcomeStatus,
     /// The agent's last words.
-    #[serde(with = "crate::event::aside::text")]
+    #[serde(with = "crate::kept::aside::text")]
     pub message: String,
     pub session: Option<String>,
     pub usage: Usage,

@@ -95,6 +95,19 @@ pub enum CheckOutcome {
     NotRun,
 }
 
+impl CheckOutcome {
+    /// What a test run came to, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            CheckOutcome::Red => "red",
+            CheckOutcome::BuildRed => "red (does not build yet)",
+            CheckOutcome::Green => "green",
+            CheckOutcome::CheckError => "could not be run",
+            CheckOutcome::NotRun => "not run",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestEvidence {
     /// `baseline`, or the stage the run belongs to.

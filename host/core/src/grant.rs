@@ -1,11 +1,11 @@
 //! What an agent gets: what its persona asked for, cut to what the plugin's manifest may ask and what policy grants.
 
 use crate::{
-    event::DenialNote,
+    denial::DenialNote,
     policy::PersonaPolicy,
+    record::StageRecord,
     run::WriteGrant,
     survey::{CI_FILES, CI_FOLDERS},
-    task::StageRecord,
 };
 use serde::{Deserialize, Serialize};
 

@@ -1,16 +1,16 @@
 //! What a person wants, from what they typed. One grammar for every frontend; whether they may is [`crate::permit`]'s business.
 
 mod commands;
+mod reply;
 mod spell;
 
-pub use commands::{COMMANDS, Command, command};
+pub use commands::{COMMANDS, Command, allowed, command};
+pub use reply::about;
 pub use spell::spell;
 
 use crate::{
     id::TaskId,
-    permit::role_word,
-    policy::{PersonId, Role},
-    task::{BlockedOn, Phase, Task},
+    people::{PersonId, Role, role_word},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -292,25 +292,6 @@ pub fn parse(text: &str) -> Result<Intent, Misunderstood> {
         }
         _ => Err(wrong("this command has no grammar")),
     }
-}
-
-/// What a reply to something we said about a task means: the answer to its question, a note to its agents, or the wish to go on.
-pub fn about(task: &Task, text: &str) -> Result<Intent, Misunderstood> {
-    let (text, task_id) = (text.trim().to_owned(), task.id());
-    if text.len() > NOTE_LIMIT {
-        let problem = format!("that is longer than {NOTE_LIMIT} bytes");
-        return Err(Misunderstood { problem, hint: "say it in fewer words".into() });
-    }
-    Ok(match &task.phase {
-        Phase::Ended { .. } => Intent::Continue { task: task_id, text },
-        Phase::Blocked { on: BlockedOn::Question { .. }, .. } => Intent::Answer { task: task_id, text },
-        Phase::Blocked { .. }
-        | Phase::Queued { .. }
-        | Phase::Running(_)
-        | Phase::Parked { .. }
-        | Phase::NeedsReview { .. }
-        | Phase::Approved { .. } => Intent::Note { task: task_id, text },
-    })
 }
 
 /// True for `owner/repo`: two parts of letters, digits, `-`, `_` and `.`, neither starting with a dot or dash.

@@ -4,13 +4,14 @@
 //! everything to be done leaves as an [`effect::Effect`].
 
 pub mod approval;
+pub mod asked;
 pub mod budget;
 pub mod chat;
 pub mod check;
 pub mod collect;
 pub mod daily;
 pub mod decide;
-pub mod decider;
+pub mod denial;
 pub mod dispatch;
 pub mod effect;
 pub mod event;
@@ -20,11 +21,14 @@ pub mod facts;
 pub mod grant;
 pub mod id;
 pub mod intent;
+pub mod kept;
 pub mod owner;
+pub mod people;
 pub mod permit;
 pub mod persona;
 pub mod plan;
 pub mod policy;
+pub mod record;
 pub mod remedy;
 pub mod run;
 pub mod spelling;

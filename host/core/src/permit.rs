@@ -2,7 +2,8 @@
 
 use crate::{
     intent::{self, Intent},
-    policy::{PersonId, Policy, Role},
+    people::{PersonId, Role, role_word},
+    policy::Policy,
     remedy::Advice,
     task::Task,
 };
@@ -84,14 +85,4 @@ fn needed_role(intent: &Intent, person: &PersonId, task: Option<&Task>, policy: 
     };
     let others = task.is_some_and(|task| policy.human(&task.spec.by) != policy.human(person));
     if acts && others { role.max(Role::Admin) } else { role }
-}
-
-/// The word of a role in `[people]`.
-pub fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Guest => "guest",
-        Role::Member => "member",
-        Role::Admin => "admin",
-        Role::Owner => "owner",
-    }
 }

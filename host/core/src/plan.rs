@@ -1,13 +1,14 @@
 //! From a permitted request to a task with stages. Every name in it exists, or the person is told which one does not.
 
 use crate::{
-    event::Kept,
+    asked::{Continued, NewTask},
     id::TaskId,
     intent::{self, Intent, Look, TaskRequest},
+    kept::Kept,
     permit::Permit,
     policy::{Expect, Pipeline, Policy, StagePlan, StageWork, Via},
     remedy::Advice,
-    task::{self, Continued, NewTask, Phase, Task},
+    task::{self, Phase, Task},
 };
 use std::collections::BTreeSet;
 

@@ -4,8 +4,8 @@
 //! A row whose name is whole is that model's own. One with a `*` is a family's: it stands for names nobody looked up, so it holds the dearest
 //! price there is in the family.
 
-use crate::{budget::Price, policy::Policy};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::budget::Price;
+use std::collections::BTreeMap;
 
 /// The largest context window there is at the provider, in tokens: that of a model of which policy says nothing else.
 pub const LARGEST_WINDOW: u64 = 1_000_000;
@@ -54,64 +54,6 @@ pub fn row_of<'a>(rows: &'a BTreeMap<String, Tariff>, model: &str) -> Option<(&'
         .map(|(pattern, tariff)| (pattern.as_str(), tariff))
 }
 
-/// A model that is not paid by a row of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlisted {
-    /// Name of the way out, `[egress.NAME]`.
-    pub egress: String,
-    pub model: String,
-    /// The family's row that pays for it; none where its requests are refused.
-    pub family: Option<(String, Tariff)>,
-}
-
-impl Unlisted {
-    /// What to add to policy, once somebody has looked its prices up: those of the family to begin with.
-    pub fn lines(&self) -> String {
-        let dollars = |micros: u64| format!("\"${}.{:02}\"", micros / 1_000_000, micros % 1_000_000 / 10_000);
-        let head = format!("[egress.{}.price.\"{}\"]", self.egress, self.model);
-        let Some((_, Tariff { price, long, window })) = &self.family else {
-            return format!("{head}\ninput = \"$…\"\noutput = \"$…\"\ncache-read = \"$…\"\ncache-write = \"$…\"");
-        };
-        let prices = |price: &Price, between: &str| {
-            let [input, output, read, write] =
-                [price.input, price.output, price.cache_read, price.cache_write].map(dollars);
-            [
-                format!("input = {input}"),
-                format!("output = {output}"),
-                format!("cache-read = {read}"),
-                format!("cache-write = {write}"),
-            ]
-            .join(between)
-        };
-        let mut lines = format!("{head}\n{}", prices(price, "\n"));
-        if *window != LARGEST_WINDOW {
-            lines.push_str(&format!("\ncontext = {window}"));
-        }
-        if let Some(long) = long {
-            lines.push_str(&format!("\nlong = {{ above = {}, {} }}", long.above, prices(&long.price, ", ")));
-        }
-        lines
-    }
-}
-
-/// Those of these models that are let out somewhere and have no row of their own there; `policy` and what it lets out is [`Policy::egress`].
-pub fn unlisted(policy: &Policy, models: &BTreeSet<String>) -> Vec<Unlisted> {
-    let mut found = Vec::new();
-    let models_of = policy.egress.iter().filter_map(|(name, entry)| Some((name, entry.model()?)));
-    for (egress, entry) in models_of {
-        let let_out = models.iter().filter(|model| entry.models.iter().any(|pattern| fits(pattern, model)));
-        for model in let_out {
-            let family = match row_of(&entry.prices, model) {
-                Some((name, _)) if !is_family(name) => continue,
-                Some((name, tariff)) => Some((name.to_owned(), *tariff)),
-                None => None,
-            };
-            found.push(Unlisted { egress: egress.clone(), model: model.clone(), family });
-        }
-    }
-    found
-}
-
 /// Rows of a family that are cheaper than a row of one model in it, and that model: a name nobody looked up would pay too little.
 pub fn too_cheap(rows: &BTreeMap<String, Tariff>) -> impl Iterator<Item = (&str, &str)> {
     let families = rows.iter().filter(|(name, _)| is_family(name));
@@ -121,12 +63,6 @@ pub fn too_cheap(rows: &BTreeMap<String, Tariff>) -> impl Iterator<Item = (&str,
             own.find(|(_, own)| own.price.input > tariff.price.input || own.price.output > tariff.price.output);
         dearer.map(|(name, _)| (family.as_str(), name.as_str()))
     })
-}
-
-/// Models that policy itself names: of personas, and of executors.
-pub fn named(policy: &Policy) -> BTreeSet<String> {
-    let personas = policy.personas.values().filter_map(|persona| persona.model.clone());
-    personas.chain(policy.executors.values().filter_map(|executor| executor.model.clone())).collect()
 }
 
 /// True for a name that stands for many.

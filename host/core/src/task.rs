@@ -4,67 +4,26 @@ mod money;
 mod phase;
 mod status;
 
-pub use money::Hold;
-pub use status::Status;
+pub use status::{Ending, Status};
 
 use crate::{
     approval::{ApprovedChange, Review},
-    budget::{Budget, Spent},
-    collect::{Artefact, CommitId, LeftBehind},
-    event::{DenialNote, Kept},
+    asked::NewTask,
+    budget::{Budget, Hold, Spent},
+    collect::CommitId,
+    denial::DenialNote,
     evidence::CheckRun,
     facts::{StageCommit, TestEvidence},
     id::{Digest, RunKey, RunKind, TaskId},
+    kept::Kept,
+    people::PersonId,
     persona::TaskBrief,
-    policy::{PersonId, Pipeline, Policy, StageWork},
+    policy::{Policy, StageWork, Via},
+    record::StageRecord,
     remedy::Advice,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// A task as it was planned; nothing in it changes but the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewTask {
-    pub id: TaskId,
-    pub title: String,
-    pub description: Kept,
-    pub repository: String,
-    /// The pipeline as it was when the task was made.
-    pub pipeline: Pipeline,
-    pub by: PersonId,
-    /// Whoever asked for the earlier work it repeats or goes on from, and told the agents something there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub asked_before: Vec<PersonId>,
-    /// Chat that hears of it, as `transport:chat`.
-    pub chat: Option<String>,
-    pub budget_name: String,
-    /// What one stage may spend where its persona names no budget of its own.
-    pub budget: Budget,
-    /// True when the person named the budget: then it counts for every stage.
-    pub budget_asked: bool,
-    /// Policy it runs under; a person's retry moves it to the one in force then.
-    pub policy: Digest,
-    /// Task it repeats.
-    pub retry_of: Option<TaskId>,
-    /// Work it goes on from, instead of the repository as it is now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub continues: Option<Box<Continued>>,
-    /// `borg/<task>/<slug>`.
-    pub branch: String,
-}
-
-/// Where an ended task left off. What its agents did counts for whoever judges what is made of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Continued {
-    pub task: TaskId,
-    /// Where that task started from.
-    pub base: CommitId,
-    /// Its last commit.
-    pub head: CommitId,
-    pub commits: Vec<StageCommit>,
-    /// Why what was collected then is not whole.
-    pub incomplete: Vec<String>,
-}
 
 /// What a person told the agents of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +77,7 @@ pub struct Task {
     #[serde(default)]
     pub notes: Vec<Note>,
     /// Who was asked to let the change through that waits, or waited last: they may by the policy in force. For people to read; whether
-    /// somebody may is asked of [`crate::decider`] when they do.
+    /// somebody may is asked of [`crate::approval::decider`] when they do.
     #[serde(default)]
     pub deciders: Vec<PersonId>,
     /// What requests may cost whose answers are still out, by run: held until each is settled, also after the run or the task has ended.
@@ -144,40 +103,6 @@ pub struct Base {
     pub commit: CommitId,
     /// Test command, from policy or the base.
     pub check: Option<String>,
-}
-
-/// What an accepted stage left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageRecord {
-    pub stage: String,
-    pub persona: String,
-    /// Attempt that was accepted.
-    pub attempt: u32,
-    /// Commit of the stage; the one before when it changed nothing.
-    pub commit: CommitId,
-    pub changed: Vec<String>,
-    pub write: Vec<String>,
-    /// Paths pinned by earlier stages.
-    pub protected: Vec<String>,
-    pub left_behind: Vec<LeftBehind>,
-    /// Why the collection is not whole; any entry leads to review.
-    pub incomplete: Vec<String>,
-    pub artefacts: Vec<Artefact>,
-}
-
-impl StageRecord {
-    /// What the rules are told of it.
-    pub fn commit(&self) -> StageCommit {
-        StageCommit {
-            stage: self.stage.clone(),
-            persona: self.persona.clone(),
-            write: self.write.clone(),
-            protected: self.protected.clone(),
-            paths: self.changed.clone(),
-            left_behind: self.left_behind.clone(),
-            refused: Vec::new(),
-        }
-    }
 }
 
 /// Position in the pipeline.
@@ -369,17 +294,6 @@ pub enum AfterCollect {
     End { ending: Ending, reason: String },
 }
 
-/// How a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    Completed,
-    Rejected,
-    Failed,
-    Cancelled,
-    Capped,
-}
-
 /// Somebody's words, so that nothing in them passes for the words of another.
 pub fn quoted(text: &str) -> String {
     text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
@@ -507,6 +421,17 @@ impl Task {
             (Some(base), Some(head)) => base.commit != *head,
             (None, _) | (_, None) => false,
         }
+    }
+
+    /// True where its pipeline has the work leave the host in this way.
+    pub fn delivers(&self, how: Via) -> bool {
+        self.spec.pipeline.stages.iter().any(|stage| stage.work == StageWork::Deliver { via: how })
+    }
+
+    /// The branch that it left in its repository.
+    pub fn delivered(&self) -> Option<&str> {
+        let completed = matches!(&self.phase, Phase::Ended { ending: Ending::Completed, .. });
+        (completed && self.has_changes() && self.delivers(Via::Branch)).then_some(&self.spec.branch)
     }
 
     /// What agents did and tried, for the rules: in the task this one goes on from, and in this one.

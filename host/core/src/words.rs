@@ -1,24 +1,27 @@
 //! What people are told about tasks: every text of the engine is here, as neutral parts. How a frontend shows them is the chat plugin's.
 
 mod action;
+mod amounts;
 mod host;
 
 pub use action::{LINE, action};
+pub use amounts::{duration, money, tokens};
 pub use host::{DigestLine, Figures, Window, chat_id, digest, groups, personas, ping, pipeline, policy, stats, today};
 
 use crate::{
     approval::{Review, names},
-    budget::{MicroUsd, Spent, Usage},
+    budget::Spent,
     chat::{Button, Notice, NoticeKind, Part},
     collect::LeftReason,
     daily::Purse,
-    facts::{CheckOutcome, Finding, HarnessOf, Severity},
+    facts::{Finding, HarnessOf, Severity},
     id::{RunKey, TaskId},
     intent::{self, Intent},
-    permit::role_word,
-    policy::{PersonId, Role, StagePlan, StageWork, Via},
+    people::{PersonId, Role, role_word},
+    policy::{StagePlan, Via},
+    record::StageRecord,
     remedy::Dialect,
-    task::{BlockedOn, Ending, Phase, StageRecord, Task},
+    task::{BlockedOn, Ending, Phase, Task},
     verdict::Verdict,
 };
 
@@ -248,7 +251,7 @@ pub fn help(about: Option<&str>, role: Role) -> Vec<Part> {
     }
     let mut parts = vec![Part::Heading("What can be said".into())];
     parts.extend(
-        host::allowed(role)
+        intent::allowed(role)
             .map(|command| Part::Field { label: format!("/{}", command.name), value: command.summary.into() }),
     );
     parts.push(Part::Text("/help COMMAND shows how one is written.".into()));
@@ -267,19 +270,19 @@ fn stages(task: &Task) -> String {
 /// True where words were all that was asked for, and are there.
 fn is_answered(task: &Task) -> bool {
     let completed = matches!(&task.phase, Phase::Ended { ending: Ending::Completed, .. });
-    completed && delivers(task, Via::Reply) && last_words(task).is_some()
+    completed && task.delivers(Via::Reply) && last_words(task).is_some()
 }
 
 /// The answer, where one was asked for; else what the agent claims.
 fn last_words(task: &Task) -> Option<Part> {
     let words = task.last_words.as_ref().map(|words| words.text.trim()).filter(|words| !words.is_empty())?;
-    Some(Part::Text(if delivers(task, Via::Reply) { words.to_owned() } else { format!("The agent says: {words}") }))
+    Some(Part::Text(if task.delivers(Via::Reply) { words.to_owned() } else { format!("The agent says: {words}") }))
 }
 
 /// Where the work is, and who let it through.
 fn result(task: &Task, parts: &mut Vec<Part>) {
     let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
-    match (&task.head, delivered(task)) {
+    match (&task.head, task.delivered()) {
         (Some(_), Some(branch)) => field("branch", branch.to_owned()),
         (Some(head), None) if task.has_changes() => field("work so far", format!("{}, not delivered", head.short())),
         (Some(_) | None, _) => {}
@@ -293,14 +296,14 @@ fn result(task: &Task, parts: &mut Vec<Part>) {
 fn evidence(task: &Task, parts: &mut Vec<Part>) {
     for evidence in &task.evidence {
         let (passed, failed) = (evidence.passed.len(), evidence.failed.len());
-        let mut value = format!("{}: {passed} passed, {failed} failed", outcome(evidence.outcome));
+        let mut value = format!("{}: {passed} passed, {failed} failed", evidence.outcome.words());
         if let Some(other) = &evidence.other {
             let (passed, failed) = (other.passed.len(), other.failed.len());
             let (counted, with) = match other.harness {
                 HarnessOf::Base => (HarnessOf::Change, HarnessOf::Base),
                 HarnessOf::Change => (HarnessOf::Base, HarnessOf::Change),
             };
-            let (counted, with, outcome) = (counted.words(), with.words(), outcome(other.outcome));
+            let (counted, with, outcome) = (counted.words(), with.words(), other.outcome.words());
             value.push_str(&format!(" with {counted}; {outcome}: {passed} passed, {failed} failed with {with}"));
         }
         parts.push(Part::Field { label: format!("tests after {}", evidence.stage), value });
@@ -348,27 +351,6 @@ fn first_few(all: &[String]) -> String {
     if all.len() > 3 { format!("{shown} and {} more", all.len() - 3) } else { shown }
 }
 
-/// The branch that a task left in its repository.
-fn delivered(task: &Task) -> Option<&str> {
-    let completed = matches!(&task.phase, Phase::Ended { ending: Ending::Completed, .. });
-    (completed && task.has_changes() && delivers(task, Via::Branch)).then_some(&task.spec.branch)
-}
-
-fn delivers(task: &Task, how: Via) -> bool {
-    task.spec.pipeline.stages.iter().any(|stage| stage.work == StageWork::Deliver { via: how })
-}
-
-/// What a test run came to.
-pub fn outcome(outcome: CheckOutcome) -> &'static str {
-    match outcome {
-        CheckOutcome::Red => "red",
-        CheckOutcome::BuildRed => "red (does not build yet)",
-        CheckOutcome::Green => "green",
-        CheckOutcome::CheckError => "could not be run",
-        CheckOutcome::NotRun => "not run",
-    }
-}
-
 /// Why a path was not taken.
 pub fn reason_left(reason: &LeftReason) -> &'static str {
     match reason {
@@ -387,25 +369,6 @@ fn spent(task: &Task) -> Part {
     let Spent { turns, usage, cost, notional, wall_ms } = task.spent;
     let (money, tokens, wall) = (money(cost, notional), tokens(&usage), duration(wall_ms));
     Part::Field { label: "spent".into(), value: format!("{money}, {tokens}, {turns} turns, {wall}") }
-}
-
-/// A cost at list price, and what of it is no money because a subscription pays.
-pub fn money(cost: MicroUsd, notional: MicroUsd) -> String {
-    if notional.is_none() {
-        cost.to_string()
-    } else if notional >= cost {
-        format!("{cost} at list price (a subscription pays)")
-    } else {
-        format!("{cost}, of which a subscription pays {notional} at list price")
-    }
-}
-
-/// Tokens as budgets count them, and what the provider had in its cache.
-pub fn tokens(usage: &Usage) -> String {
-    match usage.cache_read_tokens {
-        0 => format!("{} tokens", usage.counted()),
-        cached => format!("{} tokens and {cached} from the provider's cache", usage.counted()),
-    }
 }
 
 /// Topic of all that is said about a task.
@@ -446,17 +409,6 @@ pub fn finding_line(finding: &Finding) -> String {
     let place = finding.head.as_ref().or(finding.base.as_ref());
     let place = place.map(|span| format!(" {}:{}", span.path, span.start)).unwrap_or_default();
     format!("{}/{} ({severity}, {} %){place}: {}", finding.rule, finding.id, finding.confidence, finding.message)
-}
-
-/// `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub fn duration(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0 => format!("{ms} ms"),
-        1..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
 }
 
 #[cfg(test)]

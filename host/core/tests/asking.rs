@@ -1,14 +1,16 @@
 //! From words to a planned task: who may ask for what, and what is missing when nothing can be made of it.
 
 use borg_core::{
+    asked::NewTask,
     collect::CommitId,
-    event::Kept,
     id::TaskId,
     intent::{self, COMMANDS, Intent, TaskRequest},
+    kept::Kept,
+    people::{PersonId, Role},
     permit::{Refused, permit},
     plan::{self, PlanError, plan, replan},
-    policy::{PersonId, Policy, Role, StageWork, Via, parse, source::SourceFile},
-    task::{Base, BlockedOn, Ending, NewTask, Phase, Position, Task},
+    policy::{Policy, StageWork, Via, parse, source::SourceFile},
+    task::{Base, BlockedOn, Ending, Phase, Position, Task},
 };
 
 const POLICY: &str = r#"

@@ -4,27 +4,27 @@
 //! `EVENT_VERSION` and a golden file of its own; golden files of earlier versions stay and must still be read.
 
 use borg_core::{
-    budget::{MicroUsd, Spent, Usage},
+    asked::{Continued, NewTask},
+    budget::{Hold, MicroUsd, Spent, Usage},
     chat::{Notice, NoticeKind, Part, Registration},
     check::{
         Report, Runner,
         harness::{Cause, Overlaid},
     },
     collect::{Artefact, Collected, CommitId, LeftBehind, LeftReason},
-    event::{
-        Answer, Body, ChatEvent, DenialNote, EVENT_VERSION, Event, HostEvent, Kept, Meanwhile, Said, StartFailure,
-    },
+    denial::DenialNote,
+    event::{Answer, Body, ChatEvent, EVENT_VERSION, Event, HostEvent, Meanwhile, Said, StartFailure},
     evidence::CheckRun,
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     facts::{Finding, Severity, Span, StageCommit},
     grant::{Ceiling, grant},
-    id::EffectKey,
-    id::{Digest, RunKey, RunKind, TaskId},
+    id::{Digest, EffectKey, RunKey, RunKind, TaskId},
+    kept::Kept,
     owner::Owner,
+    people::{PersonId, Role},
     persona::Acceptance,
-    policy::{Expect, PersonId, PersonaPolicy, Pipeline, Role, StagePlan, StageWork, Via},
+    policy::{Expect, PersonaPolicy, Pipeline, StagePlan, StageWork, Via},
     run::Attestation,
-    task::{Continued, Hold, NewTask},
     verdict::RuleFailure,
 };
 use std::{collections::BTreeSet, fs, path::Path};

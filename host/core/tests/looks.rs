@@ -5,7 +5,8 @@ use borg_core::{
     chat::{Part, Registration},
     daily::{DAY_MS, Day},
     id::TaskId,
-    policy::{PersonId, Policy, Role, parse, source::SourceFile},
+    people::{PersonId, Role},
+    policy::{Policy, parse, source::SourceFile},
     task::Status,
     words::{self, DigestLine, Figures, Window},
 };

@@ -2,15 +2,19 @@
 
 use borg_core::{
     approval::Review,
+    asked::NewTask,
     budget::{Budget, MicroUsd, Spent, Usage},
     chat::{Notice, NoticeKind, Part},
     collect::{CommitId, LeftBehind, LeftReason},
-    event::{DenialNote, Kept},
+    denial::DenialNote,
     facts::{CheckOutcome, Finding, Severity, Span, TestEvidence},
     id::{Digest, TaskId},
     intent,
-    policy::{PersonId, Pipeline, Role, StagePlan, StageWork, Via},
-    task::{Base, BlockedOn, Decision, Ending, NewTask, Phase, Position, StageRecord, Task},
+    kept::Kept,
+    people::{PersonId, Role},
+    policy::{Pipeline, StagePlan, StageWork, Via},
+    record::StageRecord,
+    task::{Base, BlockedOn, Decision, Ending, Phase, Position, Task},
     verdict::{Ruling, Verdict},
     words,
 };

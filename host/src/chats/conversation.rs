@@ -17,8 +17,8 @@ use borg_core::{
     chat::{Addressed, Document, Notice, NoticeKind, Part, Post, Said, TextPost, Update, UpdateKind},
     id::TaskId,
     intent::{self, Intent, Look, Misunderstood},
-    permit::{permit, role_word},
-    policy::{PersonId, Role},
+    people::{PersonId, Role, role_word},
+    permit::permit,
     task::Task,
     words,
 };

@@ -9,7 +9,7 @@ use crate::engine::Mailbox;
 use borg_core::{
     chat::{Notice, Part},
     id::{Digest, TaskId},
-    policy::PersonId,
+    people::PersonId,
 };
 use std::collections::BTreeSet;
 
@@ -116,7 +116,7 @@ mod tests {
     use crate::{chats::telegram, engine::mailbox::Unsent, fixture::Fixture};
     use borg_core::{
         chat::{Button, Document, NoticeKind, Post},
-        policy::Role,
+        people::Role,
     };
     use std::sync::atomic::{AtomicU32, Ordering};
 

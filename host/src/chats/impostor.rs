@@ -7,7 +7,8 @@ use borg_core::{
     chat::{Button, Marks, NoticeKind, Part, TextPost, UpdateKind},
     event::{Body, HostEvent},
     id::TaskId,
-    policy::{ChatPolicy, PersonId, Policy, Role},
+    people::{PersonId, Role},
+    policy::{ChatPolicy, Policy},
     task::Status,
     words,
 };

@@ -176,12 +176,13 @@ mod tests {
     use borg_core::{
         budget::{MicroUsd, Spent},
         chat::{NoticeKind, Part},
-        event::{ChatEvent, Event, Kept},
+        event::{ChatEvent, Event},
         executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
         id::RunKind,
         intent::{Intent, TaskRequest},
+        kept::Kept,
         owner::Owner,
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
     };
 
     const CHAT: &str = "console:terminal";

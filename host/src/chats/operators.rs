@@ -8,7 +8,7 @@ use borg_core::{
     chat::{Button, Notice, NoticeKind, Part},
     event::{Body, Event, HostEvent},
     owner::Owner,
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
 };
 use std::collections::BTreeSet;
 

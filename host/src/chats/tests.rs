@@ -5,7 +5,8 @@ use crate::{engine::desk::StoreError, fixture::Fixture};
 use borg_core::{
     chat::{Addressed, Marks, NoticeKind, Part, Update, UpdateKind},
     id::TaskId,
-    policy::{ChatPolicy, PersonId, Policy, Role},
+    people::{PersonId, Role},
+    policy::{ChatPolicy, Policy},
     task::Status,
 };
 use borg_tests::require;

@@ -6,7 +6,7 @@ use borg_core::{
     event::{Answer, Body, Event, Meanwhile},
     id::{RunKey, TaskId},
     intent::Intent,
-    policy::PersonId,
+    people::PersonId,
     task::{Phase, Task},
 };
 use borg_host::{

@@ -2,7 +2,7 @@
 
 use super::{neutral, out};
 use anyhow::{Context, Result};
-use borg_core::policy::Role;
+use borg_core::people::Role;
 use borg_host::{
     chats::{
         Conversation, console,

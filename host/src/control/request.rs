@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     serve::IncomingStream,
 };
-use borg_core::{id::TaskId, policy::PersonId, remedy::Advice};
+use borg_core::{id::TaskId, people::PersonId, remedy::Advice};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 

@@ -9,7 +9,7 @@ use crate::{engine::Reply, fixture::Fixture};
 use borg_core::{
     event::{Body, Said},
     intent::TaskRequest,
-    policy::Role,
+    people::Role,
     task::Status,
 };
 use std::os::unix::fs::FileTypeExt;

@@ -7,7 +7,7 @@ use borg_core::{
     event::{Body, Event, HostEvent, Said},
     id::TaskId,
     intent::Intent,
-    policy::PersonId,
+    people::PersonId,
     task::Task,
 };
 
@@ -58,7 +58,7 @@ mod tests {
     use crate::fixture::Fixture;
     use borg_core::{
         intent::{self, NOTE_LIMIT},
-        policy::Role,
+        people::Role,
         task::Status,
     };
 

@@ -8,7 +8,7 @@ use borg_core::{
     event::{Body, Event, Meanwhile},
     id::{Digest, RunKey, RunKind, TaskId},
     intent::{Intent, TaskRequest},
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
     task::{Phase, Status},
 };
 

@@ -12,7 +12,7 @@ use borg_core::{
     daily::{Day, Shut},
     id::{self, TaskId},
     intent,
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
     task::Task,
     words::{DigestLine, Figures, Window},
 };

@@ -6,7 +6,8 @@ pub use borg_core::decide::Reply;
 use borg_core::{
     event::Event,
     intent::Intent,
-    policy::{PersonId, Policy, source::SourceFile},
+    people::PersonId,
+    policy::{Policy, source::SourceFile},
     task::Task,
 };
 use std::sync::Arc;

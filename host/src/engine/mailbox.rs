@@ -18,7 +18,8 @@ use crate::{
 };
 use borg_core::{
     chat::{Notice, NoticeKind, Post, TextPost},
-    policy::{PersonId, Policy},
+    people::PersonId,
+    policy::Policy,
     words,
 };
 use std::{sync::Arc, time::Duration};

@@ -24,6 +24,7 @@ use crate::{
     store::{Batch, Loaded, Store, StoreError},
 };
 use borg_core::{
+    budget::Hold,
     dispatch::Dispatch,
     effect::{Effect, Room},
     event::{Body, Event, HostEvent, Meanwhile},
@@ -31,7 +32,7 @@ use borg_core::{
     owner::Owner,
     policy::{Policy, source::SourceFile},
     step::{Changed, Policies, State, Stepped, next_deadline, step},
-    task::{Hold, Task},
+    task::Task,
 };
 use doers::{Doers, Performed};
 pub(crate) use handle::Input;

@@ -52,7 +52,7 @@ mod tests {
     use borg_core::{
         id::TaskId,
         intent::{Intent, Look, TaskRequest},
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
     };
 
     fn owner() -> PersonId {

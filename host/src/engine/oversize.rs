@@ -41,11 +41,12 @@ impl Engine {
 mod tests {
     use crate::fixture::Fixture;
     use borg_core::{
-        event::{Answer, Body, Event, Kept, Meanwhile},
+        event::{Answer, Body, Event, Meanwhile},
         id::TaskId,
         intent::Intent,
+        kept::Kept,
         owner::Owner,
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
         task::Status,
     };
 

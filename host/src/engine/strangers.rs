@@ -1,7 +1,7 @@
 //! Strangers may knock as often as they like: one refusal of each in an hour is an event, the rest is counted, and there is room for
 //! so many strangers only. An event is durable, so it must not be theirs to make.
 
-use borg_core::policy::PersonId;
+use borg_core::people::PersonId;
 use std::collections::BTreeMap;
 
 /// Time in which one refusal of a stranger is noted, in milliseconds.
@@ -55,7 +55,7 @@ mod tests {
         use borg_core::{
             event::{Body, HostEvent},
             intent::Intent,
-            policy::Role,
+            people::Role,
         };
         let fixture = Fixture::start(&[("console:1", Role::Owner), ("console:2", Role::Guest)], None).await;
         for person in ["telegram:6", "console:2"] {

@@ -205,7 +205,7 @@ impl Alarms {
 mod tests {
     use super::*;
     use crate::{chats::telegram, fixture::Fixture};
-    use borg_core::policy::Role;
+    use borg_core::people::Role;
 
     const MINUTE: u64 = 60_000;
 

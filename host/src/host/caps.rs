@@ -115,7 +115,7 @@ mod tests {
         budget::MicroUsd,
         daily::DAY_MS,
         id::TaskId,
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
         step::Durable,
     };
 

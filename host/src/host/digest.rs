@@ -84,7 +84,7 @@ fn next_due(now_ms: u64, minute: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::{chats::telegram, fixture::Fixture};
-    use borg_core::{policy::Role, task::Status};
+    use borg_core::{people::Role, task::Status};
 
     fn at(text: &str) -> u64 {
         let time: jiff::Timestamp = text.parse().unwrap();

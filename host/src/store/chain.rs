@@ -85,7 +85,7 @@ fn take_texts(value: &mut Value, texts: &mut Vec<(Digest, String)>) -> Result<()
     }
 }
 
-/// Digest of a kept text, where this is one ([`borg_core::event::Kept`]).
+/// Digest of a kept text, where this is one ([`borg_core::kept::Kept`]).
 fn kept(fields: &Map<String, Value>) -> Option<Digest> {
     fields.get("$kept").and_then(Value::as_str)?.parse().ok()
 }
@@ -182,7 +182,8 @@ pub(super) fn digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
 mod tests {
     use super::*;
     use borg_core::{
-        event::{Answer, Body, HostEvent, Kept},
+        event::{Answer, Body, HostEvent},
+        kept::Kept,
         owner::Owner,
     };
 

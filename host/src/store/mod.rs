@@ -18,6 +18,7 @@ pub use mail::{Incoming, Outgoing, Unsent, Waiting};
 pub use rows::{LedgerRow, Recorded, TaskRow};
 
 use borg_core::{
+    budget::Hold,
     chat::Registration,
     daily::Day,
     effect::Effect,
@@ -26,7 +27,7 @@ use borg_core::{
     owner::Owner,
     policy::source::SourceFile,
     step::{Durable, State},
-    task::{Hold, Task},
+    task::Task,
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::{

@@ -6,9 +6,10 @@ use borg_core::{
     chat::{Document, Notice, NoticeKind, Part},
     daily::DAY_MS,
     effect::{Audience, Order, TellOrder},
-    event::{Answer, Body, HostEvent, Kept, Meanwhile},
+    event::{Answer, Body, HostEvent, Meanwhile},
+    kept::Kept,
     owner::Owner,
-    policy::PersonId,
+    people::PersonId,
 };
 
 fn event(body: Body) -> Event {

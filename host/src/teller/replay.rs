@@ -8,7 +8,8 @@ use borg_core::{
     facts::CheckOutcome,
     id::EffectKey,
     intent::{Intent, Look},
-    policy::{OwnChanges, PersonId, Policy, Role},
+    people::{PersonId, Role},
+    policy::{OwnChanges, Policy},
     remedy::Dialect,
     step::{self, Policies, State},
     task::{AfterCollect, Doing, Phase, Position, Running, Status, Task},
@@ -102,7 +103,7 @@ fn is_cut_short(task: &Task, event: &Event) -> bool {
 
 /// What a test run meant, to stand after its figures.
 pub fn judged(both: &Both) -> String {
-    let (outcome, reason) = (words::outcome(both.counted().outcome), neutral::line(&both.reason(), 800));
+    let (outcome, reason) = (both.counted().outcome.words(), neutral::line(&both.reason(), 800));
     match (both.again(), both.met(), both.counted().outcome) {
         // Which tests, and why, the second run tells.
         (true, _, _) => "; to be run again: it counts when it is so twice".into(),

@@ -1,6 +1,6 @@
 //! The table of commands: help, menus, completion and permission read it; how each is written is the grammar's.
 
-use crate::policy::Role;
+use crate::people::Role;
 
 /// One row of the command table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,4 +173,9 @@ pub const COMMANDS: [Command; 27] = [
 /// Finds a command by its exact name or alias.
 pub fn command(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+}
+
+/// Commands for a role.
+pub fn allowed(role: Role) -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().filter(move |command| command.role <= role)
 }

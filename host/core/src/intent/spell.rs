@@ -1,7 +1,7 @@
 //! An intent as the text that means it in a chat.
 
 use super::{Intent, Look, TaskRequest};
-use crate::permit::role_word;
+use crate::people::role_word;
 
 /// What to type for an intent: [`super::parse`] reads it as that very intent, where its texts are ones that can be typed.
 pub fn spell(intent: &Intent) -> String {
@@ -64,7 +64,7 @@ mod tests {
     use super::{super::parse, *};
     use crate::{
         id::TaskId,
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
     };
     use proptest::prelude::*;
 

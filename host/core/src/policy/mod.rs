@@ -4,6 +4,7 @@
 //! Two keys open a door: a plugin's manifest asks, policy grants. Absent means no; `deny` wins.
 
 mod example;
+pub mod models;
 pub mod parse;
 mod pipeline;
 mod section;
@@ -12,12 +13,13 @@ pub mod source;
 use crate::{
     budget::{Budget, MicroUsd},
     id::Digest,
+    people::{PersonId, Role},
     run::Limits,
     tariff::Tariff,
     verdict::Thresholds,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 /// Everything policy says, checked as a whole: every name in it refers to something that exists.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,25 +200,6 @@ impl ProviderName {
     }
 }
 
-/// A person, as a frontend knows them: `console:1000`, `telegram:1001`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PersonId(pub String);
-
-impl PersonId {
-    /// True for somebody who sits at this machine, at the console or the command line: they see a change as it is when they decide, and
-    /// not as it was in a message of some time ago.
-    pub fn is_at_this_machine(&self) -> bool {
-        self.0.split_once(':').is_some_and(|(transport, _)| transport == "console")
-    }
-}
-
-impl fmt::Display for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// `strangers` of `[people]`: what people hear whom it does not name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strangers {
@@ -234,20 +217,6 @@ pub enum OwnChanges {
     #[default]
     Deny,
     Allow,
-}
-
-/// What a person may do; each role may do all that a lesser one may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Looks.
-    Guest,
-    /// Asks for tasks, and cancels their own.
-    Member,
-    /// Decides on reviews, and on everybody's tasks.
-    Admin,
-    /// May overrule a blocking verdict.
-    Owner,
 }
 
 /// `[repo."owner/name"]`.

@@ -2,21 +2,10 @@
 
 use super::Task;
 use crate::{
-    budget::Spent,
+    budget::{Hold, Spent},
     event::{Body, Meanwhile},
     id::RunKey,
 };
-use serde::{Deserialize, Serialize};
-
-/// What a request may cost at most that its client did not wait for. The provider works on it all the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Hold {
-    /// Tells it from others of the same process and run.
-    pub request: u64,
-    pub model: String,
-    pub most: Spent,
-}
 
 impl Task {
     /// Keeps back what a request may cost whose answer is still out; once, however often it is told.

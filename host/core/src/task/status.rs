@@ -1,6 +1,5 @@
 //! The word for where a task stands, and the table of which follows which.
 
-use super::Ending;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -88,6 +87,17 @@ impl From<Ending> for Status {
             Ending::Capped => Status::Capped,
         }
     }
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    Completed,
+    Rejected,
+    Failed,
+    Cancelled,
+    Capped,
 }
 
 #[cfg(test)]

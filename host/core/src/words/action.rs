@@ -1,6 +1,6 @@
 //! What an agent does, in a line for people. Its text is taken as it is: whoever shows it makes it harmless.
 
-use super::duration;
+use super::amounts::duration;
 use crate::executor::AgentEvent;
 
 /// Longest text of an agent in one line, in characters.

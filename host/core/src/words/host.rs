@@ -1,15 +1,15 @@
 //! What people are told about the host itself: that it lives, whom it takes them for, what its policy says, how much it did.
 
-use super::{delivered, duration, money, tokens};
+use super::amounts::{duration, money, tokens};
 use crate::{
     budget::{MicroUsd, Usage},
     chat::{Part, Registration},
     daily::{Day, Level, Purse},
     id::TaskId,
     intent,
-    permit::role_word,
+    people::{PersonId, Role, role_word},
     plan,
-    policy::{ExecutorPolicy, PersonId, PersonaPolicy, Pipeline, Policy, Role, StagePlan, StageWork, Via},
+    policy::{ExecutorPolicy, PersonaPolicy, Pipeline, Policy, StagePlan, StageWork, Via},
     task::{Status, Task},
 };
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ pub fn policy(policy: &Policy, since: Option<&str>, person: &PersonId, role: Rol
     let rules: Vec<&str> =
         policy.rules.iter().filter(|(_, rule)| rule.enabled).map(|(name, _)| name.as_str()).collect();
     let thresholds = policy.verdict;
-    let may: Vec<String> = allowed(role).map(|command| format!("/{}", command.name)).collect();
+    let may: Vec<String> = intent::allowed(role).map(|command| format!("/{}", command.name)).collect();
     let mut parts = vec![
         field("policy", format!("{}{since}", policy.digest.short())),
         field("repositories", few(&repositories, NAMES_SHOWN, "none; `borg-host repo add owner/name PATH` adds one")),
@@ -130,11 +130,6 @@ fn caps(policy: &Policy) -> Option<Part> {
     let people = policy.people_daily.map(|cap| format!("{cap} for the tasks of each person"));
     let all: Vec<String> = host.into_iter().chain(people).collect();
     (!all.is_empty()).then(|| field("in a day of UTC", all.join(", ")))
-}
-
-/// Commands for a role.
-pub(super) fn allowed(role: Role) -> impl Iterator<Item = &'static intent::Command> {
-    intent::COMMANDS.iter().filter(move |command| command.role <= role)
 }
 
 /// What was done in the time up to now.
@@ -211,7 +206,7 @@ impl DigestLine {
             title: task.spec.title.clone(),
             repository: task.spec.repository.clone(),
             status: task.status(),
-            branch: delivered(task).map(str::to_owned),
+            branch: task.delivered().map(str::to_owned),
             cost: task.spent.cost,
             notional: task.spent.notional,
         }

@@ -14,8 +14,7 @@ use crate::{
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part, Post},
     intent::{self, Intent},
-    permit::role_word,
-    policy::{PersonId, Role},
+    people::{PersonId, Role, role_word},
 };
 
 /// Begins the action of a button that confirms. It is no command: nobody types it.

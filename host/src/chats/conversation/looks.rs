@@ -10,7 +10,8 @@ use crate::{
 use borg_core::{
     chat::{Document, NoticeKind, Part},
     id::TaskId,
-    policy::{PersonId, Policy, Role},
+    people::{PersonId, Role},
+    policy::Policy,
     words,
 };
 
@@ -120,9 +121,10 @@ mod tests {
     };
     use borg_core::{
         chat::{Addressed, Said},
-        event::{Body, Event, Kept, Meanwhile},
+        event::{Body, Event, Meanwhile},
         executor::AgentEvent,
         intent::Intent,
+        kept::Kept,
         task::Status,
     };
 

@@ -5,7 +5,7 @@ use crate::{chats::ChatError, neutral};
 use borg_core::{
     chat::{Notice, NoticeKind, Part, Post, Said, Update},
     intent,
-    policy::PersonId,
+    people::PersonId,
 };
 
 /// What answers a press that is dealt with here.

@@ -9,7 +9,8 @@ use crate::{
 };
 use borg_core::{
     chat::Part,
-    policy::{PersonId, Policy, StageWork},
+    people::PersonId,
+    policy::{Policy, StageWork},
     task::{Status, Task},
     words::{self, Figures},
 };
@@ -125,7 +126,7 @@ mod tests {
     use crate::fixture::Fixture;
     use borg_core::{
         intent::Intent,
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
     };
 
     fn lines(parts: &[Part]) -> Vec<String> {

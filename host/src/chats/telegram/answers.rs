@@ -16,7 +16,7 @@ use crate::{
 };
 use borg_core::{
     chat::{Notice, NoticeKind, Part, Post, TextPost, Update, UpdateKind},
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
 };
 use std::{
     collections::{HashMap, VecDeque},

@@ -129,7 +129,7 @@ mod tests {
     use crate::fixture::Fixture;
     use borg_core::{
         intent::Intent,
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
     };
     use serde_json::{Value, json};
 

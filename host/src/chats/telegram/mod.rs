@@ -31,10 +31,7 @@ use crate::{
 };
 use answers::{Answers, Shared};
 use anyhow::{Context, Result};
-use borg_core::{
-    intent::COMMANDS,
-    policy::{Policy, Role},
-};
+use borg_core::{intent::COMMANDS, people::Role, policy::Policy};
 use intake::Intake;
 use outbox::{Outbox, pause_after};
 use pairing::Pairing;
@@ -114,7 +111,7 @@ impl Telegram {
 
     /// The code that makes its sender an owner, where nobody on Telegram is one yet.
     pub fn begin_pairing(&self, policy: &Policy) -> Result<Option<String>> {
-        let is_ours = |(person, role): (&borg_core::policy::PersonId, &Role)| {
+        let is_ours = |(person, role): (&borg_core::people::PersonId, &Role)| {
             *role == Role::Owner && person.0.strip_prefix(NAME).is_some_and(|rest| rest.starts_with(':'))
         };
         if policy.people.iter().any(is_ours) {

@@ -7,7 +7,7 @@ use crate::{people, policies::Folder};
 use anyhow::{Context, Result};
 use borg_core::{
     id::Digest,
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
 };
 use serde::{Deserialize, Serialize};
 use std::{

@@ -92,7 +92,7 @@ mod tests {
     use crate::{engine::Reply, fixture::Fixture};
     use borg_core::{
         intent::{Intent, TaskRequest},
-        policy::{PersonId, Role},
+        people::{PersonId, Role},
     };
 
     const ANN: &str = "telegram:1";

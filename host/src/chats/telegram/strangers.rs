@@ -7,7 +7,8 @@ use borg_core::{
     chat::{Button, Notice, NoticeKind, Part, Post, Update, UpdateKind},
     event::{Body, Event, HostEvent},
     owner::Owner,
-    policy::{PersonId, Strangers},
+    people::PersonId,
+    policy::Strangers,
 };
 
 /// Longest name of a stranger that is shown, in characters.

@@ -232,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn whatever_the_shipped_component_hears_counts() {
         use crate::fixture::Fixture;
-        use borg_core::policy::Role;
+        use borg_core::people::Role;
         let Some(fixture) = Fixture::with_chats(&[("telegram:6", Role::Owner)]).await else { return };
         let chats = &fixture.conversation.chats;
         let before =

@@ -135,7 +135,7 @@ fn close(finished: &Finished, missing: &[String], place: &Place) -> Result<ExitC
         out::line(format!(
             "after {}: {}, {passed} passed, {failed} failed",
             neutral::text(&evidence.stage),
-            words::outcome(evidence.outcome)
+            evidence.outcome.words()
         ))?;
         for test in &evidence.failed {
             out::line(format!("  failed  {}", neutral::text(test)))?;

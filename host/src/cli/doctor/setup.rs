@@ -1,14 +1,11 @@
 //! What was set up: settings, policy, people, plugins, agents, credentials, images, repositories, the journal.
 
 use super::{Finding, Report};
-use crate::cli::{
-    failure, journal_path, policy,
-    repo::{self},
-    secret, source,
-};
+use crate::cli::{failure, journal_path, policy, repo, secret, source};
 use anyhow::Result;
 use borg_core::{
-    policy::{OwnChanges, PersonId, Policy, Role, SandboxChoice},
+    people::{PersonId, Role},
+    policy::{OwnChanges, Policy, SandboxChoice, models},
     tariff,
 };
 use borg_host::{
@@ -297,7 +294,7 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
 
 /// Models that policy names or agents asked for lately, and what they are paid by.
 fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<()> {
-    let mut models = tariff::named(policy);
+    let mut models = models::named(policy);
     let path = journal_path(&settings.data_dir());
     if path.exists()
         && let Ok(asked) = Journal::open_read_only(&path).and_then(|journal| journal.models(REQUESTS))
@@ -311,7 +308,7 @@ fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<(
             report.add(Finding::warning("prices", detail, remedy))?;
         }
     }
-    for unlisted in tariff::unlisted(policy, &models) {
+    for unlisted in models::unlisted(policy, &models) {
         let detail = match &unlisted.family {
             Some((family, _)) => {
                 format!("{} has no row of its own: it is paid by that of its family, {family}", unlisted.model)

@@ -11,7 +11,7 @@ use super::{
     repo,
 };
 use anyhow::{Context, Result};
-use borg_core::policy::PersonId;
+use borg_core::people::PersonId;
 use borg_host::{
     environment::Environment,
     installation::{self, Registry, SETTINGS},

@@ -10,7 +10,8 @@ use crate::cli::{
 use anyhow::{Context, Result, bail};
 use borg_core::{
     id::Digest,
-    policy::{EgressPolicy, OwnChanges, Policy, Role, SandboxChoice, Strangers, parse, source::SourceFile},
+    people::Role,
+    policy::{EgressPolicy, OwnChanges, Policy, SandboxChoice, Strangers, parse, source::SourceFile},
 };
 use borg_gateway::provider::{self, ProviderName};
 use borg_host::{
@@ -21,8 +22,8 @@ use borg_host::{
     settings::{Preview, Shown},
 };
 use std::{
-    fs, io,
-    io::Read,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 

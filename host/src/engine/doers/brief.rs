@@ -5,8 +5,9 @@ use crate::workspace::Workspace;
 use borg_core::{
     dispatch::{Accepting, Briefing},
     effect::{AcceptOrder, BriefOrder},
-    event::{Answer, Body, Kept},
+    event::{Answer, Body},
     grant::{self, Ceiling},
+    kept::Kept,
     persona::QUESTION_FILE,
 };
 use borg_plugins::{Kind, Plugins};

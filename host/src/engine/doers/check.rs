@@ -11,11 +11,12 @@ use borg_core::{
     collect::CommitId,
     dispatch::Checking,
     effect::CheckOrder,
-    event::{Answer, Body, Kept},
+    event::{Answer, Body},
     evidence::CheckRun,
     executor::{EndCause, RunEnd},
     facts::FileClass,
     id::RunKind,
+    kept::Kept,
     run::{ImageRef, SandboxSpec, WriteGrant},
     survey::{self, Survey},
 };

@@ -9,8 +9,9 @@ use crate::{
 use borg_core::{
     dispatch::Delivering,
     effect::DeliverOrder,
-    event::{Answer, Body, Kept},
+    event::{Answer, Body},
     intent::Intent,
+    kept::Kept,
     owner::Owner,
     policy::Via,
     remedy::Advice,

@@ -2,7 +2,7 @@
 //! happened to the files is collection's to say.
 
 use crate::sandbox::{HOME, OUT, WORKSPACE};
-use borg_core::{event::DenialNote, executor::AgentEvent, grant::claimed, run::WriteGrant, spelling::Forbidden};
+use borg_core::{denial::DenialNote, executor::AgentEvent, grant::claimed, run::WriteGrant, spelling::Forbidden};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// What the kernel says when a mount, a mode or Landlock refuses a write (strerror(3)).

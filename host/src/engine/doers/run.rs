@@ -21,11 +21,13 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use borg_core::{
+    denial::DenialNote,
     dispatch::Running,
-    event::{Answer, Body, DenialNote, Event, Kept, Meanwhile, StartFailure},
+    event::{Answer, Body, Event, Meanwhile, StartFailure},
     executor::{AgentEvent, EndCause, Job, Outcome, OutcomeStatus, RunEnd},
     grant::claimed,
     id::RunKey,
+    kept::Kept,
     remedy::Advice,
     run::SandboxSpec,
     task::AgentRun,

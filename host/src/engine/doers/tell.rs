@@ -13,7 +13,7 @@ use borg_core::{
     effect::{Audience, TellOrder},
     event::{Answer, Body},
     id::{Digest, TaskId},
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
     words,
 };
 use std::collections::{BTreeMap, BTreeSet};

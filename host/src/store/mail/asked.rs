@@ -3,10 +3,7 @@
 
 use super::put;
 use crate::store::{Journal, StoreError};
-use borg_core::{
-    permit::role_word,
-    policy::{PersonId, Role},
-};
+use borg_core::people::{PersonId, Role, role_word};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Time in which it can be confirmed, in milliseconds.

@@ -1,9 +1,7 @@
 //! `Cargo.toml`: which of its keys steer `cargo test` and `cargo nextest`.
 
-use super::{
-    manifest::{Edit, Sides},
-    tables::{Text, find, plain, tables, unplace},
-};
+use super::tables::{Text, find, plain, tables, unplace};
+use crate::check::harness::sides::{Edit, Sides};
 use std::collections::BTreeSet;
 use toml_edit::{ArrayOfTables, Item, Table};
 

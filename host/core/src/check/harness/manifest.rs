@@ -1,6 +1,6 @@
 //! Manifests that hold both what the build needs and what steers a runner: which they are, and one made of the base's and the change's.
 
-use super::{cargo, package, pyproject, sections, told::few_keys};
+use super::{cargo, package, pyproject, sections, sides::Sides, told::few_keys};
 
 /// Longest reason that is kept, in characters: parsers quote what they read.
 const WHY: usize = 200;
@@ -16,19 +16,6 @@ pub enum Manifest {
     Setup,
 }
 
-/// Both sides of a manifest, and what of the rest decides what its keys mean.
-#[derive(Clone, Copy)]
-pub struct Sides<'a> {
-    pub path: &'a str,
-    /// None where there is no such file.
-    pub base: Option<&'a str>,
-    pub head: Option<&'a str>,
-    /// The test command.
-    pub command: &'a str,
-    /// True for a path that the head's tree has; asked only about those of [`Manifest::asks`].
-    pub has: &'a dyn Fn(&str) -> bool,
-}
-
 /// What a check sees of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
@@ -39,9 +26,6 @@ pub enum Merged {
     /// One side cannot be read, and why. Whoever asked takes the base's file, or none.
     Unreadable(String),
 }
-
-/// Text and keys of an edited manifest, none where nothing is to be edited; or why it cannot be.
-pub(super) type Edit = Result<Option<(String, Vec<String>)>, String>;
 
 impl Manifest {
     pub fn of(path: &str) -> Option<Self> {

@@ -1,6 +1,6 @@
 //! `package.json`: which of its keys steer a runner.
 
-use super::manifest::{Edit, Sides};
+use crate::check::harness::sides::{Edit, Sides};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 

@@ -1,9 +1,7 @@
 //! `pyproject.toml`: which of its keys steer a runner.
 
-use super::{
-    manifest::{Edit, Sides},
-    tables::{Text, find, plain},
-};
+use super::tables::{Text, find, plain};
+use crate::check::harness::sides::{Edit, Sides};
 use std::collections::BTreeSet;
 
 /// Tables, beside all of `tool.pytest*`, that runners and those who call them read. What stands beside them (`project`, `build-system`, `dependency-groups`, the

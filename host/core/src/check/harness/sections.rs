@@ -1,7 +1,7 @@
 //! `setup.cfg`: which of its sections steer a runner. Its readers (iniconfig, configparser) differ in what they take for a header; a text
 //! that they could read differently is not taken apart.
 
-use super::manifest::{Edit, Sides};
+use crate::check::harness::sides::{Edit, Sides};
 
 /// Sections of runners and of those who call them, without a part behind a `:`.
 const SECTIONS: [&str; 13] = [

@@ -1,101 +1,33 @@
 //! What else of a change steers a runner: modules that stand in for those it imports, files the test command runs, and keys that say
 //! which code a name means. These stay in the check, and are findings that review or block.
 
+mod finding;
 mod go;
 mod named;
 mod node;
+mod places;
 mod rust;
 
-use self::named::Named;
+pub use places::{Places, Steering};
+
+use self::{
+    finding::{finding, new_lines, weight},
+    named::Named,
+    places::importable,
+};
 use super::{
     commands::is_test_file,
     is_test_folder, is_test_package, is_whole,
     manifest::Manifest,
     modules::{self, Near},
-    runs::Runs,
-    tables,
-    told::{RULE, said},
+    told::said,
 };
 use crate::{
     check::test_names,
     facts::{ChangedFile, FileClass, FileMode, FileStatus, Finding, Severity},
-    survey::{Language, classify, language},
+    survey::{Language, language},
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What is looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct Steering<'a> {
-    pub files: &'a [ChangedFile],
-    /// The test command.
-    pub command: &'a str,
-    /// What it runs.
-    pub runs: &'a Runs,
-    /// Harness files of the base, by path: what they name runs with the tests.
-    pub texts: &'a [(String, String)],
-    /// Paths of accepted stages that wrote tests; these are tests, whatever they do.
-    pub tests: &'a BTreeSet<String>,
-    /// Where the base's tests lie.
-    pub places: &'a Places,
-}
-
-/// Folders of a tree that decide what names in its tests mean.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    /// With files of tests; empty for the top.
-    tests: BTreeSet<String>,
-    /// Code and data beside tests that modules of Python and JavaScript may mean, without their endings.
-    beside: BTreeSet<String>,
-    /// With an `__init__.py`, which makes them packages of Python: what lies in them is found by the package's name only.
-    packages: BTreeSet<String>,
-}
-
-impl Places {
-    /// Takes a path of the tree.
-    pub fn add(&mut self, path: &str) {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if classify(path) == FileClass::Test {
-            self.tests.insert(folder.to_owned());
-        }
-        if folder.split('/').any(is_test_folder) {
-            self.beside.extend(importable(path));
-        }
-        if name == "__init__.py" {
-            self.packages.insert(folder.to_owned());
-        }
-    }
-}
-
-impl Steering<'_> {
-    /// Folders with tests of the base, or of an accepted stage.
-    fn test_folders(&self) -> impl Iterator<Item = &str> {
-        let own = self.tests.iter().filter(|path| classify(path) == FileClass::Test);
-        let own = own.map(|path| path.rsplit_once('/').map_or("", |(folder, _)| folder));
-        self.places.tests.iter().map(String::as_str).chain(own)
-    }
-
-    /// True for a folder that a runner of Python puts into its path for the tests that lie there: one that is no package, or not any more.
-    fn is_searched(&self, folder: &str) -> bool {
-        let is_init = |file: &ChangedFile| file.path.strip_suffix("/__init__.py") == Some(folder);
-        let is_gone =
-            || self.files.iter().any(|file| file.status == FileStatus::Deleted && is_init(file) || moved(file, folder));
-        self.test_folders().any(|tests| tests == folder) && (!self.places.packages.contains(folder) || is_gone())
-    }
-}
-
-/// How a module is imported that lies at a path: without its ending, and a folder in the place of what stands for it.
-fn importable(path: &str) -> Option<String> {
-    let (stem, ending) = path.rsplit_once('.')?;
-    let is_importable = matches!(language(path), Some(Language::Python | Language::Js)) || ending == "json";
-    let stem = ["/index", "/__init__"].iter().find_map(|end| stem.strip_suffix(end)).unwrap_or(stem);
-    is_importable.then(|| stem.to_owned())
-}
-
-/// True where a change moved the `__init__.py` of a folder away.
-fn moved(file: &ChangedFile, folder: &str) -> bool {
-    let was = |old: &String| old.strip_suffix("/__init__.py") == Some(folder);
-    file.status == FileStatus::Renamed && file.old_path.as_ref().is_some_and(was)
-}
 
 /// Findings on what steers a runner from within the change.
 pub fn steering(what: &Steering<'_>) -> Vec<Finding> {
@@ -190,20 +122,6 @@ fn few(findings: Vec<Finding>) -> Vec<Finding> {
         (*at <= MOST).then_some(finding)
     });
     kept.collect()
-}
-
-fn finding((id, severity, confidence): (&str, Severity, u8), path: &str, message: String) -> Finding {
-    let message = said(&message);
-    let head = Some(crate::facts::Span { path: path.to_owned(), start: 1, end: 1 });
-    Finding { rule: RULE.to_owned(), id: id.to_owned(), severity, confidence, base: None, head, message }
-}
-
-/// Confidence and weight of what stands in for something a runner imports.
-fn weight(near: Near) -> (&'static str, Severity, u8) {
-    match near {
-        Near::Runner => ("shadows-the-runner", Severity::Critical, 90),
-        Near::Imported => ("shadows-an-import", Severity::Major, 70),
-    }
 }
 
 /// A link in the place of a folder of tests, or of a file that steers them.
@@ -376,13 +294,6 @@ fn reaches(file: &ChangedFile) -> Option<Finding> {
         &file.path,
         format!("{} reaches into what runs the tests (`{line}`): find out why", file.path),
     ))
-}
-
-/// Lines of a file that the base's does not have.
-fn new_lines(file: &ChangedFile) -> impl Iterator<Item = &str> {
-    let before: BTreeSet<&str> = file.base_text.iter().flat_map(|text| text.lines()).map(str::trim).collect();
-    let head = file.head_text.iter().flat_map(|text| text.lines()).map(str::trim);
-    head.filter(move |line| !before.contains(line))
 }
 
 #[cfg(test)]

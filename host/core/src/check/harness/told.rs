@@ -1,8 +1,8 @@
 //! What the host itself says about the harness of a check: every path that is delivered otherwise than it was tested, and where the tests
 //! pass with the change's own harness only. No rule raises these findings, so no disabled rule hides them.
 
-use crate::facts::{Finding, HarnessOf, Severity, Span, TestEvidence};
-use serde::{Deserialize, Serialize};
+use super::overlaid::Cause;
+use crate::facts::{CheckOutcome, Finding, HarnessOf, Severity, Span, TestEvidence};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The name that the host's own findings on checks carry in the place of a rule's.
@@ -16,62 +16,6 @@ const FOLDED_FROM: usize = 10;
 
 /// And from so many of them, all together are: nobody reads more.
 const TOP_FOLDED_FROM: usize = 50;
-
-/// One path that a check had otherwise than the branch.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Overlaid {
-    /// Bytes that are not UTF-8 are shown as `\xNN`.
-    pub path: String,
-    pub cause: Cause,
-}
-
-/// Why a path was otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// The base has another.
-    Replaced,
-    /// The base has none.
-    TakenOut,
-    /// The branch has none.
-    PutBack,
-    /// These keys of it came from the base.
-    Keys(Vec<String>),
-    /// A manifest that could not be taken apart, for this reason: the base's was taken, or it was taken out.
-    Unreadable(String),
-}
-
-impl Cause {
-    /// The words for one path, or for some of a folder.
-    fn words(&self, what: &str) -> String {
-        match self {
-            Cause::Replaced => {
-                format!("{what} steers the tests and came from the base for the check: the branch has another")
-            }
-            Cause::TakenOut => {
-                format!(
-                    "{what} steers the tests and was taken out for the check, as the base has none: the branch has it"
-                )
-            }
-            Cause::PutBack => {
-                format!("{what} steers the tests and was put back for the check: the branch does not have it any more")
-            }
-            Cause::Keys(keys) => {
-                let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-                format!(
-                    "what steers the tests in {what} came from the base for the check: the branch differs in {}",
-                    keys.join(", ")
-                )
-            }
-            Cause::Unreadable(why) => {
-                format!(
-                    "{what} could not be read ({why}), so the check had what the base has in its place: the branch has another"
-                )
-            }
-        }
-    }
-}
 
 /// Longest message of a finding of the host, in characters.
 const MESSAGE: usize = 2000;
@@ -149,8 +93,7 @@ pub fn own_only(evidence: &TestEvidence) -> Option<Finding> {
         HarnessOf::Base => !other.met,
         HarnessOf::Change => false,
     };
-    let told =
-        |outcome, passed, failed| format!("{}: {passed} passed, {failed} failed", crate::words::outcome(outcome));
+    let told = |outcome: CheckOutcome, passed, failed| format!("{}: {passed} passed, {failed} failed", outcome.words());
     is_own_only.then(|| Finding {
         rule: RULE.to_owned(),
         id: OWN_ONLY.to_owned(),
@@ -205,6 +148,7 @@ impl<'a> Folder<'a> {
 mod tests {
     use super::*;
     use crate::{
+        check::harness::Overlaid,
         facts::{CheckOutcome, OtherRun},
         verdict::{Thresholds, Verdict, verdict},
     };

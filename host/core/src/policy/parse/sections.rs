@@ -4,10 +4,11 @@ use super::{Builder, CHAT_MEMORY_BYTES, RUN_LIMITS, STAGE, Section, secret_sourc
 use crate::{
     budget::{Budget, MicroUsd, Price},
     intent,
+    people::{PersonId, Role},
     policy::{
-        ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, ModelPolicy, OwnChanges, PersonId,
-        PersonaPolicy, PluginGrant, Policy, ProviderName, RepoPolicy, Role, RulePolicy, SandboxChoice, Strangers,
-        Subscription, pipeline, section::dollars, source::SourceFile,
+        ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, ModelPolicy, OwnChanges, PersonaPolicy,
+        PluginGrant, Policy, ProviderName, RepoPolicy, RulePolicy, SandboxChoice, Strangers, Subscription, pipeline,
+        section::dollars, source::SourceFile,
     },
     run::{Limits, TOOLS},
     tariff::{LARGEST_WINDOW, Long, Tariff},

@@ -1,7 +1,7 @@
 //! Policy as shipped, and everything that can be wrong with one.
 
 use super::*;
-use crate::policy::{PersonId, Role};
+use crate::people::{PersonId, Role};
 use std::{fs, path::Path};
 
 fn shipped() -> Vec<SourceFile> {
@@ -401,10 +401,10 @@ fn models_in_use_that_have_no_row_of_their_own_are_named_with_the_line_to_add() 
         text.replacen("[persona.qa]", "[persona.qa]\nmodel = \"claude-opus-9\"", 1)
     }))
     .unwrap();
-    let mut models = crate::tariff::named(&policy);
+    let mut models = crate::policy::models::named(&policy);
     assert!(models.contains("claude-opus-9"));
     models.extend(["claude-opus-4-8", "claude-huge-1", "gpt-1"].map(String::from));
-    let found = crate::tariff::unlisted(&policy, &models);
+    let found = crate::policy::models::unlisted(&policy, &models);
     let told: Vec<_> =
         found.iter().map(|one| (one.model.as_str(), one.family.as_ref().map(|(name, _)| name.as_str()))).collect();
     assert_eq!(told, [("claude-huge-1", None), ("claude-opus-9", Some("claude-opus-*"))]);
@@ -416,10 +416,10 @@ fn models_in_use_that_have_no_row_of_their_own_are_named_with_the_line_to_add() 
     assert!(found[0].lines().starts_with("[egress.anthropic.price.\"claude-huge-1\"]\ninput = \"$…\""));
     // It is a row as policy reads it, and the family's to the letter: a long context costs what it does there.
     models.insert("claude-sonnet-9".into());
-    let found = crate::tariff::unlisted(&policy, &models);
+    let found = crate::policy::models::unlisted(&policy, &models);
     let lines: String = found[1..].iter().map(|one| format!("{}\n", one.lines())).collect();
     let policy = parse(&with("executors.toml", |text| format!("{text}\n{lines}"))).unwrap();
-    assert_eq!(crate::tariff::unlisted(&policy, &models).len(), 1);
+    assert_eq!(crate::policy::models::unlisted(&policy, &models).len(), 1);
     let rows = &policy.egress["anthropic"].model().unwrap().prices;
     assert_eq!(rows["claude-sonnet-9"], rows["claude-sonnet-*"]);
     assert!(rows["claude-sonnet-9"].long.is_some());

@@ -3,11 +3,12 @@
 use super::Turn;
 use crate::{
     decide::TEXT,
-    event::Kept,
     intent::Intent,
-    policy::PersonId,
+    kept::Kept,
+    people::PersonId,
+    record::StageRecord,
     remedy::Advice,
-    task::{BlockedOn, Doing, Note, Phase, Position, Running, StageRecord, Task},
+    task::{BlockedOn, Doing, Note, Phase, Position, Running, Task},
 };
 
 /// Questions one stage may ask; another one is an attempt without work.

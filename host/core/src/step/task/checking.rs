@@ -8,8 +8,9 @@ use crate::{
     facts::HarnessOf,
     id::{RunKey, RunKind},
     policy::{Expect, StageWork},
+    record::StageRecord,
     remedy::Advice,
-    task::{Doing, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
+    task::{Doing, Phase, Position, Resume, Running, Stopping, Task},
 };
 use std::collections::BTreeSet;
 

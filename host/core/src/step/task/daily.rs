@@ -9,8 +9,9 @@ use crate::{
     event::{Body, Meanwhile, StartFailure},
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     id::{RunKey, TaskId},
-    policy::PersonId,
-    task::{AfterCollect, Doing, Ending, Phase, Position, Running, StageRecord, Stopping, Task},
+    people::PersonId,
+    record::StageRecord,
+    task::{AfterCollect, Doing, Ending, Phase, Position, Running, Stopping, Task},
 };
 
 /// True for what a cap that is used up or raised moves.

@@ -2,14 +2,14 @@
 
 use super::Turn;
 use crate::{
-    approval::{ApprovedChange, DigestParts, Review, change_digest},
+    approval::{ApprovedChange, Decider, DigestParts, Review, change_digest, decider::deciders},
     collect::CommitId,
-    decider::{Decider, deciders},
-    event::Kept,
     facts::Finding,
     id::Digest,
     intent::Intent,
-    policy::{PersonId, Via},
+    kept::Kept,
+    people::PersonId,
+    policy::Via,
     remedy::Advice,
     task::{BlockedOn, Decision, Doing, Ending, Phase, Position, Running},
     verdict::{self, RuleFailure, Verdict},

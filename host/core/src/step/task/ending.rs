@@ -2,13 +2,13 @@
 
 use super::Turn;
 use crate::{
+    approval::decider::deciders,
     chat::Notice,
     daily::Purse,
-    decider::deciders,
     effect::{Audience, Order, TellOrder},
     id::Digest,
     intent::Intent,
-    policy::PersonId,
+    people::PersonId,
     remedy::Advice,
     task::{BlockedOn, Doing, Ending, Phase, Position, Resume, Running, Stopping},
     words,

@@ -4,18 +4,21 @@ use super::Turn;
 use crate::{
     budget::{Cap, Spent},
     collect::{Collected, CommitId},
+    denial::DenialNote,
     effect::{AcceptOrder, CollectOrder, ForgetOrder, InFile, Order, RunOrder},
-    event::{DenialNote, Kept, StartFailure},
+    event::StartFailure,
     executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     facts::StageCommit,
     grant::Grant,
     id::{Digest, RunKey, RunKind},
     intent::Intent,
+    kept::Kept,
     persona::{Acceptance, QUESTION_FILE, Report},
     policy::StageWork,
+    record::StageRecord,
     remedy::Advice,
     run::Limits,
-    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, StageRecord, Stopping, Task},
+    task::{AfterCollect, AgentRun, Doing, Ending, Phase, Position, Resume, Running, Stopping, Task},
 };
 
 /// Longest wait the host accepts from a provider, in milliseconds: a day.

@@ -10,8 +10,9 @@ use crate::{
     id::{RunKey, RunKind},
     persona::{QUESTION_FILE, Work},
     policy::{Expect, StageWork, Via},
+    record::StageRecord,
     remedy::Advice,
-    task::{Base, Doing, Ending, Phase, Position, Resume, StageRecord},
+    task::{Base, Doing, Ending, Phase, Position, Resume},
 };
 use std::collections::BTreeSet;
 

@@ -5,15 +5,17 @@ use super::{
     world::{World, person, word},
 };
 use crate::{
+    asked::Continued,
     chat::NoticeKind,
     collect::{CommitId, LeftBehind, LeftReason},
     effect::Order,
-    event::{Body, Kept, Said},
+    event::{Body, Said},
     facts::StageCommit,
     id::TaskId,
+    kept::Kept,
+    people::Role,
     persona::Acceptance,
-    policy::Role,
-    task::{BlockedOn, Continued, Phase, Status, Task},
+    task::{BlockedOn, Phase, Status, Task},
 };
 
 fn at(pipeline: &str, stage: &str, kind: &str) -> (World, TaskId) {

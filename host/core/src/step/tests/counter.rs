@@ -14,7 +14,7 @@ use crate::{
     event::{Answer, Body, Event, Said},
     id::{Digest, EffectKey, RunKey, RunKind},
     owner::Owner,
-    policy::{PersonId, Role},
+    people::{PersonId, Role},
 };
 
 /// How often it runs the tests.

@@ -15,7 +15,8 @@ use crate::{
     executor::{EndCause, OutcomeStatus},
     id::{RunKey, RunKind, TaskId},
     owner::Owner,
-    policy::{PersonId, Policy, Role},
+    people::{PersonId, Role},
+    policy::Policy,
     step::{State, Stepped, next_deadline, step},
     task::{Doing, Phase, Running, Status, Stopping, Task},
 };

@@ -8,14 +8,15 @@ use crate::{
     approval::{DigestParts, change_digest},
     budget::{Budget, MicroUsd},
     chat::Part,
+    denial::DenialNote,
     effect::Order,
-    event::{Answer, Body, DenialNote, Event, HostEvent, Meanwhile, Said},
+    event::{Answer, Body, Event, HostEvent, Meanwhile, Said},
     executor::{EndCause, OutcomeStatus},
     facts::CheckOutcome,
     id::{RunKey, RunKind, TaskId},
     owner::Owner,
+    people::Role,
     persona::Acceptance,
-    policy::Role,
     task::{Phase, Status, Task},
 };
 use std::sync::Arc;

@@ -6,15 +6,16 @@ use super::{
     world::{POLICY, World, digest_of, policy},
 };
 use crate::{
-    approval::{ApprovalError, ApprovedChange},
-    decider::{Decider, deciders},
+    approval::{ApprovalError, ApprovedChange, Decider, decider::deciders},
     effect::{Audience, Order, TellOrder},
-    event::{Body, Event, HostEvent, Kept, Said},
+    event::{Body, Event, HostEvent, Said},
     id::{Digest, TaskId},
     intent::Intent,
+    kept::Kept,
     owner::Owner,
+    people::{PersonId, Role},
     permit::permit,
-    policy::{PersonId, Policy, Role},
+    policy::Policy,
     step::step,
     task::{Status, Task},
 };

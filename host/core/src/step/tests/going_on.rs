@@ -10,8 +10,8 @@ use crate::{
     executor::{EndCause, OutcomeStatus},
     id::{Digest, RunKey, TaskId},
     owner::Owner,
+    people::Role,
     persona::Acceptance,
-    policy::Role,
     run::Attestation,
     task::{Phase, Status},
 };
@@ -90,7 +90,7 @@ fn time_before_a_restart_is_spent_like_any_other() {
         run,
         line: 1,
         state: String::new(),
-        events: crate::event::Kept::new("[]"),
+        events: crate::kept::Kept::new("[]"),
         turns: 1,
     });
     world.happen(task, body);
@@ -162,10 +162,7 @@ fn policies_that_no_task_names_are_let_go() {
 
 #[test]
 fn what_a_request_of_an_earlier_run_costs_is_booked_where_it_belongs() {
-    use crate::{
-        budget::{MicroUsd, Spent},
-        task::Hold,
-    };
+    use crate::budget::{Hold, MicroUsd, Spent};
     let (mut world, task) = at("feature", "qa", "run");
     let first = world.task(task).live_run().unwrap();
     let cost = |cost| Spent { turns: 1, cost: MicroUsd(cost), ..Spent::default() };

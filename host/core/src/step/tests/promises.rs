@@ -9,7 +9,7 @@ use crate::{
     event::{Body, Event, HostEvent, Meanwhile, Said},
     id::{Digest, TaskId},
     owner::Owner,
-    policy::Role,
+    people::Role,
     step::step,
     task::Task,
 };

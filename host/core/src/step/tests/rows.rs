@@ -10,8 +10,8 @@ use crate::{
     executor::{EndCause, OutcomeStatus},
     id::TaskId,
     owner::Owner,
+    people::Role,
     persona::Acceptance,
-    policy::Role,
     task::{Phase, Status},
 };
 use Choice::{Collected, Done, Ended, Failed, Judged, NoCommand, NotStarted, PluginFailed, Said, Tested};

@@ -11,7 +11,7 @@ use crate::{
     id::TaskId,
     intent::{self, Intent, Look, TaskRequest},
     owner::Owner,
-    policy::PersonId,
+    people::PersonId,
     remedy::Remedy,
     step::State,
     task::{Ending, Phase, Status, Stopping, Task},

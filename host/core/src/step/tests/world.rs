@@ -6,17 +6,20 @@ use super::{
 };
 use crate::{
     approval::Approver,
+    asked::NewTask,
     budget::{Budget, MicroUsd},
     chat::Notice,
     daily::{Level, Purse},
     effect::{DeliverOrder, Effect, Order},
-    event::{Answer, Body, Event, HostEvent, Kept, Meanwhile, Said},
+    event::{Answer, Body, Event, HostEvent, Meanwhile, Said},
     facts::Finding,
     id::{Digest, EffectKey, RunKey, TaskId},
+    kept::Kept,
     owner::Owner,
-    policy::{OwnChanges, PersonId, Policy, Role, Via, parse, source::SourceFile},
+    people::{PersonId, Role},
+    policy::{OwnChanges, Policy, Via, parse, source::SourceFile},
     step::{Policies, State, Stepped, next_deadline, step},
-    task::{BlockedOn, Doing, NewTask, Phase, Running, Status, Task},
+    task::{BlockedOn, Doing, Phase, Running, Status, Task},
     verdict::Verdict,
 };
 use std::{

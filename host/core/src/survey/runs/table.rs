@@ -1,7 +1,7 @@
 //! Which files run by themselves, and who runs them: data alone. Each row's comment names whose documentation says so; what a pattern means
 //! is said in `runs.rs`.
 
-use super::{
+use super::cause::{
     Cause,
     Runs::{ByItself, WhenStarted},
 };

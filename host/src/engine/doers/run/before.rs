@@ -7,7 +7,7 @@ use crate::{
     workspace::{Attempt, RunDir},
 };
 use borg_core::{
-    budget::{Budget, Spent},
+    budget::{Budget, Hold, Spent},
     dispatch::Running,
     effect::RunOrder,
     executor::{BaseFile, Job},
@@ -15,7 +15,6 @@ use borg_core::{
     persona::Assignment,
     policy::{EgressPolicy, ProviderName, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
-    task::Hold,
 };
 use borg_gateway::{Access, Door, Egress, Elder, provider};
 use borg_plugins::Executor;

@@ -1,7 +1,12 @@
 //! Of Go: modules that stand in for others, vendored ones, and a `TestMain` that decides what is run.
 
-use super::{finding, modules, new_lines};
-use crate::facts::{ChangedFile, Finding, Severity};
+use crate::{
+    check::harness::{
+        modules,
+        steering::finding::{finding, new_lines},
+    },
+    facts::{ChangedFile, Finding, Severity},
+};
 use std::collections::BTreeSet;
 
 /// `replace` of go.mod says which code an import means (go.dev/ref/mod, "replace directive"). A module of the change's own, which the

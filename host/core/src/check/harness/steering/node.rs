@@ -1,7 +1,15 @@
 //! Of Node: keys of `package.json`, pnpm's workspaces and `tsconfig.json` that say which code a name means.
 
-use super::{Near, Steering, finding, modules, new_lines, weight};
-use crate::facts::{ChangedFile, FileStatus, Finding, Severity};
+use crate::{
+    check::harness::{
+        modules::{self, Near},
+        steering::{
+            finding::{finding, new_lines, weight},
+            places::Steering,
+        },
+    },
+    facts::{ChangedFile, FileStatus, Finding, Severity},
+};
 
 /// A package that is named like one that tests use, or one of those that is to come from somewhere else.
 pub(super) fn package_json(what: &Steering<'_>, file: &ChangedFile) -> Vec<Finding> {

@@ -1,7 +1,13 @@
 //! Of Rust: build scripts, macros, and keys of `Cargo.toml` that say which code a crate's name means.
 
-use super::{Near, finding, modules, new_lines, tables, weight};
-use crate::facts::{ChangedFile, Finding, Severity};
+use crate::{
+    check::harness::{
+        modules::{self, Near},
+        steering::finding::{finding, new_lines, weight},
+        tables,
+    },
+    facts::{ChangedFile, Finding, Severity},
+};
 use std::collections::BTreeMap;
 
 /// True for the script that builds a crate: `build.rs` beside its manifest, or what a changed manifest names.

@@ -1,7 +1,10 @@
 //! What steers a runner without being harness by its name, one row each.
 
 use super::*;
-use crate::{check::harness::runs, survey::classify};
+use crate::{
+    check::harness::{RULE, runs},
+    survey::classify,
+};
 
 mod reached;
 

@@ -1,5 +1,5 @@
-//! Who may let a change through: somebody with the role for it who did not ask for it, where policy knows such a human. [`Decider`] can be
-//! made here only, and no change is approved without one: a check that is forgotten does not compile.
+//! Who may let a change through: somebody with the role for it who did not ask for it, where policy knows such a human. A [`Decider`]
+//! can be made here only, and no change is approved without one: a check that is forgotten does not compile.
 //!
 //! Humans are asked about, not identities: those that `[people] same` joins are one. Who asked for a change is who asked for its task,
 //! whoever asked for the earlier work it repeats or goes on from, and whoever told its agents something on the way. Where all that may
@@ -8,19 +8,13 @@
 //! It is the policy in force that counts, at the moment of the decision: another human who is added, or loses the role, counts at once.
 
 use crate::{
-    approval::{ApprovalError, Review},
-    policy::{OwnChanges, PersonId, Policy, Role},
+    approval::{ApprovalError, Decider, Review},
+    people::{PersonId, Role},
+    policy::{OwnChanges, Policy},
     task::Task,
     verdict::Verdict,
 };
 use std::collections::BTreeSet;
-
-/// Somebody who may let the change through that waits in a task, and that change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decider<'a> {
-    person: &'a PersonId,
-    review: &'a Review,
-}
 
 impl<'a> Decider<'a> {
     /// Asks policy whether a person may.
@@ -37,14 +31,6 @@ impl<'a> Decider<'a> {
             return Err(ApprovalError::Own { others: deciders(task, review, policy) });
         }
         Ok(Decider { person, review })
-    }
-
-    pub fn person(&self) -> &'a PersonId {
-        self.person
-    }
-
-    pub fn review(&self) -> &'a Review {
-        self.review
     }
 }
 
