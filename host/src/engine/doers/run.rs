@@ -165,11 +165,11 @@ impl Runner {
         let beginning = self.beginning(what).await?;
         let earlier_ms = beginning.ran_ms();
         let dirs = self.workspace.run_dir(run);
-        let spec = match &beginning {
+        let fresh = match &beginning {
             Beginning::Fresh { .. } => {
-                let spec = self.spec(what, &executor, &settings, &job, earlier_ms).await?;
-                self.lay_out(order, &dirs).await?;
-                Some(spec)
+                let spec = self.spec(what, &executor, &settings, &job, earlier_ms);
+                let (spec, base_repo) = tokio::join!(spec, self.lay_out(order, &dirs));
+                Some((spec?, base_repo?))
             }
             Beginning::Adopted { .. } => None,
         };
@@ -180,8 +180,8 @@ impl Runner {
             door.close().await;
             return Ok(settled(cancelled_before_start(run)));
         }
-        let init_pid = match (&spec, &beginning) {
-            (Some(spec), _) => self.start(what, &executor, spec, &dirs, handle).await?,
+        let init_pid = match (fresh, &beginning) {
+            (Some((spec, base_repo)), _) => self.start(what, &executor, (&spec, base_repo), &dirs, handle).await?,
             (None, Beginning::Adopted { found, .. }) => found.init_pid.unwrap_or(0),
             (None, Beginning::Fresh { .. }) => 0,
         };
@@ -241,7 +241,7 @@ impl Runner {
         &self,
         what: &Running,
         executor: &Executor,
-        spec: &SandboxSpec,
+        (spec, base_repo): (&SandboxSpec, PathBuf),
         dirs: &RunDir,
         handle: &Handle,
     ) -> Result<i32, Failure> {
@@ -254,7 +254,7 @@ impl Runner {
             home: dirs.home.clone(),
             run: dirs.run.clone(),
             agent: bundle.map(|bundle| bundle.dir),
-            base_repo: Some(self.lend(order).await?),
+            base_repo: Some(base_repo),
         };
         let started = self.sandbox.start(spec, &dirs).await?;
         let body = Body::Meanwhile(Meanwhile::RunStarted {

@@ -19,6 +19,7 @@ use borg_core::{
 use borg_gateway::{Access, Door, Egress, Elder, provider};
 use borg_plugins::Executor;
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Largest file of the repository an executor may ask for, in bytes.
 const BASE_FILE_BYTES: usize = 1 << 20;
@@ -101,13 +102,18 @@ impl Runner {
         })
     }
 
-    /// A new directory with the last accepted commit, and the hand-offs of earlier stages.
-    pub(super) async fn lay_out(&self, order: &RunOrder, dirs: &RunDir) -> Result<(), Failure> {
+    /// A new directory with the last accepted commit, and the hand-offs of earlier stages; gives the repository that its `.git` borrows from.
+    pub(super) async fn lay_out(&self, order: &RunOrder, dirs: &RunDir) -> Result<PathBuf, Failure> {
         let attempt = Attempt { run: order.run, commit: order.head.clone(), lender: Some(BASE_REPO.into()) };
-        {
+        let base_repo = {
             let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
-            self.workspace.prepare(&lock, &attempt).await?;
-        }
+            let base = (order.base_branch.as_str(), &order.base);
+            let lend = self.workspace.lend(order.run.owner, &lock, base, &order.head);
+            // Both are run to their end: a Git process that is left at work would outlive the lock.
+            let (prepared, base_repo) = tokio::join!(self.workspace.prepare(&lock, &attempt), lend);
+            prepared?;
+            base_repo?
+        };
         for file in &order.inputs {
             let bytes = self.workspace.read_artefact(file.digest).await?;
             let path = dirs.input.join(&file.name);
@@ -119,12 +125,7 @@ impl Runner {
                 )
             })?;
         }
-        Ok(())
-    }
-
-    pub(super) async fn lend(&self, order: &RunOrder) -> Result<std::path::PathBuf, Failure> {
-        let lock = self.workspace.git().lock(&self.workspace.mirror(&order.repository)).await;
-        Ok(self.workspace.lend(order.run.owner, &lock, (&order.base_branch, &order.base), &order.head).await?)
+        Ok(base_repo)
     }
 
     /// Opens the way out of a run that has run for so long already.
