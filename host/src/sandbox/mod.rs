@@ -1,6 +1,6 @@
 //! Sandboxes: start one process of a run, sealed; follow its numbered output; enforce its limits; end it for certain.
 //!
-//! Two ways, one contract (`host/tests/sandbox_contract.rs` runs the same cases on both):
+//! Two ways, one contract (`host/tests/sandbox/contract.rs` runs the same cases on both):
 //!
 //! | | seals by | survives the host |
 //! |---|---|---|

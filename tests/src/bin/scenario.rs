@@ -1,4 +1,4 @@
-//! Plays scenarios by hand, one after the other: what `tests/tests/scenarios.rs` does with all of them.
+//! Plays scenarios by hand, one after the other: what `tests/tests/whole/scenarios.rs` does with all of them.
 
 use borg_tests::scenario::{self, Outcome};
 use std::path::Path;
