@@ -4,11 +4,13 @@
 use crate::{
     chats::{Chats, Conversation, Operators, telegram},
     engine::{
-        self, Desk, Engine, Handle, Mailbox,
+        self, Desk, Engine, Handle,
         doers::{Doers, Services},
     },
     git::{self, Git},
+    journal::Reads,
     ledger::JournalLedger,
+    mail::Mailbox,
     policies,
     sandbox::{Allowed, InitBinary, Local, LocalSettings, Sandbox},
     secrets::SecretStore,
@@ -34,6 +36,7 @@ use tokio::task::JoinHandle;
 
 pub struct Fixture {
     pub dir: tempfile::TempDir,
+    pub store: Arc<Store>,
     pub handle: Handle,
     pub conversation: Conversation,
     engine: JoinHandle<()>,
@@ -68,18 +71,20 @@ impl Fixture {
         policy.people = people.iter().map(|(person, role)| (PersonId((*person).to_owned()), *role)).collect();
         let repo = RepoPolicy { url: data.join("missing").display().to_string(), base: None, image: None, check: None };
         policy.repos.insert("acme/shop".into(), repo);
-        let (store, loaded) = Store::open(&data).unwrap();
+        let store = journal(&data);
+        let loaded = store.load().await.unwrap();
         let plugins = load(&data, plugins, &policy).await;
         let queue = engine::Queue::new(store.clone(), policy.clone());
         let handle = queue.handle.clone();
         let secrets = Arc::new(SecretStore::new(&data, None, [].into(), &policy));
-        let ledger = Arc::new(JournalLedger { store: store.clone(), handle: handle.clone() });
+        let ledger = Arc::new(JournalLedger { journal: store.clone(), handle: handle.clone() });
         let spawner = Spawner::start().unwrap();
         let git = Git::open(&data, spawner.clone(), git::Settings::default()).unwrap();
         let workspace = Workspace::open(&data, git, workspace::Config::default()).unwrap();
         let mailboxes = transports.into_iter().map(|transport| Mailbox::new(transport, store.clone()));
         let chats = mailboxes.fold(Chats::new(plugins.clone(), handle.clone()), Chats::by_mail);
-        let desk = Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() };
+        let desk =
+            Desk { handle: handle.clone(), journal: store.clone(), mail: store.clone(), workspace: workspace.clone() };
         let policies = data.join("policies");
         std::fs::create_dir_all(&policies).unwrap();
         let operators = Operators::new(chats.clone(), handle.clone(), None);
@@ -94,17 +99,18 @@ impl Fixture {
         };
         let doers = Doers::new(Services {
             data_dir: data,
+            free_floor_bytes: 0,
             workspace,
             sandbox: Arc::new(Sandbox::Local(Local::new(settings, spawner))),
             gateway: Gateway::new(Config::default(), secrets.clone(), ledger).unwrap(),
             plugins,
             secrets,
-            store: store.clone(),
+            journal: store.clone(),
             chats,
         });
         let (engine, owed) = Engine::new(loaded, store.clone(), doers, queue, policies::parse);
         let engine = tokio::spawn(async move { engine.run(owed, sources, "test").await.unwrap() });
-        Fixture { dir, handle, conversation, engine }
+        Fixture { dir, store, handle, conversation, engine }
     }
 
     /// The same with the shipped frontends; none where they are not built, which is said.
@@ -119,7 +125,7 @@ impl Fixture {
 
     /// Who runs this host, told by the mail of Telegram; and that mail.
     pub fn operators_by_mail(&self) -> (Operators, Mailbox) {
-        let mailbox = Mailbox::new(telegram::NAME, self.conversation.desk.store.clone());
+        let mailbox = Mailbox::new(telegram::NAME, self.store.clone());
         let chats = self.conversation.chats.clone().by_mail(mailbox.clone());
         (Operators::new(chats, self.handle.clone(), None), mailbox)
     }
@@ -159,6 +165,11 @@ impl Fixture {
             }
         }
     }
+}
+
+/// A journal of its own in a folder, for what needs no engine.
+pub fn journal(dir: &Path) -> Arc<Store> {
+    Arc::new(Store::open(dir).unwrap())
 }
 
 async fn load(data: &Path, folder: Option<PathBuf>, policy: &Policy) -> Plugins {

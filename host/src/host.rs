@@ -15,11 +15,13 @@ use crate::{
     compiler::{self, Waiting},
     control::{self, About, Served},
     engine::{
-        self, Desk, Engine, Handle, Mailbox,
+        self, Desk, Engine, Handle,
         doers::{Doers, Services},
     },
     git::{self, Git},
+    journal::{Journal, Reads},
     ledger::JournalLedger,
+    mail::{Mail, Mailbox},
     policies,
     sandbox::{Allowed, Docker, DockerSettings, InitBinary, Local, LocalSettings, Sandbox},
     secrets::{self, SecretStore},
@@ -74,7 +76,6 @@ pub struct Host {
     digest: Option<DailyDigest>,
     watch: Watch,
     handle: Handle,
-    store: Store,
 }
 
 /// The bot's token, as set or as stored.
@@ -126,7 +127,10 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let init = init_binary()?;
     let spawner = Spawner::start().context("starting the thread that starts children")?;
     let sandbox = sandbox(settings, &mut policy, &data, lock.installation(), &init, &spawner, wish).await?;
-    let (store, loaded) = Store::open(&data)?;
+    let store = Arc::new(Store::open(&data)?);
+    let (journal, mail): (Arc<dyn Journal>, Arc<dyn Mail>) = (store.clone(), store);
+    let reads: Arc<dyn Reads> = journal.clone();
+    let loaded = journal.load().await?;
     let program = std::env::current_exe().context("finding the program itself")?;
     let folders = settings.plugin_folders();
     let waiting = Waiting::begin();
@@ -142,19 +146,19 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let (plugins, plugin_errors) = Plugins::load(plugins, &permits).await.context("starting the plugin host")?;
     waiting.over();
     let secrets = Arc::new(SecretStore::new(&data, settings.home(), settings.environment.clone(), &policy));
-    let queue = engine::Queue::new(store.clone(), policy.clone());
+    let queue = engine::Queue::new(reads.clone(), policy.clone());
     let handle = queue.handle.clone();
     let endpoints = ProviderName::ALL.map(|name| endpoint(settings, provider::named(name)));
     let gateway = Config {
         endpoints: endpoints.into_iter().collect::<Result<_>>()?,
         limits: Limits { drain_time: Duration::from_millis(policy.host.drain_ms), ..Limits::default() },
     };
-    let ledger = JournalLedger { store: store.clone(), handle: handle.clone() };
+    let ledger = JournalLedger { journal: journal.clone(), handle: handle.clone() };
     let gateway = Gateway::new(gateway, secrets.clone(), Arc::new(ledger)).context("starting the gateway")?;
     let git = git::Settings { launcher: Some(init.path.clone()), ..git::Settings::default() };
     let git = Git::open(&data, spawner, git)?;
     let workspace = Workspace::open(&data, git, workspace::Config::default())?;
-    let mailbox = Mailbox::new(telegram::NAME, store.clone());
+    let mailbox = Mailbox::new(telegram::NAME, mail.clone());
     let is_wanted = policy.chats.get(telegram::NAME).is_none_or(|chat| chat.enabled);
     let token = if is_wanted { telegram_token(settings)? } else { None };
     let mut chats = Chats::new(plugins.clone(), handle.clone()).with_operators_in(admin_chat.clone());
@@ -164,7 +168,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     let operators = Operators::new(chats.clone(), handle.clone(), admin_chat);
     let conversation = Conversation {
         chats: chats.clone(),
-        desk: Desk { handle: handle.clone(), store: store.clone(), workspace: workspace.clone() },
+        desk: Desk { handle: handle.clone(), journal: reads.clone(), mail, workspace: workspace.clone() },
         policies: settings.policies(),
         operators: operators.clone(),
     };
@@ -181,12 +185,13 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     };
     let doers = Doers::new(Services {
         data_dir: data,
+        free_floor_bytes: policy.host.free_space_floor,
         workspace,
         sandbox: Arc::new(sandbox),
         gateway,
         plugins: plugins.clone(),
         secrets: secrets.clone(),
-        store: store.clone(),
+        journal: reads.clone(),
         chats,
     });
     let shared = handle.policy();
@@ -196,7 +201,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         handle: handle.clone(),
         secrets,
         plugins,
-        store: store.clone(),
+        journal: reads,
         seen,
         arranged: policy.host.clone(),
         permitted: policy.plugins.clone(),
@@ -211,7 +216,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
     };
     let caps = DailyCaps { desk: desk.clone(), operators: operators.clone() };
     let digest = digest_minute.map(|minute| DailyDigest { minute, desk, operators });
-    let (engine, owed) = Engine::new(loaded, store.clone(), doers, queue, policies::parse);
+    let (engine, owed) = Engine::new(loaded, journal, doers, queue, policies::parse);
     Ok(Host {
         lock,
         policy: shared,
@@ -227,7 +232,6 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         digest,
         watch,
         handle,
-        store,
     })
 }
 
@@ -287,10 +291,6 @@ impl Host {
 
     pub fn conversation(&self) -> Conversation {
         self.conversation.clone()
-    }
-
-    pub fn store(&self) -> Store {
-        self.store.clone()
     }
 
     /// What is told to the operators without being asked for: for a host that people run, not for one that does a single task. Never

@@ -4,7 +4,7 @@
 use crate::{
     clock::now_ms,
     engine::Handle,
-    store::{LedgerRow, Store},
+    journal::{Batch, Journal, LedgerRow},
 };
 use borg_core::{
     budget::{Hold, MicroUsd, Spent, Usage},
@@ -16,7 +16,7 @@ use borg_gateway::{
     provider::{self, ProviderName},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Pause between two tries to write a row.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ impl Request {
 
 /// Writes rows and tells the engine what was spent.
 pub struct JournalLedger {
-    pub store: Store,
+    pub journal: Arc<dyn Journal>,
     pub handle: Handle,
 }
 
@@ -102,13 +102,14 @@ impl Ledger for JournalLedger {
                 let event = Event { at_ms: now_ms(), owner: run.owner, settles: None, body };
                 return self.handle.post_with_row(event, stored).await.map_err(|error| failed(&error));
             }
+            let run = stored.run.clone();
+            let batch = Arc::new(Batch { rows: vec![stored], ..Batch::default() });
             loop {
-                let row = stored.clone();
-                match self.store.run(move |journal| journal.record_request(&row)).await {
-                    Ok(()) => return Ok(()),
+                match self.journal.commit(batch.clone()).await {
+                    Ok(_) => return Ok(()),
                     // As with events: nothing goes on before there is room, and nothing is lost.
                     Err(error) if error.is_passing() => {
-                        tracing::error!(%error, run = %stored.run, "a request waits until it can be recorded");
+                        tracing::error!(%error, %run, "a request waits until it can be recorded");
                         tokio::time::sleep(PAUSE).await;
                     }
                     Err(error) => return Err(failed(&error)),
@@ -205,7 +206,7 @@ mod tests {
         let task = fixture.task("console:1").await;
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
-        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        let ledger = JournalLedger { journal: fixture.store.clone(), handle: fixture.handle.clone() };
         let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
         let usage = Usage { input_tokens: 5, ..Usage::default() };
         let rule = Rule::Header;
@@ -238,7 +239,7 @@ mod tests {
         let task = fixture.task("console:1").await;
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
-        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        let ledger = JournalLedger { journal: fixture.store.clone(), handle: fixture.handle.clone() };
         let run = RunKey { owner: task.into(), place: 0, fence: 1, kind: RunKind::Agent };
         let usage = Usage { input_tokens: 5, ..Usage::default() };
         // Behind the wish to stop in the engine's queue.
@@ -269,7 +270,7 @@ mod tests {
         let task = fixture.task("console:1").await;
         fixture.until(task, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
-        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        let ledger = JournalLedger { journal: fixture.store.clone(), handle: fixture.handle.clone() };
         for request in 1..=3 {
             ledger.hold(held(task, request)).await.unwrap();
         }
@@ -306,7 +307,7 @@ mod tests {
         fixture.until(live, Status::Blocked).await;
         fixture.until(ended, Status::Blocked).await;
         let desk = fixture.conversation.desk.clone();
-        let ledger = JournalLedger { store: desk.store.clone(), handle: fixture.handle.clone() };
+        let ledger = JournalLedger { journal: fixture.store.clone(), handle: fixture.handle.clone() };
         for task in [live, ended] {
             ledger.hold(held(task, 1)).await.unwrap();
         }

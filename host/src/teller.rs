@@ -4,8 +4,8 @@
 mod replay;
 
 use crate::{
+    journal::{JournalError, Reads},
     neutral, policies,
-    store::{Journal, StoreError},
 };
 use borg_core::{
     approval::names,
@@ -16,7 +16,7 @@ use borg_core::{
     id::RunKey,
     people::role_word,
     persona::Acceptance,
-    policy::{HostPolicy, Policy},
+    policy::{HostPolicy, Policy, source::SourceFile},
     remedy::Dialect,
     step::Policies,
     task::Task,
@@ -67,8 +67,8 @@ impl Teller {
     }
 
     /// Tells the events of a task in a journal, with reasons where its policies are known still.
-    pub fn of(task: &Task, journal: &Journal, dialect: Dialect) -> Result<Self, StoreError> {
-        Ok(Teller::new(policies_of(task, journal)?, dialect))
+    pub async fn of(task: &Task, journal: &dyn Reads, dialect: Dialect) -> Result<Self, JournalError> {
+        Ok(Teller::new(policies_of(task, journal).await?, dialect))
     }
 
     /// Lines for one event: mostly one, none for bare bookkeeping, one per action of an agent.
@@ -314,16 +314,16 @@ impl Teller {
 }
 
 /// The policy a task was made under, and as the one in force that it runs under now; none where this program knows them no more.
-fn policies_of(task: &Task, journal: &Journal) -> Result<Option<Policies>, StoreError> {
-    let first = journal.events(0, Some(task.id()), 1)?;
+async fn policies_of(task: &Task, journal: &dyn Reads) -> Result<Option<Policies>, JournalError> {
+    let first = journal.events(0, Some(task.id()), 1).await?;
     let Some(Body::Said(Said::TaskCreated { task: made })) = first.first().map(|entry| &entry.event.body) else {
         return Ok(None);
     };
-    let known =
-        |digest| Ok(journal.policy(digest)?.as_deref().and_then(policies::parse).map(without_caps).map(Arc::new));
-    let (Some(now), Some(before)) = (known(&task.spec.policy)?, known(&made.policy)?) else { return Ok(None) };
-    let mut policies = Policies::new(now);
-    policies.remember(before);
+    let (now, before) = (journal.policy(task.spec.policy).await?, journal.policy(made.policy).await?);
+    let known = |sources: Option<Vec<SourceFile>>| sources.as_deref().and_then(policies::parse).map(without_caps);
+    let (Some(now), Some(before)) = (known(now), known(before)) else { return Ok(None) };
+    let mut policies = Policies::new(Arc::new(now));
+    policies.remember(Arc::new(before));
     Ok(Some(policies))
 }
 

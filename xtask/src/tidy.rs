@@ -13,6 +13,14 @@ const LONGEST: usize = 600;
 /// Folders of `host/src` that each wrap one neighbour of the host. They know the core and what is shared at the top, never each other.
 const ADAPTERS: [&str; 7] = ["agents", "chats", "control", "forge", "sandbox", "store", "workspace"];
 
+/// Rooms of `host/src` on which others stand, and what of the crate each may name: what is agreed on knows neither who keeps it nor who asks.
+/// `fixture` is there in tests only.
+const BELOW: [(&str, &[&str]); 3] =
+    [("journal", &[]), ("mail", &["clock", "fixture", "journal"]), ("store", &["clock", "journal", "mail"])];
+
+/// Who opens the store. Everybody else is handed the traits it keeps, so that another can take its place.
+const OPENS_STORE: [&str; 4] = ["host/src/cli/", "host/src/fixture.rs", "host/src/host.rs", "host/src/store/"];
+
 /// Crates that would bring I/O, a clock or a plugin engine into the core.
 const NOT_IN_CORE: [&str; 8] = ["tokio", "wasmtime", "hyper", "mio", "rusqlite", "bollard", "nix", "rustix"];
 
@@ -136,6 +144,7 @@ fn judge(name: &str, text: &str) -> Vec<String> {
     }
     findings.extend(vendors(name, text));
     findings.extend(neighbours(name, text));
+    findings.extend(floors(name, text));
     findings
 }
 
@@ -181,6 +190,25 @@ fn neighbours(name: &str, text: &str) -> Vec<String> {
         format!("the adapter `{own}` imports the adapter `{other}`: let the one who wires them carry the value")
     };
     others.into_iter().map(tell).collect()
+}
+
+/// What a file reaches for that stands above it, or behind a trait.
+fn floors(name: &str, text: &str) -> Vec<String> {
+    let Some(rest) = name.strip_prefix("host/src/") else { return Vec::new() };
+    let own = rest.split_once('/').map_or(rest, |(folder, _)| folder);
+    let mut named = crate_modules(text);
+    named.sort();
+    named.dedup();
+    let mut findings = Vec::new();
+    if let Some((_, may)) = BELOW.iter().find(|(room, _)| *room == own) {
+        let above = named.iter().filter(|module| *module != own && !may.contains(&module.as_str()));
+        findings.extend(above.map(|module| format!("the room `{own}` names `{module}`, which stands above it")));
+    }
+    if named.iter().any(|module| module == "store") && !OPENS_STORE.iter().any(|opens| name.starts_with(opens)) {
+        findings
+            .push("names the store: take a trait of `journal` or `mail`, and let the one who wires hand it in".into());
+    }
+    findings
 }
 
 /// First segments of all paths that start with `crate::`, in groups too; comments do not count.
@@ -238,7 +266,14 @@ mod tests {
                 "//! x\nuse crate::{\n    spawn::Child,\n    sandbox::{Docker, A},\n};\n".to_owned(),
                 "adapter `sandbox`",
             ),
-            ("host/src/forge/mod.rs", "//! x\nfn a() { crate::store::open() }\n".to_owned(), "adapter `store`"),
+            ("host/src/forge/mod.rs", "//! x\nfn a() { crate::chats::open() }\n".to_owned(), "adapter `chats`"),
+            (
+                "host/src/mail/mod.rs",
+                "//! x\nuse crate::engine::Handle;\n".to_owned(),
+                "names `engine`, which stands above",
+            ),
+            ("host/src/journal/mod.rs", "//! x\nuse crate::clock::now_ms;\n".to_owned(), "names `clock`, which stands"),
+            ("host/src/engine/desk.rs", "//! x\nuse crate::{clock, store::Store};\n".to_owned(), "names the store"),
             ("host/gateway/src/door.rs", "//! x\n// see ANTHROPIC_BASE_URL\n".to_owned(), "line 2 names `anthropic`"),
             ("host/src/engine/a.rs", "//! x\nconst A: &str = \"sk-ant-x\";\n".to_owned(), "names `sk-ant`"),
             ("host/Cargo.toml", "[dependencies]\nwasmtime-wasi.workspace = true\n".to_owned(), "on wasmtime-wasi: ask"),
@@ -259,6 +294,8 @@ mod tests {
             ("host/plugins/Cargo.toml", "[dependencies]\nwasmtime.workspace = true\n"),
             ("Cargo.toml", "[workspace.dependencies]\nwasmtime = \"48\"\n"),
             ("host/src/main.rs", "//! x\nuse crate::{forge, sandbox};\n"),
+            ("host/src/host.rs", "//! x\nuse crate::{mail::Mail, store::Store};\n"),
+            ("host/src/mail/mailbox.rs", "//! x\nuse crate::journal::Answer;\n"),
             ("host/gateway/src/provider/anthropic/mod.rs", "//! x\nconst A: &str = \"x-api-key\";\n"),
             ("host/gateway/tests/gateway/heads.rs", "//! x\nconst A: &str = \"x-api-key\";\n"),
             ("host/src/settings.rs", "//! x\nconst A: &str = \"ANTHROPIC_BASE_URL\";\n"),

@@ -7,7 +7,10 @@ use borg_core::{
     event::{Body, Event, Meanwhile},
     id::{RunKey, RunKind, TaskId},
 };
-use borg_host::store::{Batch, Store};
+use borg_host::{
+    journal::{Batch, Journal},
+    store::Store,
+};
 use borg_tests::measure::{Row, compare};
 use rusqlite::{Connection, params};
 use std::{sync::Arc, time::Instant};
@@ -39,7 +42,7 @@ fn event(n: usize) -> Event {
 
 async fn through_store(batch: usize, batches: usize) -> Result<f64> {
     let dir = scratch()?;
-    let (store, _) = Store::open(dir.path())?;
+    let store = Store::open(dir.path())?;
     let work: Vec<Arc<Batch>> = (0..batches)
         .map(|n| Arc::new(Batch { events: (0..batch).map(|m| event(n * batch + m)).collect(), ..Batch::default() }))
         .collect();

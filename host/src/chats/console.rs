@@ -4,7 +4,7 @@
 mod screen;
 
 use super::{Conversation, Live, WIDTH};
-use crate::{engine::desk::Asked, log};
+use crate::{log, mail::Asked};
 use borg_core::chat::{Marks, Notice, Update, UpdateKind};
 use rustyline::{DefaultEditor, error::ReadlineError};
 use screen::{Cursor, LIVE, Printer, Screen};

@@ -7,10 +7,8 @@ mod status;
 
 use super::{ChatError, Chats, Operators};
 use crate::{
-    engine::{
-        Desk, Reply,
-        desk::{StoreError, TaskRow},
-    },
+    engine::{Desk, Reply},
+    journal::{JournalError, TaskRow},
     people,
 };
 use borg_core::{
@@ -254,7 +252,7 @@ impl Conversation {
         person: &PersonId,
         chat: &str,
         look: &Look,
-    ) -> Result<(NoticeKind, Vec<Part>, Option<Document>), StoreError> {
+    ) -> Result<(NoticeKind, Vec<Part>, Option<Document>), JournalError> {
         let missing = |id: TaskId| vec![Part::Text(format!("there is no task #{id}; /tasks lists the newest"))];
         Ok(match look {
             Look::Tasks => (NoticeKind::Answer, list(&self.desk.tasks(10).await?), None),

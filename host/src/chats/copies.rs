@@ -5,7 +5,7 @@
 //! before it went out goes out closed.
 
 use super::{Chats, operators::chat_of};
-use crate::engine::Mailbox;
+use crate::mail::Mailbox;
 use borg_core::{
     chat::{Notice, Part},
     id::{Digest, TaskId},
@@ -113,7 +113,11 @@ fn decided(notice: &Notice) -> Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, engine::mailbox::Unsent, fixture::Fixture};
+    use crate::{
+        chats::telegram,
+        fixture::Fixture,
+        mail::{Mail, Unsent},
+    };
     use borg_core::{
         chat::{Button, Document, NoticeKind, Post},
         people::Role,
@@ -147,10 +151,10 @@ mod tests {
     #[tokio::test]
     async fn a_copy_is_shown_once_and_closed_wherever_it_stands() {
         let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
-        let store = fixture.conversation.desk.store.clone();
+        let store = fixture.store.clone();
         let mailbox = Mailbox::new(telegram::NAME, store.clone());
         let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
-        let unsent = || store.run(|journal| journal.unsent(telegram::NAME, 0, 99));
+        let unsent = || store.unsent(telegram::NAME, 0, 99);
         let here = ["1", "2"].map(|chat| format!("telegram:{chat}"));
         // Done again, it is there once.
         for _ in 0..2 {
@@ -190,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_of_what_is_decided_meanwhile_is_closed() {
         let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
-        let store = fixture.conversation.desk.store.clone();
+        let store = fixture.store.clone();
         let mailbox = Mailbox::new(telegram::NAME, store.clone());
         let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
         let asked = AtomicU32::new(0);
@@ -198,14 +202,14 @@ mod tests {
         let waits = || std::future::ready(Ok(asked.fetch_add(1, Ordering::SeqCst) == 0));
         chats.tell_copy_while("a", &review("telegram:1", "look"), TOPIC, waits).await.unwrap();
         chats.tell_copy_while("b", &review("telegram:2", "look"), TOPIC, waits).await.unwrap();
-        let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        let rows = store.unsent(telegram::NAME, 0, 99).await.unwrap();
         let told = waiting(&mailbox, &rows, "1").await;
         assert!(told[0].contains("this is decided") && told.iter().all(|post| !post.ends_with("[1]")), "{told:?}");
         assert!(waiting(&mailbox, &rows, "2").await.is_empty());
         // What waits on is left open.
         let on = || std::future::ready(Ok(true));
         chats.tell_copy_while("c", &review("telegram:3", "look"), TOPIC, on).await.unwrap();
-        let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        let rows = store.unsent(telegram::NAME, 0, 99).await.unwrap();
         assert_eq!(waiting(&mailbox, &rows, "3").await[0], "look [1]");
         fixture.stop().await;
     }
@@ -213,10 +217,10 @@ mod tests {
     #[tokio::test]
     async fn a_copy_that_a_killed_process_left_open_is_closed_and_no_other_is_said_anew() {
         let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
-        let store = fixture.conversation.desk.store.clone();
+        let store = fixture.store.clone();
         let mailbox = Mailbox::new(telegram::NAME, store.clone());
         let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
-        let unsent = || store.run(|journal| journal.unsent(telegram::NAME, 0, 99));
+        let unsent = || store.unsent(telegram::NAME, 0, 99);
         // One was closed in time, in two chats it came too late: it stands in one of them, and waits in the other.
         let key = |chat: &str| format!("a:{chat}");
         chats.tell_copy(&key("telegram:1"), &review("telegram:1", "look"), TOPIC).await.unwrap();
@@ -253,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_that_cannot_be_closed_leaves_no_other_open() {
         let Some(fixture) = Fixture::with_chats(&[("telegram:1", Role::Owner)]).await else { return };
-        let store = fixture.conversation.desk.store.clone();
+        let store = fixture.store.clone();
         let (broken, mailbox) = (Mailbox::new("nowhere", store.clone()), Mailbox::new(telegram::NAME, store.clone()));
         let chats = fixture.conversation.chats.clone().by_mail(broken.clone()).by_mail(mailbox.clone());
         for chat in ["telegram:1", "telegram:2"] {
@@ -264,7 +268,7 @@ mod tests {
         let closed = Notice { buttons: Vec::new(), document: None, ..review("", "approved") };
         let failed = chats.close_copies("c", &closed, TOPIC).await.unwrap_err();
         assert!(failed.starts_with("nowhere:1: "), "{failed}");
-        let rows = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        let rows = store.unsent(telegram::NAME, 0, 99).await.unwrap();
         for chat in ["1", "2"] {
             assert_eq!(waiting(&mailbox, &rows, chat).await[0], "approved [0]");
         }

@@ -2,7 +2,10 @@
 //! whatever it shows, no press can do what the host did not offer.
 
 use super::*;
-use crate::{engine::mailbox::Unsent, fixture::Fixture};
+use crate::{
+    fixture::Fixture,
+    mail::{Mail, Mailbox, Unsent},
+};
 use borg_core::{
     chat::{Button, Marks, NoticeKind, Part, TextPost, UpdateKind},
     event::{Body, HostEvent},
@@ -42,7 +45,7 @@ impl Stage {
         fs::copy(guest::component("impostor").unwrap(), folder.join("telegram.wasm")).unwrap();
         let people = [("telegram:1", Role::Owner), ("telegram:2", Role::Guest)];
         let fixture = Fixture::start(&people, Some(plugins.path().to_owned())).await;
-        let mailbox = Mailbox::new(telegram::NAME, fixture.conversation.desk.store.clone());
+        let mailbox = Mailbox::new(telegram::NAME, fixture.store.clone());
         let chats = fixture.conversation.chats.clone().by_mail(mailbox.clone());
         let operators = Operators::new(chats.clone(), fixture.handle.clone(), None);
         let conversation = Conversation { chats, operators, ..fixture.conversation.clone() };
@@ -88,7 +91,7 @@ impl Stage {
     }
 
     #[track_caller]
-    fn deeds(&self, entries: &[crate::engine::desk::Recorded]) -> Vec<String> {
+    fn deeds(&self, entries: &[crate::journal::Recorded]) -> Vec<String> {
         let kinds = entries.iter().map(|entry| serde_json::to_value(&entry.event.body).unwrap()["kind"].take());
         kinds
             .filter_map(|kind| kind.as_str().map(str::to_owned))
@@ -295,8 +298,8 @@ async fn nobody_is_made_known_by_a_word_alone() {
     // What was asked more than ten minutes ago is void.
     let old = crate::clock::now_ms() - 10 * 60_000 - 1;
     let (ann, eve) = (PersonId("telegram:1".into()), PersonId("telegram:66".into()));
-    let store = stage.conversation.desk.store.clone();
-    let void = store.run(move |journal| journal.ask_back("old", &ann, "telegram:1", (&eve, Role::Owner), old)).await;
+    let store = stage.fixture.store.clone();
+    let void = store.ask_back("old", &ann, "telegram:1", (&eve, Role::Owner), old).await;
     let void = Button { label: "x".into(), action: format!("confirm:{}", void.unwrap().id) };
     let mut notice = asked.clone();
     notice.buttons = vec![void.clone()];

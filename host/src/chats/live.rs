@@ -1,9 +1,9 @@
 //! What agents are doing right now, for a frontend somebody looks at: read from the journal, told at a calm pace, kept nowhere. What
 //! must be told (stages, decisions, ends) are the engine's own notices.
 
-use crate::engine::{
-    Desk,
-    desk::{Recorded, StoreError},
+use crate::{
+    engine::Desk,
+    journal::{JournalError, Recorded},
 };
 use borg_core::{
     chat::Notice,
@@ -121,7 +121,7 @@ impl Live {
     }
 
     /// Reads to the journal's end.
-    async fn read(&mut self) -> Result<(), StoreError> {
+    async fn read(&mut self) -> Result<(), JournalError> {
         let mut after = match self.after {
             Some(after) => after,
             None => self.desk.newest().await?,

@@ -104,8 +104,8 @@ mod tests {
     use super::*;
     use crate::{
         chats::{WIDTH, telegram},
-        engine::Mailbox,
         fixture::Fixture,
+        mail::{Mail, Mailbox},
     };
 
     #[tokio::test]
@@ -119,7 +119,7 @@ mod tests {
         let people: Vec<(&str, Role)> = owners.into_iter().chain([("telegram:3", Role::Admin)]).collect();
         let fixture = Fixture::start(&people, Some(plugins)).await;
         let chats = fixture.conversation.chats.clone();
-        let store = fixture.conversation.desk.store.clone();
+        let store = fixture.store.clone();
         let mut terminal = chats.listen(console::TERMINAL, || WIDTH);
         let mut last = 0;
         for (n, (admin, by_mail, owed, seen)) in [
@@ -144,7 +144,7 @@ mod tests {
                 assert_eq!(operators.tell(&n.to_string(), "t", parts, Vec::new()).await, seen, "{admin:?}");
                 assert_eq!(terminal.try_recv().is_ok(), seen, "{admin:?}");
             }
-            let told = store.run(move |journal| journal.unsent(telegram::NAME, last, 100)).await.unwrap();
+            let told = store.unsent(telegram::NAME, last, 100).await.unwrap();
             last = told.iter().map(|row| row.id).max().unwrap_or(last);
             assert_eq!(told.iter().map(|row| row.chat.as_str()).collect::<Vec<_>>(), owed, "{admin:?} {by_mail}");
         }

@@ -1,7 +1,7 @@
 //! Conversations as people have them, with the real console plugin where what is shown matters.
 
 use super::*;
-use crate::{engine::desk::StoreError, fixture::Fixture};
+use crate::{fixture::Fixture, journal::JournalError};
 use borg_core::{
     chat::{Addressed, Marks, NoticeKind, Part, Update, UpdateKind},
     id::TaskId,
@@ -234,6 +234,6 @@ async fn a_host_that_stops_says_so() {
     };
     let told = conversation.reply("console", &said, None).await.unwrap();
     assert!(matches!(&told.parts[..], [Part::Text(text)] if text.contains("stopping")), "{told:?}");
-    let found: Result<_, StoreError> = conversation.desk.task(TaskId(1)).await;
+    let found: Result<_, JournalError> = conversation.desk.task(TaskId(1)).await;
     assert!(found.unwrap().is_none());
 }

@@ -226,11 +226,6 @@ fn repository_and_words(flag: Option<String>, words: Vec<String>) -> (Option<Str
     }
 }
 
-/// The journal's file.
-fn journal_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("journal.db")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use borg_host::{
     },
     host::{self, Host, SandboxWish},
     settings::Settings,
+    store::Store,
 };
 use clap::Args;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -133,7 +134,7 @@ fn banner(host: &Host, settings: &Settings) -> Result<()> {
     let policy = &host.policy;
     out::line(format!("borg-host {}", about.version))?;
     out::line(format!("  data          {}", about.data_dir.display()))?;
-    out::line(format!("  journal       {}", super::journal_path(&about.data_dir).display()))?;
+    out::line(format!("  journal       {}", Store::file(&about.data_dir).display()))?;
     out::line(format!("  policies      {} ({})", settings.policies().display(), policy.digest.short()))?;
     let only = Some(&policy.repos).filter(|repos| repos.len() == 1).and_then(|repos| repos.keys().next());
     let repository = match policy.host.repository.as_ref().or(only) {

@@ -1,9 +1,9 @@
 //! The journal as a stream: what is there, then what comes, one JSON entry per line.
 
 use super::EventsQuery;
-use crate::engine::{
-    Desk,
-    desk::{Recorded, StoreError},
+use crate::{
+    engine::Desk,
+    journal::{JournalError, Recorded},
 };
 use axum::{body::Body, http::header, response::Response};
 use borg_core::id::TaskId;
@@ -43,7 +43,7 @@ pub(super) fn stream(desk: Desk, query: EventsQuery) -> Response {
 }
 
 impl Cursor {
-    async fn next(&mut self) -> Result<Option<Recorded>, StoreError> {
+    async fn next(&mut self) -> Result<Option<Recorded>, JournalError> {
         loop {
             if let Some(entry) = self.ready.pop_front() {
                 self.query.after = entry.seq;
@@ -71,7 +71,7 @@ impl Cursor {
         }
     }
 
-    async fn rests(&self, task: TaskId) -> Result<bool, StoreError> {
+    async fn rests(&self, task: TaskId) -> Result<bool, JournalError> {
         use borg_core::task::Status;
         let task = self.desk.task(task).await?;
         Ok(task.is_none_or(|task| match task.status() {

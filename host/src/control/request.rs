@@ -1,7 +1,7 @@
 //! What a handler is given of a request, read before the handler runs, and the one form of every refusal: a part that cannot be read
 //! is answered in it too.
 
-use crate::engine::{Reply, desk::StoreError};
+use crate::{engine::Reply, journal::JournalError};
 use axum::{
     Json,
     extract::{
@@ -47,8 +47,8 @@ impl IntoResponse for No {
 }
 
 /// The journal cannot be read.
-impl From<StoreError> for No {
-    fn from(error: StoreError) -> Self {
+impl From<JournalError> for No {
+    fn from(error: JournalError) -> Self {
         No::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "`borg-host doctor` looks at the journal")
     }
 }

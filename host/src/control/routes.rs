@@ -4,9 +4,9 @@ use super::{
     About, EventsQuery, IntentRequest, Served, follow,
     request::{Body, No, Person, Query, TaskPath},
 };
-use crate::engine::{
-    Reply,
-    desk::{LedgerRow, TaskRow},
+use crate::{
+    engine::Reply,
+    journal::{LedgerRow, TaskRow},
 };
 use axum::{
     Json, Router,

@@ -3,7 +3,8 @@
 use super::{Handle, doers::chain};
 use crate::{
     clock::{now_ms, utc},
-    store::Store,
+    journal::{JournalError, LedgerRow, MovedTasks, Reads, Recorded, Subscription, TaskRow},
+    mail::{Asked, Mail},
     teller::{Teller, Weight},
     workspace::Workspace,
 };
@@ -16,15 +17,16 @@ use borg_core::{
     task::Task,
     words::{DigestLine, Figures, Window},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 use tokio::sync::watch;
-
-pub use crate::store::{LedgerRow, Recorded, StoreError, Subscription, TaskRow, mail::Asked};
 
 /// Hours of each window of [`Desk::figures`].
 pub const WINDOWS: [u64; 3] = [24, 7 * 24, 30 * 24];
 /// Tasks that a digest has a line for.
-const DIGEST_TASKS: usize = 50;
+const DIGEST_TASKS: u32 = 50;
 /// Time by which rows of the ledger may be out of order, in milliseconds.
 const DISORDER_MS: u64 = 3_600_000;
 /// Rows read in one go.
@@ -66,35 +68,35 @@ pub struct AuditLine {
 #[derive(Clone)]
 pub struct Desk {
     pub handle: Handle,
-    pub store: Store,
+    pub journal: Arc<dyn Reads>,
+    pub mail: Arc<dyn Mail>,
     pub workspace: Workspace,
 }
 
 impl Desk {
     /// The newest tasks first.
-    pub async fn tasks(&self, limit: u32) -> Result<Vec<TaskRow>, StoreError> {
-        self.store.run(move |journal| journal.tasks(limit)).await
+    pub async fn tasks(&self, limit: u32) -> Result<Vec<TaskRow>, JournalError> {
+        self.journal.tasks(limit).await
     }
 
     /// Tasks that have not ended, oldest first.
-    pub async fn live_tasks(&self) -> Result<Vec<Task>, StoreError> {
-        self.store.run(|journal| journal.live_tasks()).await
+    pub async fn live_tasks(&self) -> Result<Vec<Task>, JournalError> {
+        self.journal.live_tasks().await
     }
 
     /// True while nothing new is to start.
-    pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        self.store.run(|journal| journal.is_paused()).await
+    pub async fn is_paused(&self) -> Result<bool, JournalError> {
+        self.journal.is_paused().await
     }
 
     /// Registered chats, by `transport:chat`.
-    pub async fn chats(&self) -> Result<BTreeMap<String, Registration>, StoreError> {
-        self.store.run(|journal| journal.chats()).await
+    pub async fn chats(&self) -> Result<BTreeMap<String, Registration>, JournalError> {
+        self.journal.chats().await
     }
 
     /// The task that a message of ours speaks of, by the receipt its transport gave.
-    pub async fn task_of(&self, transport: &str, chat: &str, receipt: &str) -> Result<Option<TaskId>, StoreError> {
-        let (transport, chat, receipt) = (transport.to_owned(), chat.to_owned(), receipt.to_owned());
-        self.store.run(move |journal| journal.about(&transport, &chat, &receipt)).await
+    pub async fn task_of(&self, transport: &str, chat: &str, receipt: &str) -> Result<Option<TaskId>, JournalError> {
+        self.mail.about(transport, chat, receipt).await
     }
 
     /// Notes that somebody is to be made known once `asker` has confirmed it; the same for the same key.
@@ -104,30 +106,27 @@ impl Desk {
         asker: &PersonId,
         chat: &str,
         whom: (&PersonId, Role),
-    ) -> Result<Asked, StoreError> {
-        let (key, asker, chat, (person, role)) =
-            (key.to_owned(), asker.clone(), chat.to_owned(), (whom.0.clone(), whom.1));
-        self.store.run(move |journal| journal.ask_back(&key, &asker, &chat, (&person, role), now_ms())).await
+    ) -> Result<Asked, JournalError> {
+        self.mail.ask_back(key, asker, chat, whom, now_ms()).await
     }
 
     /// What was asked back, while it can be confirmed.
-    pub async fn asked_back(&self, id: i64) -> Result<Option<Asked>, StoreError> {
-        self.store.run(move |journal| journal.asked_back(id, now_ms())).await
+    pub async fn asked_back(&self, id: i64) -> Result<Option<Asked>, JournalError> {
+        self.mail.asked_back(id, now_ms()).await
     }
 
     /// What somebody was last asked back in a chat, while it can be confirmed.
-    pub async fn asked_back_in(&self, chat: &str, asker: &PersonId) -> Result<Option<Asked>, StoreError> {
-        let (chat, asker) = (chat.to_owned(), asker.clone());
-        self.store.run(move |journal| journal.asked_back_in(&chat, &asker, now_ms())).await
+    pub async fn asked_back_in(&self, chat: &str, asker: &PersonId) -> Result<Option<Asked>, JournalError> {
+        self.mail.asked_back_in(chat, asker, now_ms()).await
     }
 
     /// What was asked back is confirmed, or given up.
-    pub async fn forget_asked(&self, id: i64) -> Result<(), StoreError> {
-        self.store.run(move |journal| journal.forget_asked(id)).await
+    pub async fn forget_asked(&self, id: i64) -> Result<(), JournalError> {
+        self.mail.forget_asked(id).await
     }
 
-    pub async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.store.run(move |journal| journal.task(id)).await
+    pub async fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError> {
+        self.journal.task(id).await
     }
 
     /// What a task changed so far, cut at `limit` bytes; true when that is all.
@@ -143,71 +142,64 @@ impl Desk {
     }
 
     /// Events after a place in the journal, oldest first.
-    pub async fn events(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Recorded>, StoreError> {
-        self.store.run(move |journal| journal.events(after, task, limit)).await
+    pub async fn events(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Recorded>, JournalError> {
+        self.journal.events(after, task, limit).await
     }
 
     /// Place of the newest event in the journal.
-    pub async fn newest(&self) -> Result<u64, StoreError> {
-        self.store.run(|journal| journal.last_seq()).await
+    pub async fn newest(&self) -> Result<u64, JournalError> {
+        self.journal.last_seq().await
     }
 
     /// What the gateway recorded for a task.
-    pub async fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, StoreError> {
-        self.store.run(move |journal| journal.ledger(task.into())).await
+    pub async fn ledger(&self, task: TaskId) -> Result<Vec<LedgerRow>, JournalError> {
+        self.journal.ledger(task.into()).await
     }
 
     /// What the day cost of which was paid last.
-    pub async fn day(&self) -> Result<Day, StoreError> {
-        self.store.run(|journal| journal.day()).await
+    pub async fn day(&self) -> Result<Day, JournalError> {
+        self.journal.day().await
     }
 
     /// The daily cap that keeps tasks of this person from starting now, if one does.
-    pub async fn shut(&self, person: &PersonId, now_ms: u64) -> Result<Option<Shut>, StoreError> {
+    pub async fn shut(&self, person: &PersonId, now_ms: u64) -> Result<Option<Shut>, JournalError> {
         let policy = self.handle.policy();
         Ok(self.day().await?.shut(person, &policy, now_ms))
     }
 
     /// What a provider said last of the subscription that pays.
-    pub async fn subscription(&self) -> Result<Option<Subscription>, StoreError> {
-        self.store.run(|journal| journal.subscription()).await
+    pub async fn subscription(&self) -> Result<Option<Subscription>, JournalError> {
+        self.journal.subscription().await
     }
 
     /// When this host was started, in milliseconds since 1970, and its version.
-    pub async fn started(&self) -> Result<Option<(u64, String)>, StoreError> {
-        self.store.run(|journal| journal.last_start()).await
+    pub async fn started(&self) -> Result<Option<(u64, String)>, JournalError> {
+        self.journal.last_start().await
     }
 
     /// Since when a policy is in force; none where another one is.
-    pub async fn policy_since(&self, digest: id::Digest) -> Result<Option<u64>, StoreError> {
-        self.store.run(move |journal| journal.policy_since(&digest)).await
+    pub async fn policy_since(&self, digest: id::Digest) -> Result<Option<u64>, JournalError> {
+        self.journal.policy_since(digest).await
     }
 
     /// What was done in the last day, task by task.
-    pub async fn digest(&self, now_ms: u64) -> Result<Digest, StoreError> {
+    pub async fn digest(&self, now_ms: u64) -> Result<Digest, JournalError> {
         let figures = self.figures(now_ms, &WINDOWS[..1]).await?;
         let since = now_ms.saturating_sub(WINDOWS[0] * 3_600_000);
-        let (moved, tasks) = self
-            .store
-            .run(move |journal| {
-                let moved = journal.moved(since, TaskId(u64::MAX), PAGE)?;
-                let shown = moved.iter().take(DIGEST_TASKS).map(|moved| journal.task(moved.id));
-                Ok((moved.len(), shown.collect::<Result<Vec<_>, _>>()?))
-            })
-            .await?;
-        let tasks: Vec<DigestLine> = tasks.iter().flatten().map(DigestLine::of).collect();
-        Ok(Digest { figures, left_out: (moved - tasks.len().min(moved)) as u64, tasks })
+        let MovedTasks { newest, all } = self.journal.moved_tasks(since, DIGEST_TASKS).await?;
+        let tasks: Vec<DigestLine> = newest.iter().map(DigestLine::of).collect();
+        Ok(Digest { figures, left_out: all.saturating_sub(tasks.len() as u64), tasks })
     }
 
     /// What was done in windows of so many hours up to now, and what is to be done. A task counts as ended when it moved last.
-    pub async fn figures(&self, now_ms: u64, hours: &[u64]) -> Result<Figures, StoreError> {
+    pub async fn figures(&self, now_ms: u64, hours: &[u64]) -> Result<Figures, JournalError> {
         let since = |window: &Window| now_ms.saturating_sub(window.hours * 3_600_000);
         let windows = hours.iter().map(|hours| Window { hours: *hours, ..Window::default() }).collect();
         let mut figures = Figures { windows, ..Figures::default() };
         let oldest = figures.windows.iter().map(since).min().unwrap_or(now_ms);
         let mut before = TaskId(u64::MAX);
         loop {
-            let page = self.store.run(move |journal| journal.moved(oldest, before, PAGE)).await?;
+            let page = self.journal.moved(oldest, before, PAGE).await?;
             let Some(last) = page.last() else { break };
             before = last.id;
             for task in &page {
@@ -222,7 +214,7 @@ impl Desk {
         }
         let mut before = i64::MAX;
         loop {
-            let page = self.store.run(move |journal| journal.paid(before, PAGE)).await?;
+            let page = self.journal.paid(before, PAGE).await?;
             let Some(last) = page.last() else { break };
             before = last.id;
             for paid in &page {
@@ -236,16 +228,16 @@ impl Desk {
                 break;
             }
         }
-        for status in self.store.run(|journal| journal.live_statuses()).await? {
+        for status in self.journal.live_statuses().await? {
             figures.live(status);
         }
         Ok(figures)
     }
 
     /// What happened to a task, one line for each thing.
-    pub async fn audit(&self, task: &Task) -> Result<Audit, StoreError> {
-        let (id, told) = (task.id(), task.clone());
-        let mut teller = self.store.run(move |journal| Teller::of(&told, journal, intent::spell)).await?;
+    pub async fn audit(&self, task: &Task) -> Result<Audit, JournalError> {
+        let id = task.id();
+        let mut teller = Teller::of(task, &*self.journal, intent::spell).await?;
         let mut audit = Audit::default();
         let (mut after, mut bytes) = (0, 0);
         loop {

@@ -1,7 +1,7 @@
 //! How the rest of the program talks to the engine.
 
 use super::Answer;
-use crate::store::{LedgerRow, Store, StoreError};
+use crate::journal::{JournalError, LedgerRow, Reads};
 pub use borg_core::decide::Reply;
 use borg_core::{
     event::Event,
@@ -43,7 +43,7 @@ pub struct Handle {
     inputs: mpsc::Sender<Input>,
     committed: watch::Receiver<u64>,
     policy: watch::Receiver<Arc<Policy>>,
-    store: Store,
+    journal: Arc<dyn Reads>,
 }
 
 impl Handle {
@@ -51,9 +51,9 @@ impl Handle {
         inputs: mpsc::Sender<Input>,
         committed: watch::Receiver<u64>,
         policy: watch::Receiver<Arc<Policy>>,
-        store: Store,
+        journal: Arc<dyn Reads>,
     ) -> Self {
-        Handle { inputs, committed, policy, store }
+        Handle { inputs, committed, policy, journal }
     }
 
     /// Hands an event in; returns when it is durable.
@@ -86,14 +86,12 @@ impl Handle {
         intent: Intent,
         chat: Option<String>,
     ) -> Result<Reply, Stopped> {
-        let key = key.to_owned();
-        let asked = key.clone();
-        match self.store.run(move |journal| journal.reply(&asked)).await {
+        match self.journal.reply(key).await {
             Ok(Some(stored)) => match serde_json::from_str(&stored) {
                 Ok(reply) => Ok(reply),
-                Err(error) => unreadable(StoreError::Damaged(format!("the reply to {key}: {error}"))),
+                Err(error) => unreadable(JournalError::Damaged(format!("the reply to {key}: {error}"))),
             },
-            Ok(None) => self.ask(Some(key), person, intent, chat).await,
+            Ok(None) => self.ask(Some(key.to_owned()), person, intent, chat).await,
             Err(error) => unreadable(error),
         }
     }
@@ -107,7 +105,7 @@ impl Handle {
         chat: Option<String>,
     ) -> Result<Reply, Stopped> {
         let ended = match intent.task() {
-            Some(id) => match self.store.run(move |journal| journal.task(id)).await {
+            Some(id) => match self.journal.task(id).await {
                 Ok(found) => found,
                 Err(error) => return unreadable(error),
             },
@@ -145,8 +143,8 @@ impl Handle {
 }
 
 /// What a person is told when the journal cannot be asked.
-fn unreadable(error: StoreError) -> Result<Reply, Stopped> {
-    if matches!(error, StoreError::Stopped) {
+fn unreadable(error: JournalError) -> Result<Reply, Stopped> {
+    if matches!(error, JournalError::Stopped) {
         return Err(Stopped);
     }
     let remedy = "`borg-host doctor` looks at the journal".into();

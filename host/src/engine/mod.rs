@@ -8,7 +8,6 @@ mod commands;
 pub mod desk;
 pub mod doers;
 mod handle;
-pub mod mailbox;
 mod once;
 mod oversize;
 pub mod room;
@@ -16,12 +15,11 @@ mod strangers;
 
 pub use desk::Desk;
 pub use handle::{Handle, Reply, Stopped};
-pub use mailbox::Mailbox;
 
 use crate::{
     clock::now_ms,
+    journal::{Batch, Journal, JournalError, Loaded, Reads},
     ledger,
-    store::{Batch, Loaded, Store, StoreError},
 };
 use borg_core::{
     budget::Hold,
@@ -60,7 +58,7 @@ pub struct Engine {
     state: State,
     policies: Policies,
     next_task: u64,
-    store: Store,
+    journal: Arc<dyn Journal>,
     doers: Arc<Doers>,
     handle: Handle,
     inputs: mpsc::Receiver<Input>,
@@ -92,7 +90,7 @@ impl Engine {
     /// Takes up where the journal left off; nothing is performed until [`Engine::run`]. `older` parses policies that tasks still name.
     pub fn new(
         loaded: Loaded,
-        store: Store,
+        journal: Arc<dyn Journal>,
         doers: Doers,
         queue: Queue,
         older: impl Fn(&[SourceFile]) -> Option<Policy>,
@@ -108,7 +106,7 @@ impl Engine {
             state: loaded.state,
             policies,
             next_task: loaded.next_task.max(1),
-            store,
+            journal,
             doers: Arc::new(doers),
             handle,
             inputs,
@@ -129,7 +127,7 @@ impl Engine {
     }
 
     /// Runs until asked to stop: redoes what is owed, then serves. `sources` are those of the current policy.
-    pub async fn run(mut self, owed: Vec<Effect>, sources: Vec<SourceFile>, version: &str) -> Result<(), StoreError> {
+    pub async fn run(mut self, owed: Vec<Effect>, sources: Vec<SourceFile>, version: &str) -> Result<(), JournalError> {
         self.reap(&owed).await;
         let sandbox = self.doers.sandbox.describe().await.summary;
         let policy = self.policies.current().digest;
@@ -155,7 +153,9 @@ impl Engine {
         }
         let (due, void): (Vec<Effect>, Vec<Effect>) = owed.into_iter().partition(|effect| self.is_due(effect));
         let void: Vec<EffectKey> = void.into_iter().map(|effect| effect.key).collect();
-        self.store.run(move |journal| journal.strike(&void)).await?;
+        if !void.is_empty() && self.save(Arc::new(Batch { void, ..Batch::default() })).await?.is_none() {
+            return Ok(());
+        }
         for effect in due {
             self.perform(effect);
         }
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// Shuts all doors and takes what is booked of the requests under way: the provider charges for them, whoever waits.
-    async fn book_the_last(&mut self) -> Result<(), StoreError> {
+    async fn book_the_last(&mut self) -> Result<(), JournalError> {
         let doers = Arc::clone(&self.doers);
         let mut shut = pin!(tokio::time::timeout(LAST_BOOKINGS, doers.runs.shut()));
         let mut is_shut = false;
@@ -309,7 +309,7 @@ impl Engine {
     }
 
     /// Makes a turn durable, then performs and answers; breaks off when the host is to stop before that.
-    async fn finish(&mut self, mut turn: Turn) -> Result<ControlFlow<()>, StoreError> {
+    async fn finish(&mut self, mut turn: Turn) -> Result<ControlFlow<()>, JournalError> {
         turn.batch.durable = turn.changed.of(&self.state);
         // What an event of this very batch settled already is owed no more.
         let settled: BTreeSet<&EffectKey> =
@@ -459,10 +459,10 @@ pub struct Queue {
 
 impl Queue {
     /// Begins with the policy that is in force.
-    pub fn new(store: Store, policy: Policy) -> Queue {
+    pub fn new(journal: Arc<dyn Reads>, policy: Policy) -> Queue {
         let (into, inputs) = mpsc::channel(1024);
         let (committed, in_force) = (watch::Sender::new(0), watch::Sender::new(Arc::new(policy)));
-        let handle = Handle::new(into, committed.subscribe(), in_force.subscribe(), store);
+        let handle = Handle::new(into, committed.subscribe(), in_force.subscribe(), journal);
         Queue { handle, inputs, committed, in_force }
     }
 

@@ -46,8 +46,8 @@ mod tests {
     use super::*;
     use crate::{
         engine::{self, Stopped},
-        fixture::Fixture,
-        store::{Journal, Store},
+        fixture::{self, Fixture},
+        journal::Reads,
     };
     use borg_core::{
         id::TaskId,
@@ -61,10 +61,6 @@ mod tests {
 
     fn wish() -> Intent {
         Intent::Task(TaskRequest { title: "Add a discount".into(), ..TaskRequest::default() })
-    }
-
-    fn journal(fixture: &Fixture) -> Journal {
-        Journal::open_read_only(&fixture.dir.path().join("journal.db")).unwrap()
     }
 
     #[tokio::test]
@@ -82,7 +78,7 @@ mod tests {
         assert!(replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
         let other = fixture.handle.intend_once("telegram:8", owner(), wish(), None).await.unwrap();
         assert!(matches!(other, Reply::Created { .. }) && other != replies[0]);
-        assert_eq!(journal(&fixture).tasks(10).unwrap().len(), 2);
+        assert_eq!(fixture.store.tasks(10).await.unwrap().len(), 2);
         fixture.stop().await;
     }
 
@@ -94,7 +90,7 @@ mod tests {
         let replies = [first.unwrap(), second.unwrap(), ask().await.unwrap()];
         assert!(matches!(replies[0], Reply::Created { .. }), "{replies:?}");
         assert!(replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
-        assert_eq!(journal(&fixture).tasks(10).unwrap().len(), 1);
+        assert_eq!(fixture.store.tasks(10).await.unwrap().len(), 1);
         fixture.stop().await;
     }
 
@@ -103,7 +99,7 @@ mod tests {
         let fixture = Fixture::start(&[("console:1", Role::Owner)], None).await;
         let nothing = Intent::Cancel { task: TaskId(99) };
         let created = fixture.handle.intend_once("a", owner(), wish(), None).await.unwrap();
-        let events = journal(&fixture).last_seq().unwrap();
+        let events = fixture.store.last_seq().await.unwrap();
         let refused = fixture.handle.intend_once("b", owner(), nothing.clone(), None).await.unwrap();
         assert!(matches!(refused, Reply::Refused { stranger: false, .. }) && events > 0, "{refused:?}");
         let Fixture { dir, handle, .. } = fixture;
@@ -111,8 +107,7 @@ mod tests {
         handle.stop().await;
         // The engine is gone when it takes nothing in any more.
         while !matches!(handle.intend(owner(), Intent::Look(Look::Tasks), None).await, Err(Stopped)) {}
-        let (store, _) = Store::open(dir.path()).unwrap();
-        let queue = engine::Queue::new(store, (*policy).clone());
+        let queue = engine::Queue::new(fixture::journal(dir.path()), (*policy).clone());
         let next = queue.handle.clone();
         drop(queue);
         assert_eq!(next.intend_once("a", owner(), wish(), None).await.unwrap(), created);
@@ -127,7 +122,7 @@ mod tests {
         assert_eq!(looked, Reply::Granted);
         let stranger = fixture.handle.intend_once("b", PersonId("console:2".into()), wish(), None).await.unwrap();
         assert!(matches!(stranger, Reply::Refused { stranger: true, .. }), "{stranger:?}");
-        assert_eq!((journal(&fixture).reply("a").unwrap(), journal(&fixture).reply("b").unwrap()), (None, None));
+        assert_eq!((fixture.store.reply("a").await.unwrap(), fixture.store.reply("b").await.unwrap()), (None, None));
         fixture.stop().await;
     }
 

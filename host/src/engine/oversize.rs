@@ -3,15 +3,20 @@
 //! fails instead, and its task waits for a person.
 
 use super::{Engine, Turn, doers};
-use crate::store::{Batch, StoreError};
+use crate::journal::{Batch, JournalError};
 use borg_core::{event::Event, owner::Owner};
 
 impl Engine {
     /// Takes a turn back that was too large to be saved, and goes through it again without what made it so. Any other error stays one.
-    pub(super) async fn reduce(&mut self, turn: Turn, batch: &Batch, error: StoreError) -> Result<Turn, StoreError> {
-        let StoreError::TooLarge { owner, event: large, .. } = error else { return Err(error) };
+    pub(super) async fn reduce(
+        &mut self,
+        turn: Turn,
+        batch: &Batch,
+        error: JournalError,
+    ) -> Result<Turn, JournalError> {
+        let JournalError::TooLarge { owner, event: large, .. } = error else { return Err(error) };
         tracing::error!(%error, %owner, "taken back");
-        self.state = self.store.run(|journal| journal.state()).await?;
+        self.state = self.journal.load().await?.state;
         let mut again = Turn { answers: turn.answers, ..Turn::default() };
         again.batch.reduced = true;
         again.batch.policies.clone_from(&batch.policies);
@@ -30,7 +35,7 @@ impl Engine {
     }
 
     /// The same effect settled by its failure; none for what settles no effect.
-    fn failed(&self, event: &Event, error: &StoreError) -> Option<Event> {
+    fn failed(&self, event: &Event, error: &JournalError) -> Option<Event> {
         let key = event.settles.as_ref()?;
         let effect = self.busy.values().find(|effect| effect.key == *key)?;
         Some(Event { body: doers::broken(&effect.order, error.to_string()), ..event.clone() })
@@ -53,12 +58,7 @@ mod tests {
     const OWNER: &str = "console:1";
 
     async fn limit(fixture: &Fixture, bytes: usize) {
-        let store = &fixture.conversation.desk.store;
-        let limit = move |journal: &mut crate::store::Journal| {
-            journal.limit_rows(bytes);
-            Ok(())
-        };
-        store.run(limit).await.unwrap();
+        fixture.store.limit_rows(bytes).await.unwrap();
     }
 
     async fn reasons(fixture: &Fixture, task: TaskId) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! How much a run may write is the sandbox's to hold.
 
 use super::{Engine, Handle, Reply, doers::Doers, event, handle::Input};
-use crate::store::{Batch, StoreError};
+use crate::journal::{Batch, JournalError};
 use borg_core::{
     effect::Room,
     event::{Body, Meanwhile},
@@ -22,9 +22,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Makes a batch durable, however long that takes; none when the host is to stop before.
-    pub(super) async fn save(&mut self, batch: Arc<Batch>) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn save(&mut self, batch: Arc<Batch>) -> Result<Option<u64>, JournalError> {
         loop {
-            match self.store.commit(batch.clone()).await {
+            match self.journal.commit(batch.clone()).await {
                 Ok(seq) => return Ok(Some(seq)),
                 Err(error) if error.is_passing() => {
                     let cause = std::error::Error::source(&error);
@@ -74,7 +74,7 @@ impl Engine {
 }
 
 impl Doers {
-    /// Waits until there is as much room as policy asks for now, or until the run that would begin is called off.
+    /// Waits until there is as much room as is kept free, or until the run that would begin is called off.
     pub(super) async fn wait_for_room(
         &self,
         room: Room,
@@ -84,7 +84,7 @@ impl Doers {
         let held = starts.map(|run| self.runs.hold(run));
         let mut said = false;
         loop {
-            let needed = needed(room, handle.policy().host.free_space_floor);
+            let needed = needed(room, self.free_floor_bytes);
             let free = free(&self.data_dir);
             if free >= needed || held.as_ref().is_some_and(|held| held.called_off().is_some()) {
                 return;
@@ -94,7 +94,7 @@ impl Doers {
                 tracing::error!(%key, free_mib, needed_mib, "waiting for room on the disk; make some");
                 let body = Body::Meanwhile(Meanwhile::Delayed {
                     reason: format!("the disk is almost full: {free_mib} MiB are free, and {needed_mib} MiB must be"),
-                    remedy: "make room, or lower `free-space-floor` in [host]".into(),
+                    remedy: "make room, or lower `free-space-floor` in [host] and start the host again".into(),
                 });
                 // A host that is stopping tells nobody any more.
                 let _ = handle.post(event(owner, body)).await;

@@ -4,7 +4,8 @@
 use crate::{
     chats::{Operators, Reach},
     clock::now_ms,
-    engine::{Desk, desk::StoreError, room},
+    engine::{Desk, room},
+    journal::{JournalError, Standing},
 };
 use borg_core::{chat::Part, id::TaskId, task::Status};
 use serde::{Deserialize, Serialize};
@@ -120,7 +121,7 @@ impl Alarms {
     }
 
     /// One look; `raised` is what the last one left, read from the journal where there was none.
-    async fn look(&self, now_ms: u64, raised: &mut Option<Raised>) -> Result<(), StoreError> {
+    async fn look(&self, now_ms: u64, raised: &mut Option<Raised>) -> Result<(), JournalError> {
         let before = match raised.take() {
             Some(raised) => raised,
             None => self.of_earlier_process().await?,
@@ -140,24 +141,20 @@ impl Alarms {
             }
         }
         if is_new && let Ok(note) = note {
-            self.desk.store.run(move |journal| journal.note(NOTE, &note)).await?;
+            self.desk.mail.note(NOTE, &note).await?;
         }
         Ok(())
     }
 
-    async fn of_earlier_process(&self) -> Result<Raised, StoreError> {
-        let noted = self.desk.store.run(|journal| journal.noted(NOTE)).await?;
+    async fn of_earlier_process(&self) -> Result<Raised, JournalError> {
+        let noted = self.desk.mail.noted(NOTE).await?;
         // What another version noted is at worst told again.
         Ok(noted.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
-    async fn see(&self) -> Result<Seen, StoreError> {
+    async fn see(&self) -> Result<Seen, JournalError> {
         let policy = self.desk.handle.policy();
-        let (ended, live, is_paused) = self
-            .desk
-            .store
-            .run(|journal| Ok((journal.last_ended(IN_A_ROW as u32)?, journal.live_statuses()?, journal.is_paused()?)))
-            .await?;
+        let Standing { ended, live, is_paused } = self.desk.journal.standing(IN_A_ROW as u32).await?;
         let count = |wanted: &[Status]| live.iter().filter(|status| wanted.contains(status)).count() as u64;
         Ok(Seen {
             ended: ended
@@ -295,7 +292,7 @@ mod tests {
         // Where nothing can be measured there is room.
         let data_dir = fixture.dir.path().join("missing");
         let alarms = Alarms { desk: desk.clone(), operators, data_dir, telegram: reach.clone() };
-        let owed = async || desk.store.run(|journal| journal.unsent(telegram::NAME, 0, 10)).await.unwrap();
+        let owed = async || desk.mail.unsent(telegram::NAME, 0, 10).await.unwrap();
         for first in [0, 60 * MINUTE] {
             let mut raised = None;
             reach.refused("renew it");
@@ -308,7 +305,7 @@ mod tests {
         }
         reach.served();
         alarms.look(90 * MINUTE, &mut None).await.unwrap();
-        let noted = desk.store.run(|journal| journal.noted(NOTE)).await.unwrap().unwrap();
+        let noted = desk.mail.noted(NOTE).await.unwrap().unwrap();
         assert!(!noted.contains("telegram"), "it has cleared: {noted}");
         fixture.stop().await;
     }

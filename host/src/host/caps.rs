@@ -1,11 +1,7 @@
 //! The daily caps on the host's side: operators are told once a day when most of one is spent, and once when it is used up; of the host's
 //! cap, and of each person's. That person hears of theirs from the engine, where they asked for their task.
 
-use crate::{
-    chats::Operators,
-    clock::now_ms,
-    engine::{Desk, desk::StoreError},
-};
+use crate::{chats::Operators, clock::now_ms, engine::Desk, journal::JournalError};
 use borg_core::{
     chat::Part,
     daily::{Day, Level, Purse},
@@ -50,12 +46,12 @@ impl DailyCaps {
 
     /// One look. What is told is noted after it was told: for those who are told by mail a key goes out once, so that a crash in between
     /// repeats nothing there.
-    async fn look(&self, now_ms: u64) -> Result<(), StoreError> {
+    async fn look(&self, now_ms: u64) -> Result<(), JournalError> {
         let policy = self.desk.handle.policy();
         if policy.host.daily.is_none() && policy.people_daily.is_none() {
             return Ok(());
         }
-        let (day, noted) = self.desk.store.run(|journal| Ok((journal.day()?, journal.noted(NOTE)?))).await?;
+        let (day, noted) = (self.desk.day().await?, self.desk.mail.noted(NOTE).await?);
         // What another version noted is at worst told again.
         let noted: Told = noted.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let mut told = if noted.day == day.number() { noted } else { Told { day: day.number(), ..Told::default() } };
@@ -85,7 +81,7 @@ impl DailyCaps {
             has_new = true;
         }
         if has_new && let Ok(note) = serde_json::to_string(&told) {
-            self.desk.store.run(move |journal| journal.note(NOTE, &note)).await?;
+            self.desk.mail.note(NOTE, &note).await?;
         }
         Ok(())
     }
@@ -110,7 +106,11 @@ fn percent(purse: &Purse) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, fixture::Fixture, store::Batch};
+    use crate::{
+        chats::telegram,
+        fixture::Fixture,
+        journal::{Batch, Journal},
+    };
     use borg_core::{
         budget::MicroUsd,
         daily::DAY_MS,
@@ -126,7 +126,7 @@ mod tests {
         let (operators, _) = fixture.operators_by_mail();
         let caps = DailyCaps { desk: desk.clone(), operators };
         let posts = async || {
-            let rows = desk.store.run(|journal| journal.unsent(telegram::NAME, 0, 100)).await.unwrap();
+            let rows = desk.mail.unsent(telegram::NAME, 0, 100).await.unwrap();
             rows.into_iter().map(|row| row.post).collect::<Vec<_>>()
         };
         let noon = 100 * DAY_MS + DAY_MS / 2;
@@ -137,7 +137,7 @@ mod tests {
                 durable: Durable { day: Some(day), ..Durable::default() },
                 ..Batch::default()
             });
-            desk.store.commit(batch).await.unwrap();
+            fixture.store.commit(batch).await.unwrap();
         };
         spend(9_000_000, noon).await;
         caps.look(noon).await.unwrap();

@@ -4,10 +4,8 @@
 use crate::{
     chats::Operators,
     clock::{now_ms, utc},
-    engine::{
-        Desk,
-        desk::{Digest, StoreError},
-    },
+    engine::{Desk, desk::Digest},
+    journal::JournalError,
 };
 use borg_core::{chat::Part, words};
 use std::time::Duration;
@@ -46,10 +44,10 @@ impl DailyDigest {
     }
 
     /// Sends the digest if one is due and was not sent.
-    async fn look(&self, now: u64) -> Result<(), StoreError> {
+    async fn look(&self, now: u64) -> Result<(), JournalError> {
         let Some(due) = due(now, self.minute) else { return Ok(()) };
         let day = utc(due).split(' ').next().unwrap_or_default().to_owned();
-        if self.desk.store.run(|journal| journal.noted(NOTE)).await?.as_ref() == Some(&day) {
+        if self.desk.mail.noted(NOTE).await?.as_ref() == Some(&day) {
             return Ok(());
         }
         // Of the day up to its hour, however late it is: what came before that was in the digest of the day before.
@@ -64,7 +62,7 @@ impl DailyDigest {
             self.operators.report(&format!("digest-{day}"), "digest", parts).await;
         }
         // Last: whoever is told by mail is told once for a key, so that a crash in between repeats nothing there.
-        self.desk.store.run(move |journal| journal.note(NOTE, &day)).await
+        self.desk.mail.note(NOTE, &day).await
     }
 }
 
@@ -119,7 +117,7 @@ mod tests {
         let desk = fixture.conversation.desk.clone();
         let (operators, mailbox) = fixture.operators_by_mail();
         let digest = DailyDigest { minute: 0, desk: desk.clone(), operators };
-        let owed = async || desk.store.run(|journal| journal.unsent(telegram::NAME, 0, u32::MAX)).await.unwrap().len();
+        let owed = async || desk.mail.unsent(telegram::NAME, 0, u32::MAX).await.unwrap().len();
         let midnight = now_ms() - now_ms() % DAY_MS;
         digest.look(midnight).await.unwrap();
         assert_eq!(owed().await, 0, "nothing was done");
@@ -135,7 +133,7 @@ mod tests {
             assert_eq!(owed().await, 1);
         }
         // As after a crash before that day was noted.
-        desk.store.run(|journal| journal.note(NOTE, "")).await.unwrap();
+        desk.mail.note(NOTE, "").await.unwrap();
         digest.look(tomorrow).await.unwrap();
         assert_eq!(owed().await, 1, "its key is known");
         let row = mailbox.unsent(mailbox.heads().await.unwrap()[0].id).await.unwrap().unwrap();

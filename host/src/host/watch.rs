@@ -3,10 +3,10 @@
 use crate::{
     chats::Operators,
     engine::Handle,
+    journal::Reads,
     policies::{fingerprint, load},
     secrets::SecretStore,
     settings::Defaults,
-    store::Store,
 };
 use borg_core::{
     chat::Part,
@@ -27,7 +27,7 @@ pub struct Watch {
     pub handle: Handle,
     pub secrets: Arc<SecretStore>,
     pub plugins: Plugins,
-    pub store: Store,
+    pub journal: Arc<dyn Reads>,
     /// [`fingerprint`] of the folder, taken *before* the policy in force was read.
     pub seen: Digest,
     /// What was arranged by the policy at the start, and stays so.
@@ -108,7 +108,7 @@ impl Watch {
     }
 
     async fn reload(&self) {
-        match self.store.run(|journal| journal.live_tasks()).await {
+        match self.journal.live_tasks().await {
             Ok(live) => {
                 let permits = Permits { policy: self.permitted.clone(), keep: executors_of(&live) };
                 for error in self.plugins.reload(&permits).await {
@@ -177,8 +177,8 @@ mod tests {
             };
             let permits = Permits { policy: policy.plugins.clone(), keep: BTreeSet::new() };
             let (plugins, _) = Plugins::load(options, &permits).await.unwrap();
-            let (store, _) = Store::open(dir.path()).unwrap();
-            let queue = engine::Queue::new(store.clone(), policy.clone());
+            let journal = crate::fixture::journal(dir.path());
+            let queue = engine::Queue::new(journal.clone(), policy.clone());
             let (handle, inputs) = (queue.handle.clone(), queue.into_inputs());
             let operators = Operators::new(Chats::new(plugins.clone(), handle.clone()), handle.clone(), None);
             let secrets = Arc::new(SecretStore::new(dir.path(), None, [].into(), &policy));
@@ -188,7 +188,7 @@ mod tests {
                 handle,
                 secrets: secrets.clone(),
                 plugins,
-                store,
+                journal,
                 seen,
                 operators,
                 arranged: policy.host,

@@ -1,7 +1,13 @@
 //! A journal of an earlier format, as a host of then left it (`recorded/`), in the hands of this one.
 
-use super::*;
-use borg_core::{id::TaskId, task::Status};
+use super::sqlite::Sqlite;
+use crate::journal::Batch;
+use borg_core::{
+    event::{Body, Event},
+    id::{EffectKey, TaskId},
+    owner::Owner,
+    task::Status,
+};
 use rusqlite::Connection;
 use std::fs;
 
@@ -24,7 +30,7 @@ fn a_journal_of_tasks_alone_becomes_one_of_owners_and_loses_nothing() {
     let before = (rows(&recorded, events), rows(&recorded, effects));
     drop(recorded);
 
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = Sqlite::open(&path).unwrap();
     let backup = Connection::open(dir.path().join("journal.v5.backup.db")).unwrap();
     assert_eq!((rows(&backup, events), rows(&backup, effects)), before, "a copy of it stays as it was");
     // What was written stays as it was, byte for byte, and is read in the form it had.
@@ -57,6 +63,6 @@ fn a_journal_of_tasks_alone_becomes_one_of_owners_and_loses_nothing() {
     drop(journal);
     // Opened again it is as it is: one migration, one backup.
     fs::remove_file(dir.path().join("journal.v5.backup.db")).unwrap();
-    drop(Journal::open(&path).unwrap());
+    drop(Sqlite::open(&path).unwrap());
     assert!(!dir.path().join("journal.v5.backup.db").exists());
 }

@@ -1,6 +1,10 @@
 //! Tables, and how older ones become newer ones. A backup precedes every migration.
 
-use super::StoreError;
+use super::{
+    OpenError,
+    error::{unread, unwritten},
+};
+use crate::journal::JournalError;
 use borg_core::event::EVENT_VERSION;
 use rusqlite::Connection;
 use std::path::Path;
@@ -143,11 +147,11 @@ CREATE INDEX ledger_by_owner ON ledger (owner, id);
 const _: () =
     assert!(MIGRATIONS.len() >= EVENT_VERSION as usize, "a new version of events comes with a new format of the file");
 
-pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
     migrate_by(&MIGRATIONS, db, path)
 }
 
-fn migrate_by(migrations: &[&str], db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+fn migrate_by(migrations: &[&str], db: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let found = check_version_of(migrations, db)?;
     if found == migrations.len() {
         return Ok(());
@@ -155,28 +159,28 @@ fn migrate_by(migrations: &[&str], db: &mut Connection, path: &Path) -> Result<(
     if found > 0 {
         let copy = path.with_extension(format!("v{found}.backup.db"));
         db.backup("main", &copy, None::<fn(rusqlite::backup::Progress)>)
-            .map_err(|error| StoreError::Backup(error.to_string()))?;
+            .map_err(|error| OpenError::Backup(error.to_string()))?;
     }
-    let write = db.transaction().map_err(StoreError::Write)?;
+    let write = db.transaction().map_err(unwritten)?;
     for migration in &migrations[found..] {
-        write.execute_batch(migration).map_err(StoreError::Write)?;
+        write.execute_batch(migration).map_err(unwritten)?;
     }
-    write.pragma_update(None, "user_version", migrations.len() as i64).map_err(StoreError::Write)?;
-    write.commit().map_err(StoreError::Write)
+    write.pragma_update(None, "user_version", migrations.len() as i64).map_err(unwritten)?;
+    Ok(write.commit().map_err(unwritten)?)
 }
 
 /// Format of the file; a newer one than ours is an error.
-pub(super) fn check_version(db: &Connection) -> Result<usize, StoreError> {
+pub(super) fn check_version(db: &Connection) -> Result<usize, OpenError> {
     check_version_of(&MIGRATIONS, db)
 }
 
-fn check_version_of(migrations: &[&str], db: &Connection) -> Result<usize, StoreError> {
-    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(StoreError::Read)?;
+fn check_version_of(migrations: &[&str], db: &Connection) -> Result<usize, OpenError> {
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unread)?;
     let known = migrations.len();
     match usize::try_from(found) {
         Ok(format) if format <= known => Ok(format),
-        Ok(_) => Err(StoreError::Newer { found, known: known as i64 }),
-        Err(_) => Err(StoreError::Damaged(format!("its format is {found}"))),
+        Ok(_) => Err(OpenError::Newer { found, known: known as i64 }),
+        Err(_) => Err(JournalError::Damaged(format!("its format is {found}")).into()),
     }
 }
 
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_format_there_was_becomes_the_newest_and_works() {
-        use crate::store::{Journal, Outgoing};
+        use crate::{mail::Outgoing, store::sqlite::Sqlite};
         for old in 1..MIGRATIONS.len() {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("journal.db");
@@ -211,7 +215,7 @@ mod tests {
             migrate_by(&MIGRATIONS[..old], &mut db, &path).unwrap();
             db.execute("INSERT INTO meta(key, value) VALUES ('paused', 'true')", []).unwrap();
             drop(db);
-            let mut journal = Journal::open(&path).unwrap();
+            let mut journal = Sqlite::open(&path).unwrap();
             assert!(journal.is_paused().unwrap(), "format {old}");
             assert_eq!(journal.verify().unwrap(), None);
             assert_eq!(journal.cursor("telegram").unwrap(), None);
@@ -241,6 +245,6 @@ mod tests {
     fn a_format_that_makes_no_sense_is_no_panic() {
         let mut db = Connection::open_in_memory().unwrap();
         db.pragma_update(None, "user_version", -3).unwrap();
-        assert!(matches!(migrate(&mut db, Path::new("journal.db")), Err(StoreError::Damaged(_))));
+        assert!(matches!(migrate(&mut db, Path::new("journal.db")), Err(OpenError::Journal(JournalError::Damaged(_)))));
     }
 }

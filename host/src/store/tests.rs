@@ -1,16 +1,15 @@
 //! The journal and the lock, tried by those who would bend them.
 
-use super::*;
+use super::{sqlite::Sqlite, *};
 use borg_core::{
-    budget::MicroUsd,
     chat::{Document, Notice, NoticeKind, Part},
-    daily::DAY_MS,
     effect::{Audience, Order, TellOrder},
-    event::{Answer, Body, HostEvent, Meanwhile},
+    event::{Answer, Body, Event, HostEvent, Meanwhile},
+    id::{EffectKey, RunKey},
     kept::Kept,
-    owner::Owner,
-    people::PersonId,
+    step::Durable,
 };
+use std::fs::Permissions;
 
 fn event(body: Body) -> Event {
     Event { at_ms: 1, owner: Owner::Host, settles: None, body }
@@ -24,7 +23,7 @@ fn refused(text: &str) -> Event {
 fn a_changed_or_missing_event_breaks_the_chain() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.db");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = Sqlite::open(&path).unwrap();
     let batch = Batch { events: vec![refused("one"), refused("two"), refused("three")], ..Batch::default() };
     assert_eq!(journal.commit(&batch).unwrap(), 3);
     assert_eq!(journal.verify().unwrap(), None);
@@ -39,7 +38,7 @@ fn a_changed_or_missing_event_breaks_the_chain() {
 #[test]
 fn texts_live_beside_the_chain_and_can_be_deleted() {
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let mut journal = Sqlite::open(&dir.path().join("journal.db")).unwrap();
     let run = "t1-s0-a1-agent".parse().unwrap();
     let events = Kept::new("a secret thought");
     let body =
@@ -62,11 +61,11 @@ fn texts_live_beside_the_chain_and_can_be_deleted() {
 fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.db");
-    let journal = Journal::open(&path).unwrap();
+    let journal = Sqlite::open(&path).unwrap();
     journal.db.pragma_update(None, "user_version", 99).unwrap();
     drop(journal);
-    assert!(matches!(Journal::open(&path), Err(StoreError::Newer { found: 99, .. })));
-    assert!(matches!(Journal::open_read_only(&path), Err(StoreError::Newer { found: 99, .. })));
+    assert!(matches!(Sqlite::open(&path), Err(OpenError::Newer { found: 99, .. })));
+    assert!(matches!(Sqlite::open_read_only(&path), Err(OpenError::Newer { found: 99, .. })));
 }
 
 #[test]
@@ -107,24 +106,15 @@ fn notice() -> Notice {
 }
 
 #[test]
-fn what_is_merely_called_text_stays_in_the_event() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
-    let body = Body::Answer(Answer::Told { notice: Box::new(notice()) });
-    journal.commit(&Batch { events: vec![event(body.clone())], ..Batch::default() }).unwrap();
-    assert_eq!(journal.events(0, None, 10).unwrap()[0].event.body, body);
-}
-
-#[test]
 fn a_text_that_does_not_fit_its_digest_is_found() {
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let mut journal = Sqlite::open(&dir.path().join("journal.db")).unwrap();
     let run = "t1-s0-a1-agent".parse().unwrap();
     let progressed =
         |events| event(Body::Meanwhile(Meanwhile::Progressed { run, line: 1, state: String::new(), events, turns: 1 }));
     let lie = Kept { text: "another".into(), ..Kept::new("one") };
     let batch = Batch { events: vec![refused("before"), progressed(lie)], ..Batch::default() };
-    assert!(matches!(journal.commit(&batch), Err(StoreError::Damaged(_))));
+    assert!(matches!(journal.commit(&batch), Err(JournalError::Damaged(_))));
     assert_eq!(journal.last_seq().unwrap(), 0);
     // One that is gone already is none.
     let batch = Batch { events: vec![progressed(Kept::new("gone").without_text())], ..Batch::default() };
@@ -132,7 +122,7 @@ fn a_text_that_does_not_fit_its_digest_is_found() {
     journal.commit(&Batch { events: vec![progressed(Kept::new("kept"))], ..Batch::default() }).unwrap();
     assert_eq!(journal.verify().unwrap(), None);
     journal.db.execute("UPDATE texts SET text = 'swapped'", []).unwrap();
-    assert!(matches!(journal.verify(), Err(StoreError::Damaged(_))));
+    assert!(matches!(journal.verify(), Err(JournalError::Damaged(_))));
 }
 
 fn owed(key: &str) -> Effect {
@@ -147,10 +137,10 @@ fn owed(key: &str) -> Effect {
 fn a_full_disk_takes_all_of_a_batch_or_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.db");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = Sqlite::open(&path).unwrap();
     journal.commit(&Batch { events: vec![refused("before")], owed: vec![owed("a")], ..Batch::default() }).unwrap();
     let pages: i64 = journal.db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-    let limit = |journal: &Journal, pages: i64| {
+    let limit = |journal: &Sqlite, pages: i64| {
         journal.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     };
     limit(&journal, pages);
@@ -177,43 +167,16 @@ fn a_full_disk_takes_all_of_a_batch_or_nothing() {
     assert!(journal.is_paused().unwrap());
     assert_eq!(journal.verify().unwrap(), None);
     drop(journal);
-    assert_eq!(Journal::open(&path).unwrap().verify().unwrap(), None);
+    assert_eq!(Sqlite::open(&path).unwrap().verify().unwrap(), None);
 }
 
 #[test]
 fn what_cannot_get_better_by_waiting_is_no_full_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let mut journal = Sqlite::open(&dir.path().join("journal.db")).unwrap();
     journal.db.execute("DROP TABLE events", []).unwrap();
     let error = journal.commit(&Batch { events: vec![refused("x")], ..Batch::default() }).unwrap_err();
-    assert!(matches!(error, StoreError::Write(_)) && !error.is_passing(), "{error:?}");
-}
-
-#[test]
-fn a_reader_beside_the_writer_sees_whole_batches_only() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("journal.db");
-    let mut journal = Journal::open(&path).unwrap();
-    let batch = Batch { events: vec![refused("one"), refused("two")], ..Batch::default() };
-    journal.commit(&batch).unwrap();
-    let writer = std::thread::spawn(move || {
-        for _ in 0..50 {
-            journal.commit(&batch).unwrap();
-        }
-        journal
-    });
-    let reader = Journal::open_read_only(&path).unwrap();
-    let mut last = 0;
-    while last < 102 {
-        let seen = reader.last_seq().unwrap();
-        assert!(seen >= last && seen.is_multiple_of(2), "{seen} after {last}");
-        last = seen;
-        std::thread::yield_now();
-    }
-    assert_eq!(reader.verify().unwrap(), None);
-    reader.db.execute("DELETE FROM events", []).unwrap_err();
-    drop(writer.join().unwrap());
-    assert_eq!(Journal::open_read_only(&path).unwrap().last_seq().unwrap(), 102);
+    assert!(matches!(error, JournalError::Write { .. }) && !error.is_passing(), "{error:?}");
 }
 
 #[test]
@@ -226,7 +189,7 @@ fn nobody_else_may_read_what_was_said() {
     std::fs::write(data.join("journal.db"), "").unwrap();
     std::fs::set_permissions(data.join("journal.db"), Permissions::from_mode(0o644)).unwrap();
     let _lock = DataLock::take(&data).unwrap();
-    let mut journal = Journal::open(&data.join("journal.db")).unwrap();
+    let mut journal = Sqlite::open(&data.join("journal.db")).unwrap();
     journal.commit(&Batch { events: vec![refused("x")], ..Batch::default() }).unwrap();
     for (name, mode) in [("", 0o700), ("journal.db", 0o600), ("journal.db-wal", 0o600), ("journal.db-shm", 0o600)] {
         let found = std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
@@ -265,21 +228,6 @@ fn a_restored_directory_keeps_its_identity() {
     assert_eq!(DataLock::take(&data).unwrap().installation(), id);
 }
 
-#[tokio::test]
-async fn requests_are_kept_by_task_and_in_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(dir.path()).unwrap();
-    for n in 0..3_u64 {
-        let row = serde_json::json!({ "status": 200 + n });
-        let row = LedgerRow { at_ms: n, owner: TaskId(1 + n % 2).into(), run: "t1-s0-a1-agent".into(), row };
-        store.run(move |journal| journal.record_request(&row)).await.unwrap();
-    }
-    let rows = store.run(|journal| journal.ledger(TaskId(1).into())).await.unwrap();
-    let found: Vec<_> = rows.iter().map(|row| (row.at_ms, row.row["status"].as_u64())).collect();
-    assert_eq!(found, [(0, Some(200)), (2, Some(202))]);
-    assert!(store.run(|journal| journal.ledger(TaskId(9).into())).await.unwrap().is_empty());
-}
-
 #[test]
 fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
     use borg_core::{
@@ -287,7 +235,7 @@ fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
         executor::{EndCause, Outcome, OutcomeStatus, RunEnd},
     };
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let mut journal = Sqlite::open(&dir.path().join("journal.db")).unwrap();
     let outcome = Outcome {
         status: OutcomeStatus::Completed,
         message: "a secret thought".into(),
@@ -306,7 +254,7 @@ fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
     ];
     let events = bodies.iter().cloned().map(event).collect();
     journal.commit(&Batch { events, ..Batch::default() }).unwrap();
-    let read = |journal: &Journal| -> Vec<Body> {
+    let read = |journal: &Sqlite| -> Vec<Body> {
         journal.events(0, None, 10).unwrap().into_iter().map(|recorded| recorded.event.body).collect()
     };
     assert_eq!(read(&journal), bodies);
@@ -319,29 +267,10 @@ fn what_an_agent_said_can_be_deleted_wherever_it_is_quoted() {
 }
 
 #[test]
-fn what_the_day_cost_is_known_to_the_next_process() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("journal.db");
-    let mut journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.day().unwrap(), Day::default());
-    let mut day = Day::default();
-    day.pay(TaskId(1), Some(&PersonId("console:1".into())), MicroUsd(7), 5 * DAY_MS);
-    journal
-        .commit(&Batch { durable: Durable { day: Some(day.clone()), ..Durable::default() }, ..Batch::default() })
-        .unwrap();
-    drop(journal);
-    let mut journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.load().unwrap().state.day, day);
-    // A turn that pays for nothing leaves it as it is.
-    journal.commit(&Batch::default()).unwrap();
-    assert_eq!(journal.day().unwrap(), day);
-}
-
-#[test]
 fn a_row_of_the_ledger_and_its_spending_are_one() {
     use borg_core::budget::{MicroUsd, Spent};
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+    let mut journal = Sqlite::open(&dir.path().join("journal.db")).unwrap();
     let run: RunKey = "t1-s0-a1-agent".parse().unwrap();
     let spent = Spent { turns: 1, cost: MicroUsd(7), ..Spent::default() };
     let batch = || Batch {
@@ -354,13 +283,13 @@ fn a_row_of_the_ledger_and_its_spending_are_one() {
         }],
         ..Batch::default()
     };
-    let there = |journal: &Journal| (journal.ledger(run.owner).unwrap().len(), journal.last_seq().unwrap());
+    let there = |journal: &Sqlite| (journal.ledger(run.owner).unwrap().len(), journal.last_seq().unwrap());
     // Whatever is written first, what comes after it fails.
     for table in ["ledger", "events"] {
         let stops =
             format!("CREATE TEMP TRIGGER stops AFTER INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'killed'); END");
         journal.db.execute_batch(&stops).unwrap();
-        assert!(matches!(journal.commit(&batch()), Err(StoreError::Write(_))), "{table}");
+        assert!(matches!(journal.commit(&batch()), Err(JournalError::Write { .. })), "{table}");
         journal.db.execute_batch("DROP TRIGGER stops").unwrap();
         assert_eq!(there(&journal), (0, 0), "{table}");
     }

@@ -2,7 +2,7 @@
 //! nothing of it is read, nothing is sent where it says.
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
-use super::place::{Place, Told};
+use super::place::{Place, Told, told};
 use rustix::fs::{
     chown,
     inotify::{self, CreateFlags, WatchFlags},
@@ -77,7 +77,7 @@ impl Hostile {
         let env = [&[("TELEGRAM_BOT_TOKEN", TOKEN), ("CLAUDE_CODE_OAUTH_TOKEN", TOKEN)], env].concat();
         let mut command = self.own.command(args, &env);
         command.current_dir(folder);
-        cli::told(command, "")
+        told(command, "")
     }
 
     /// Fails if anybody came, or opened something.
@@ -293,7 +293,7 @@ fn a_folder_that_was_moved_copied_or_made_anew_is_another() {
     let run = |folder: &Path, args: &[&str]| -> Told {
         let mut command = place.command(args, &[]);
         command.current_dir(folder);
-        cli::told(command, "")
+        told(command, "")
     };
     let at = |name: &str| -> PathBuf { place.path().join(name) };
     fs::create_dir(at("mine")).unwrap();

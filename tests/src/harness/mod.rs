@@ -28,6 +28,12 @@ const COMMAND: Duration = Duration::from_secs(60);
 /// How long an orderly stop may take.
 const STOP: Duration = Duration::from_secs(30);
 
+/// Waits for an answer where a test is no part of a runtime.
+pub fn wait<T>(answer: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(answer)
+}
+
 /// An installation, running or not.
 pub struct Host {
     program: PathBuf,

@@ -1,8 +1,11 @@
 //! Who is heard: people that policy names, and nobody who only looks like them.
 
 use crate::room::{LIMIT, Room, plain};
-use borg_host::store::Journal;
-use borg_tests::bot_api::{Options, Privacy, Say, Speaker};
+use borg_host::store::Store;
+use borg_tests::{
+    bot_api::{Options, Privacy, Say, Speaker},
+    harness::wait,
+};
 use std::time::Duration;
 
 #[test]
@@ -80,8 +83,8 @@ fn an_owner_makes_somebody_known_and_the_journal_says_so() {
     room.sees_in(chat, "that needs the role member, and you are guest");
     room.api.say(chat, bob, format!("/allow telegram:{} owner", bob.0).as_str());
     room.sees_in(chat, "that needs the role owner");
-    let journal = Journal::open_read_only(&room.host.data().join("journal.db")).unwrap();
-    let entries = journal.events(0, None, 10_000).unwrap();
+    let journal = Store::open_read_only(&room.host.data()).unwrap();
+    let entries = wait(journal.events(0, None, 10_000)).unwrap();
     let bodies = entries.iter().map(|entry| serde_json::to_value(entry).unwrap()["body"].take());
     let allowed: Vec<_> = bodies.filter(|body| body["kind"] == "person-allowed").collect();
     let (person, by) = (format!("telegram:{}", bob.0), format!("telegram:{}", room.ann.0));

@@ -6,14 +6,14 @@
 use super::{chain, money};
 use anyhow::{Context, Result, bail, ensure};
 use borg_core::{id::TaskId, task::Phase};
-use borg_host::store::Journal;
+use borg_host::store::Store;
 use borg_tests::{
     crash::{
         self, Sandbox,
         moment::{Moment, Sign},
         refs, traces,
     },
-    harness::{Host, Setup},
+    harness::{Host, Setup, wait},
     messages_api::{Persona, Script, Turn, Usage},
     repo::Repo,
     trial::{self, Trial},
@@ -165,7 +165,7 @@ impl Room {
 
 /// Keys of the effects that a dead host owes.
 fn owed(host: &Host) -> Result<Vec<String>> {
-    let owed = Journal::open_read_only(&host.data().join("journal.db"))?.owed()?;
+    let owed = wait(Store::open_read_only(&host.data())?.owed())?;
     Ok(owed.into_iter().map(|effect| effect.key.to_string()).collect())
 }
 
@@ -253,8 +253,8 @@ const KILLS: usize = 5;
 /// Kills a host as soon as the ledger has one more request than `before`; false where its task is over first.
 fn killed_at_a_request(host: &mut Host, task: u64, before: usize) -> Result<bool> {
     let (journal, deadline) = (money::open(host)?, Instant::now() + LIMIT);
-    while money::costs(&journal, TaskId(task))?.len() <= before {
-        if journal.task(TaskId(task))?.is_some_and(|task| matches!(task.phase, Phase::Ended { .. })) {
+    while money::costs(&*journal, TaskId(task))?.len() <= before {
+        if wait(journal.task(TaskId(task)))?.is_some_and(|task| matches!(task.phase, Phase::Ended { .. })) {
             return Ok(false);
         }
         ensure!(Instant::now() < deadline, "no request was booked within {LIMIT:?}");

@@ -5,8 +5,9 @@ use borg_core::{
     event::{Body, Meanwhile},
     id::TaskId,
 };
-use borg_host::store::Journal;
-use borg_tests::harness::Host;
+use borg_host::{journal::Reads, store::Store};
+use borg_tests::harness::{Host, wait};
+use std::sync::Arc;
 
 /// More events than a task of a test has.
 const ALL: u32 = 100_000;
@@ -25,12 +26,12 @@ pub struct Money {
 /// Reads what the ledger, the events and the state of a task say; fails where they differ. Of a host that is running, between two commits.
 pub fn of(host: &Host, task: u64) -> Result<Money> {
     let (journal, id) = (open(host)?, TaskId(task));
-    let costs: Vec<u64> = costs(&journal, id)?;
+    let costs: Vec<u64> = costs(&*journal, id)?;
     let cost = costs.iter().sum();
     let spent =
         |body: &Body| if let Body::Meanwhile(Meanwhile::Metered { spent, .. }) = body { spent.cost.0 } else { 0 };
-    let told: u64 = journal.events(0, Some(id), ALL)?.iter().map(|entry| spent(&entry.event.body)).sum();
-    let state = journal.task(id)?.map(|task| (task.spent.cost.0, task.holds));
+    let told: u64 = wait(journal.events(0, Some(id), ALL))?.iter().map(|entry| spent(&entry.event.body)).sum();
+    let state = wait(journal.task(id))?.map(|task| (task.spent.cost.0, task.holds));
     let (known, holds) = state.unwrap_or_default();
     ensure!(
         (told, known) == (cost, cost),
@@ -41,12 +42,12 @@ pub fn of(host: &Host, task: u64) -> Result<Money> {
 }
 
 /// What each request of a task in the ledger cost, those for nothing left out.
-pub fn costs(journal: &Journal, task: TaskId) -> Result<Vec<u64>> {
-    let rows = journal.ledger(task.into())?;
+pub fn costs(journal: &dyn Reads, task: TaskId) -> Result<Vec<u64>> {
+    let rows = wait(journal.ledger(task.into()))?;
     Ok(rows.iter().filter_map(|row| row.row["cost-micros"].as_u64()).filter(|cost| *cost > 0).collect())
 }
 
 /// The journal of a host, whether or not it runs.
-pub fn open(host: &Host) -> Result<Journal> {
-    Ok(Journal::open_read_only(&host.data().join("journal.db"))?)
+pub fn open(host: &Host) -> Result<Arc<dyn Reads>> {
+    Ok(Store::open_read_only(&host.data())?)
 }

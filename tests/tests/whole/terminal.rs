@@ -198,8 +198,7 @@ fn the_first_ctrl_c_stops_in_order_and_the_second_at_once() {
 
 #[test]
 fn a_pipe_gets_plain_lines() {
-    let repo = crash::repo("quick", str::to_owned).unwrap();
-    let Some(host) = installation(&repo) else { return };
+    let Some(host) = installation(&gate::repo().unwrap()) else { return };
     let mut run = host.command(&["run"]);
     run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = run.spawn().unwrap();
@@ -209,13 +208,18 @@ fn a_pipe_gets_plain_lines() {
     let (line, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|text| line.send(text)));
     let mut shown = String::new();
-    while !shown.contains("#1 Add a discount: completed") {
-        let text = lines.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("{error}, after:\n{shown}"));
-        shown += &(text + "\n");
-    }
+    let mut until = |words: &str| {
+        while !shown.contains(words) {
+            let text = lines.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("{error}, after:\n{shown}"));
+            shown += &(text + "\n");
+        }
+    };
+    // What an agent does is told while it does it, so it waits for that.
+    until("… #1 impl: ");
+    gate::open(&host, &gate::reached(&host, 1, 1).unwrap()).unwrap();
+    until("#1 Add a discount: completed");
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert_eq!(process::wait(&mut child, LIMIT).unwrap(), Some(process::Ended(Some(0))));
     assert!(!shown.contains('\u{1b}'), "{shown}");
-    assert!(shown.contains("… #1 impl: "), "what the agent does is not told:\n{shown}");
     assert!(shown.matches("… #1 impl: ").count() < 4, "a pipe is no place for every action:\n{shown}");
 }

@@ -3,14 +3,7 @@
 //! takes nobody's answer.
 
 use super::{Conversation, chat_of, notice};
-use crate::{
-    clock::now_ms,
-    engine::{
-        Reply,
-        desk::{Asked, StoreError},
-    },
-    neutral,
-};
+use crate::{clock::now_ms, engine::Reply, journal::JournalError, mail::Asked, neutral};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part, Post},
     intent::{self, Intent},
@@ -137,6 +130,6 @@ fn hint(chat: &str, text: String, remedy: String) -> Notice {
     notice(chat, NoticeKind::Hint, vec![Part::Text(text), remedy])
 }
 
-fn unreadable(chat: &str, error: &StoreError) -> Notice {
+fn unreadable(chat: &str, error: &JournalError) -> Notice {
     hint(chat, error.to_string(), "`borg-host doctor` looks at the journal".into())
 }

@@ -4,8 +4,9 @@ use crate::{
     clock::{now_ms, utc},
     engine::{
         Desk,
-        desk::{Audit, Digest, StoreError, WINDOWS},
+        desk::{Audit, Digest, WINDOWS},
     },
+    journal::JournalError,
 };
 use borg_core::{
     chat::{Document, NoticeKind, Part},
@@ -21,56 +22,56 @@ pub(super) type Shown = (NoticeKind, Vec<Part>, Option<Document>);
 /// Steps of a task shown in a message; the document has all.
 const STEPS_SHOWN: usize = 15;
 
-pub(super) async fn ping(desk: &Desk) -> Result<Shown, StoreError> {
+pub(super) async fn ping(desk: &Desk) -> Result<Shown, JournalError> {
     let now = now_ms();
     let (at_ms, version) = desk.started().await?.unwrap_or((now, String::new()));
     Ok(answer(words::ping(&version, now.saturating_sub(at_ms))))
 }
 
-pub(super) async fn chat_id(desk: &Desk, person: &PersonId, chat: &str) -> Result<Shown, StoreError> {
+pub(super) async fn chat_id(desk: &Desk, person: &PersonId, chat: &str) -> Result<Shown, JournalError> {
     let policy = desk.handle.policy();
     Ok(answer(words::chat_id(chat, person, role(&policy, person))))
 }
 
-pub(super) async fn personas(desk: &Desk, name: Option<&str>) -> Result<Shown, StoreError> {
+pub(super) async fn personas(desk: &Desk, name: Option<&str>) -> Result<Shown, JournalError> {
     Ok(found(words::personas(name, &desk.handle.policy())))
 }
 
-pub(super) async fn pipeline(desk: &Desk, name: Option<&str>, person: &PersonId) -> Result<Shown, StoreError> {
+pub(super) async fn pipeline(desk: &Desk, name: Option<&str>, person: &PersonId) -> Result<Shown, JournalError> {
     let policy = desk.handle.policy();
     let today = today(desk, &policy, person).await?;
     Ok(found(words::pipeline(name, &policy).map(|parts| [parts, today].concat())))
 }
 
-pub(super) async fn in_force(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
+pub(super) async fn in_force(desk: &Desk, person: &PersonId) -> Result<Shown, JournalError> {
     let policy = desk.handle.policy();
     let since = desk.policy_since(policy.digest).await?.map(utc);
     let today = today(desk, &policy, person).await?;
     Ok(answer([words::policy(&policy, since.as_deref(), person, role(&policy, person)), today].concat()))
 }
 
-pub(super) async fn stats(desk: &Desk, person: &PersonId) -> Result<Shown, StoreError> {
+pub(super) async fn stats(desk: &Desk, person: &PersonId) -> Result<Shown, JournalError> {
     let today = today(desk, &desk.handle.policy(), person).await?;
     Ok(answer([words::stats(&desk.figures(now_ms(), &WINDOWS).await?), today].concat()))
 }
 
 /// What of the daily caps is spent.
-async fn today(desk: &Desk, policy: &Policy, person: &PersonId) -> Result<Vec<Part>, StoreError> {
+async fn today(desk: &Desk, policy: &Policy, person: &PersonId) -> Result<Vec<Part>, JournalError> {
     Ok(words::today(&desk.day().await?, policy, Some(person), now_ms()))
 }
 
 /// What was done in the last day.
-pub(super) async fn digest(desk: &Desk) -> Result<Shown, StoreError> {
+pub(super) async fn digest(desk: &Desk) -> Result<Shown, JournalError> {
     let Digest { figures, tasks, left_out } = desk.digest(now_ms()).await?;
     Ok(answer(words::digest(&figures, &tasks, left_out)))
 }
 
-pub(super) async fn groups(desk: &Desk) -> Result<Shown, StoreError> {
+pub(super) async fn groups(desk: &Desk) -> Result<Shown, JournalError> {
     Ok(answer(words::groups(&desk.chats().await?)))
 }
 
 /// The past of a task: its last steps, and everything as a document.
-pub(super) async fn audit(desk: &Desk, id: TaskId) -> Result<Shown, StoreError> {
+pub(super) async fn audit(desk: &Desk, id: TaskId) -> Result<Shown, JournalError> {
     let Some(task) = desk.task(id).await? else {
         let text = format!("there is no task #{id}; /tasks lists the newest");
         return Ok((NoticeKind::Hint, vec![Part::Text(text)], None));
@@ -116,8 +117,9 @@ fn found(looked: Result<Vec<Part>, Vec<Part>>) -> Shown {
 mod tests {
     use super::*;
     use crate::{
-        engine::{Reply, desk::LedgerRow},
+        engine::Reply,
         fixture::Fixture,
+        journal::{Batch, Journal, LedgerRow},
     };
     use borg_core::{
         chat::{Addressed, Said},
@@ -127,6 +129,7 @@ mod tests {
         kept::Kept,
         task::Status,
     };
+    use std::sync::Arc;
 
     const PEOPLE: [(&str, Role); 2] = [("telegram:1", Role::Guest), ("telegram:4", Role::Owner)];
 
@@ -215,7 +218,7 @@ mod tests {
         for at_ms in [now - 48 * 3_600_000, now] {
             let row = serde_json::json!({ "usage": null, "cost-micros": 250_000 });
             let row = LedgerRow { at_ms, owner: done.into(), run: "r".into(), row };
-            desk.store.run(move |journal| journal.record_request(&row)).await.unwrap();
+            fixture.store.commit(Arc::new(Batch { rows: vec![row], ..Batch::default() })).await.unwrap();
         }
         let (_, told, _) = told(&fixture, "1", "/stats").await;
         let want = "24 h: 2 asked for; 0 completed, 0 failed, 0 rejected, 1 cancelled; 0 tokens, $0.2500";

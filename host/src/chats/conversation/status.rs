@@ -2,10 +2,8 @@
 
 use crate::{
     clock::{now_ms, utc},
-    engine::{
-        Desk,
-        desk::{StoreError, Subscription},
-    },
+    engine::Desk,
+    journal::{JournalError, Subscription},
 };
 use borg_core::{
     chat::Part,
@@ -21,7 +19,7 @@ const TASKS_SHOWN: usize = 10;
 /// Names shown in one line.
 const NAMES_SHOWN: usize = 5;
 
-pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>, StoreError> {
+pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>, JournalError> {
     let now = now_ms();
     let mut parts = Vec::new();
     if let Some((started_ms, version)) = desk.started().await? {

@@ -1,6 +1,6 @@
 //! Albums: several files sent at once come as several updates that belong together, and are heard as one message.
 
-use crate::engine::mailbox::Waiting;
+use crate::mail::Waiting;
 use borg_core::chat::{Marks, Update};
 use serde::Deserialize;
 use std::collections::VecDeque;

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     chats::Conversation,
-    engine::mailbox::{Mailbox, Outgoing, StoreError, Waiting},
+    journal::JournalError,
+    mail::{Answered, Mailbox, Outgoing, Waiting},
 };
 use borg_core::{
     chat::{Notice, NoticeKind, Part, Post, TextPost, Update, UpdateKind},
@@ -50,7 +51,7 @@ pub struct Shared {
 }
 
 impl Answers {
-    pub async fn run(self) -> Result<(), StoreError> {
+    pub async fn run(self) -> Result<(), JournalError> {
         let mut last = 0;
         let mut held = 0;
         // More may wait in the journal than was read.
@@ -59,7 +60,7 @@ impl Answers {
         let mut albums = Albums::default();
         let mut busy: JoinSet<Vec<Outgoing>> = JoinSet::new();
         let mut answering: HashMap<Id, Answering> = HashMap::new();
-        let mut answered: Vec<(i64, Vec<Outgoing>)> = Vec::new();
+        let mut answered: Vec<Answered> = Vec::new();
         loop {
             let bytes = || chats.values().flatten().map(|waiting| waiting.update.len()).sum::<usize>();
             if more
@@ -92,7 +93,7 @@ impl Answers {
                 });
                 answering.insert(task.id(), Answering { chat, rows });
             }
-            let owes = answered.iter().any(|(_, posts)| !posts.is_empty());
+            let owes = answered.iter().any(|answer| !answer.posts.is_empty());
             if owes || answered.len() >= SILENT || (busy.is_empty() && !answered.is_empty()) {
                 self.shared.mailbox.answered(std::mem::take(&mut answered)).await?;
             }
@@ -106,7 +107,7 @@ impl Answers {
                         });
                         let turn = answering.remove(&task).expect("every turn that is taken is noted");
                         // What is owed goes with the last row of the turn; all of them are struck off together.
-                        answered.extend(turn.rows.into_iter().rev().map(|row| (row, std::mem::take(&mut posts))));
+                        answered.extend(turn.rows.into_iter().rev().map(|id| Answered { id, posts: std::mem::take(&mut posts) }));
                         next = busy.try_join_next_with_id();
                     }
                     chats.retain(|_, queue| !queue.is_empty());

@@ -10,7 +10,8 @@ use super::{
 use crate::{
     chats::Reach,
     clock::now_ms,
-    engine::mailbox::{Change, Incoming, Mailbox, StoreError},
+    journal::JournalError,
+    mail::{Change, Incoming, Mailbox},
 };
 use borg_core::event::{Body, HostEvent};
 use teloxide_core::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters, requests::Requester, types};
@@ -33,7 +34,7 @@ pub struct Intake {
 
 impl Intake {
     /// Asks for as long as the journal can be written.
-    pub async fn run(self) -> Result<(), StoreError> {
+    pub async fn run(self) -> Result<(), JournalError> {
         let mut passed_over = PassedOver::default();
         let mut offset = self.mailbox.cursor().await?.unwrap_or(0);
         let mut failures = 0;
@@ -74,7 +75,7 @@ impl Intake {
 
     /// Makes a batch durable together with where to go on; nothing is confirmed before. What has become of chats is told first: whoever is
     /// killed in between hears it again.
-    async fn keep(&self, found: &[types::Update], next: i64, passed_over: &mut PassedOver) -> Result<(), StoreError> {
+    async fn keep(&self, found: &[types::Update], next: i64, passed_over: &mut PassedOver) -> Result<(), JournalError> {
         let mut incoming = Vec::new();
         // A group that moves has the bot no more, either; where it went counts.
         let mut changes = Vec::new();
@@ -148,7 +149,7 @@ mod tests {
         let intake = Intake {
             bot: Bot::new("7:TOKEN"),
             own_name: "bot".into(),
-            mailbox: Mailbox::new("telegram", desk.store.clone()),
+            mailbox: Mailbox::new("telegram", desk.mail.clone()),
             standing: Standing { desk: desk.clone() },
             reach: Reach::default(),
             polled: watch::Sender::new(0),

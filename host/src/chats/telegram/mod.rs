@@ -25,10 +25,7 @@ mod strangers;
 mod updates;
 
 use super::{Conversation, Live, Reach, here};
-use crate::{
-    clock::now_ms,
-    engine::mailbox::{Mailbox, StoreError},
-};
+use crate::{clock::now_ms, journal::JournalError, mail::Mailbox};
 use answers::{Answers, Shared};
 use anyhow::{Context, Result};
 use borg_core::{intent::COMMANDS, people::Role, policy::Policy};
@@ -122,7 +119,7 @@ impl Telegram {
     }
 
     /// Serves until the journal fails.
-    pub async fn run(self) -> Result<(), StoreError> {
+    pub async fn run(self) -> Result<(), JournalError> {
         let own_name = self.introduce().await;
         tracing::info!(bot = own_name, "Telegram is listened to");
         let standing = Standing { desk: self.conversation.desk.clone() };
@@ -176,7 +173,7 @@ impl Telegram {
 }
 
 /// Keeps one post per task up to date with what its agent does.
-async fn live(conversation: Conversation, mailbox: Mailbox) -> Result<(), StoreError> {
+async fn live(conversation: Conversation, mailbox: Mailbox) -> Result<(), JournalError> {
     let mut live = Live::of_transport(conversation.desk.clone(), NAME, PROGRESS);
     // Of this process only: what was not sent when it ends is not news any more. Ids of processes come again, times do not.
     let process = format!("live-{}-{}", now_ms(), std::process::id());

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    engine::mailbox::{Change, Mailbox, StoreError, Unsent},
+    journal::JournalError,
+    mail::{Change, Mailbox, Unsent},
 };
 use borg_core::chat::Post;
 use std::{collections::HashSet, time::Duration};
@@ -65,7 +66,7 @@ impl Outbox {
     }
 
     /// Sends for as long as the journal can be read.
-    pub async fn run(mut self) -> Result<(), StoreError> {
+    pub async fn run(mut self) -> Result<(), JournalError> {
         loop {
             let next = self.launch().await?;
             tokio::select! {
@@ -93,7 +94,7 @@ impl Outbox {
     }
 
     /// Sends the oldest post of each chat that may have one; gives the time when another may.
-    async fn launch(&mut self) -> Result<Option<Instant>, StoreError> {
+    async fn launch(&mut self) -> Result<Option<Instant>, JournalError> {
         if self.flying.len() >= FLYING {
             return Ok(None);
         }
@@ -128,7 +129,7 @@ impl Outbox {
         Ok(next)
     }
 
-    async fn settle(&mut self, row: Unsent, outcome: Outcome) -> Result<(), StoreError> {
+    async fn settle(&mut self, row: Unsent, outcome: Outcome) -> Result<(), JournalError> {
         let now = Instant::now();
         match outcome {
             Outcome::Sent(receipt) => {
@@ -190,7 +191,7 @@ impl Outbox {
         }
     }
 
-    async fn put_off(&self, row: &Unsent, pause: Duration) -> Result<(), StoreError> {
+    async fn put_off(&self, row: &Unsent, pause: Duration) -> Result<(), JournalError> {
         self.mailbox.put_off(row, later(pause)).await
     }
 

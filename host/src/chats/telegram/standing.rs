@@ -4,10 +4,7 @@
 //! Telegram may tell either of them again, and a crash makes us hear it again: whatever is as it should be already is left alone.
 
 use super::NAME;
-use crate::{
-    clock::now_ms,
-    engine::{Desk, desk::StoreError},
-};
+use crate::{clock::now_ms, engine::Desk, journal::JournalError};
 use borg_core::{
     event::{Body, ChatEvent, Event},
     owner::Owner,
@@ -23,8 +20,8 @@ impl Standing {
     /// A group goes on under another id; what is registered there and what its tasks tell goes along. Durable when this returns.
     ///
     /// # Errors
-    /// [`StoreError::Stopped`] when the host is stopping: it is to be told again.
-    pub async fn moved(&self, from: &str, to: &str) -> Result<(), StoreError> {
+    /// [`JournalError::Stopped`] when the host is stopping: it is to be told again.
+    pub async fn moved(&self, from: &str, to: &str) -> Result<(), JournalError> {
         let (from, to) = (named(from), named(to));
         let is_named = match self.is_named(&from).await {
             Ok(is_named) => is_named,
@@ -44,7 +41,7 @@ impl Standing {
     ///
     /// # Errors
     /// As [`Standing::moved`], and when the journal cannot be read.
-    pub async fn put_out(&self, chat: &str) -> Result<(), StoreError> {
+    pub async fn put_out(&self, chat: &str) -> Result<(), JournalError> {
         let chat = named(chat);
         let chats = match self.desk.chats().await {
             Err(error) if error.is_passing() => {
@@ -61,13 +58,13 @@ impl Standing {
     }
 
     /// Hands an event in; returns when it is durable.
-    pub async fn post(&self, body: Body) -> Result<(), StoreError> {
+    pub async fn post(&self, body: Body) -> Result<(), JournalError> {
         let event = Event { at_ms: now_ms(), owner: Owner::Host, settles: None, body };
-        self.desk.handle.post(event).await.map_err(|_| StoreError::Stopped)
+        self.desk.handle.post(event).await.map_err(|_| JournalError::Stopped)
     }
 
     /// True where something of ours names a chat.
-    async fn is_named(&self, chat: &str) -> Result<bool, StoreError> {
+    async fn is_named(&self, chat: &str) -> Result<bool, JournalError> {
         if self.desk.chats().await?.keys().any(|registered| is_in(registered, chat)) {
             return Ok(true);
         }

@@ -25,7 +25,7 @@ impl Shared {
         if policy.strangers != Strangers::Hold || !speaks || policy.role(&person).is_some() {
             return None;
         }
-        match self.mailbox.hold(&person.0, key, policy.clone()).await {
+        match self.mailbox.hold(&person, key, &policy).await {
             Ok(true) => {}
             Ok(false) => return None,
             Err(error) => {

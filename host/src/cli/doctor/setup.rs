@@ -1,7 +1,7 @@
 //! What was set up: settings, policy, people, plugins, agents, credentials, images, repositories, the journal.
 
 use super::{Finding, Report};
-use crate::cli::{failure, journal_path, policy, repo, secret, source};
+use crate::cli::{failure, policy, repo, secret, source};
 use anyhow::Result;
 use borg_core::{
     people::{PersonId, Role},
@@ -18,7 +18,7 @@ use borg_host::{
     sandbox::image,
     settings::Settings,
     spawn::Spawner,
-    store::Journal,
+    store::Store,
 };
 use borg_plugins::{Compiler, Kind, Limits, Options, Permits, Plugins};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ const REQUESTS: u32 = 2_000;
 
 pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()> {
     settings_file(settings, report)?;
-    journal(settings, report)?;
+    journal(settings, report).await?;
     let policy = match policy::load(settings) {
         Ok(policy) => policy,
         Err(error) => {
@@ -48,7 +48,7 @@ pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()>
     people(&policy, report)?;
     let plugins = plugins(settings, &policy, report).await?;
     executors(settings, &policy, &plugins, report).await?;
-    prices(settings, &policy, report)?;
+    prices(settings, &policy, report).await?;
     images(settings, &policy, report).await?;
     repositories(settings, &policy, report).await?;
     telegram(settings, report).await
@@ -98,21 +98,24 @@ fn settings_file(settings: &Settings, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn journal(settings: &Settings, report: &mut Report) -> Result<()> {
-    let path = journal_path(&settings.data_dir());
+async fn journal(settings: &Settings, report: &mut Report) -> Result<()> {
+    let path = Store::file(&settings.data_dir());
     if !path.exists() {
         return Ok(());
     }
-    let verified = Journal::open_read_only(&path).and_then(|journal| Ok((journal.verify()?, journal.last_seq()?)));
+    let verified = async {
+        let journal = Store::open_read_only(&settings.data_dir())?;
+        anyhow::Ok((journal.verify().await?, journal.last_seq().await?))
+    };
     let remedy = format!("keep a copy of {}, then put back the newest backup you trust", path.display());
-    report.add(match verified {
+    report.add(match verified.await {
         Ok((None, events)) => Finding::good("journal", format!("{events} events, unbroken")),
         Ok((Some(found), _)) => Finding::fault(
             "journal",
             format!("its chain is broken at event {}: it was changed from outside", found.seq),
             remedy,
         ),
-        Err(error) => Finding::fault("journal", failure::chain(&error.into()), remedy),
+        Err(error) => Finding::fault("journal", failure::chain(&error), remedy),
     })
 }
 
@@ -293,11 +296,12 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
 }
 
 /// Models that policy names or agents asked for lately, and what they are paid by.
-fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<()> {
+async fn prices(settings: &Settings, policy: &Policy, report: &mut Report) -> Result<()> {
     let mut models = models::named(policy);
-    let path = journal_path(&settings.data_dir());
-    if path.exists()
-        && let Ok(asked) = Journal::open_read_only(&path).and_then(|journal| journal.models(REQUESTS))
+    let data = settings.data_dir();
+    if Store::file(&data).exists()
+        && let Ok(journal) = Store::open_read_only(&data)
+        && let Ok(asked) = journal.models(REQUESTS).await
     {
         models.extend(asked);
     }

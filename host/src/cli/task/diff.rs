@@ -40,7 +40,7 @@ impl Diff {
         let text = match Look::open(settings).await? {
             Look::Host(client) => client.text(&format!("/v1/tasks/{}/diff", self.task)).await?,
             Look::Journal(journal) => {
-                let task = journal.task(self.task)?.ok_or_else(|| super::look::unknown(self.task))?;
+                let task = journal.task(self.task).await?.ok_or_else(|| super::look::unknown(self.task))?;
                 patch(&task, settings).await?
             }
         };

@@ -4,7 +4,7 @@ use super::Look;
 use crate::cli::{neutral, out};
 use anyhow::Result;
 use borg_core::{budget::MicroUsd, words};
-use borg_host::{clock::now_ms, settings::Settings, store::TaskRow};
+use borg_host::{clock::now_ms, journal::TaskRow, settings::Settings};
 use clap::Args;
 use std::process::ExitCode;
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 use borg_core::{id::TaskId, task::Status};
 use borg_host::{
     clock::utc,
+    journal::Recorded,
     settings::Settings,
-    store::Recorded,
     teller::{Teller, Weight},
 };
 use clap::Args;
@@ -46,7 +46,7 @@ impl Log {
             look.events(self.task, false, keep).await?;
             out::json(&entries)?;
         } else {
-            let mut teller = teller(&task, settings)?;
+            let mut teller = teller(&task, settings).await?;
             look.events(self.task, self.follow, |entry| print(&mut teller, &entry)).await?;
         }
         Ok(ExitCode::SUCCESS)
@@ -72,7 +72,7 @@ impl Follow {
     }
 
     pub async fn perform(self, look: &Look, settings: &Settings) -> Result<ExitCode> {
-        let mut teller = teller(&look.task(self.task).await?, settings)?;
+        let mut teller = teller(&look.task(self.task).await?, settings).await?;
         look.events(self.task, true, |entry| {
             let lines = teller.tell(&entry.event);
             let wanted = lines.iter().filter(|(weight, _)| *weight != Weight::Detail);

@@ -2,7 +2,7 @@
 
 use crate::cli::{
     failure::{Code, problem},
-    journal_path, terminal,
+    terminal,
 };
 use anyhow::Result;
 use borg_core::{id::TaskId, task::Task};
@@ -11,10 +11,12 @@ use borg_host::{
         EventsQuery,
         client::{Client, NoHost},
     },
+    journal::{Reads, Recorded, TaskRow},
     settings::Settings,
-    store::{Journal, Recorded, TaskRow},
+    store::Store,
     teller::Teller,
 };
+use std::sync::Arc;
 
 /// Events read from the journal at a time.
 const PAGE: u32 = 256;
@@ -22,7 +24,7 @@ const PAGE: u32 = 256;
 /// Something to look into.
 pub enum Look {
     Host(Client),
-    Journal(Journal),
+    Journal(Arc<dyn Reads>),
 }
 
 impl Look {
@@ -33,22 +35,25 @@ impl Look {
         if client.is_there().await {
             return Ok(Look::Host(client));
         }
-        let path = journal_path(&data);
-        if path.exists() { Ok(Look::Journal(Journal::open_read_only(&path)?)) } else { Err(NoHost(data).into()) }
+        if Store::file(&data).exists() {
+            Ok(Look::Journal(Store::open_read_only(&data)?))
+        } else {
+            Err(NoHost(data).into())
+        }
     }
 
     /// The newest tasks, newest first.
     pub async fn tasks(&self, limit: u32) -> Result<Vec<TaskRow>> {
         match self {
             Look::Host(client) => client.get(&format!("/v1/tasks?limit={limit}")).await,
-            Look::Journal(journal) => Ok(journal.tasks(limit)?),
+            Look::Journal(journal) => Ok(journal.tasks(limit).await?),
         }
     }
 
     pub async fn task(&self, id: TaskId) -> Result<Task> {
         match self {
             Look::Host(client) => client.get(&format!("/v1/tasks/{id}")).await,
-            Look::Journal(journal) => journal.task(id)?.ok_or_else(|| unknown(id)),
+            Look::Journal(journal) => journal.task(id).await?.ok_or_else(|| unknown(id)),
         }
     }
 
@@ -67,7 +72,7 @@ impl Look {
             Look::Journal(journal) => {
                 let mut after = 0;
                 loop {
-                    let page = journal.events(after, Some(task), PAGE)?;
+                    let page = journal.events(after, Some(task), PAGE).await?;
                     let Some(last) = page.last() else { return Ok(()) };
                     after = last.seq;
                     page.into_iter().try_for_each(&mut event)?;
@@ -82,7 +87,7 @@ pub fn unknown(id: TaskId) -> anyhow::Error {
 }
 
 /// Tells a task's events and why things went as they did. The policies that takes are in the journal, also while a host runs on it.
-pub fn teller(task: &Task, settings: &Settings) -> Result<Teller> {
-    let path = journal_path(&settings.data_dir());
-    Ok(Teller::of(task, &Journal::open_read_only(&path)?, terminal::say)?)
+pub async fn teller(task: &Task, settings: &Settings) -> Result<Teller> {
+    let journal = Store::open_read_only(&settings.data_dir())?;
+    Ok(Teller::of(task, &*journal, terminal::say).await?)
 }

@@ -23,9 +23,9 @@ pub(super) use runs::Runs;
 use super::Handle;
 use crate::{
     chats::Chats,
+    journal::Reads,
     sandbox::Sandbox,
     secrets::SecretStore,
-    store::Store,
     workspace::{self, Workspace},
 };
 use borg_core::{
@@ -49,12 +49,14 @@ const HANDOFF_BYTES: usize = 1 << 20;
 /// What doers are made of.
 pub struct Services {
     pub data_dir: PathBuf,
+    /// Bytes that stay free where the data lies, as the sandbox was told at the start.
+    pub free_floor_bytes: u64,
     pub workspace: Workspace,
     pub sandbox: Arc<Sandbox>,
     pub gateway: Gateway,
     pub plugins: Plugins,
     pub secrets: Arc<SecretStore>,
-    pub store: Store,
+    pub journal: Arc<dyn Reads>,
     pub chats: Chats,
 }
 
@@ -71,6 +73,7 @@ pub struct Doers {
     pub(super) cleaner: Cleaner,
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) data_dir: PathBuf,
+    pub(super) free_floor_bytes: u64,
     /// What is said to whoever holds a run.
     pub(super) runs: Runs,
 }
@@ -85,7 +88,8 @@ pub(super) enum Performed {
 
 impl Doers {
     pub fn new(services: Services) -> Self {
-        let Services { data_dir, workspace, sandbox, gateway, plugins, secrets, store, chats } = services;
+        let Services { data_dir, free_floor_bytes, workspace, sandbox, gateway, plugins, secrets, journal, chats } =
+            services;
         let runs = Runs::default();
         Doers {
             preparer: prepare::Preparer {
@@ -108,10 +112,11 @@ impl Doers {
             checker: check::Checker { workspace: workspace.clone(), sandbox: sandbox.clone(), runs: runs.clone() },
             judge: judge::Judge { workspace: workspace.clone(), plugins },
             deliverer: deliver::Deliverer { workspace: workspace.clone() },
-            messenger: tell::Messenger { workspace: workspace.clone(), store, chats },
+            messenger: tell::Messenger { workspace: workspace.clone(), journal, chats },
             cleaner: Cleaner { data_dir: data_dir.clone(), workspace, sandbox: sandbox.clone(), runs: runs.clone() },
             sandbox,
             data_dir,
+            free_floor_bytes,
             runs,
         }
     }

@@ -4,7 +4,7 @@
 use super::chain;
 use crate::{
     chats::{Chats, copies, person_of},
-    store::Store,
+    journal::Reads,
     workspace::Workspace,
 };
 use borg_core::{
@@ -16,14 +16,17 @@ use borg_core::{
     people::{PersonId, Role},
     words,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Longest change that goes with a review, in bytes.
 const CHANGE: usize = 512 << 10;
 
 pub(super) struct Messenger {
     pub workspace: Workspace,
-    pub store: Store,
+    pub journal: Arc<dyn Reads>,
     pub chats: Chats,
 }
 
@@ -94,8 +97,8 @@ impl Messenger {
             false => notice.clone(),
         };
         let topic = copies::topic(about.task, change);
-        let (store, id, digest) = (self.store.clone(), about.task, *change);
-        let waits = || waits(store.clone(), id, digest);
+        let (id, digest) = (about.task, *change);
+        let waits = || waits(&*self.journal, id, digest);
         let mut failures = Vec::new();
         for chat in chats {
             let notice = if self.chats.is_by_mail(chat) { &by_mail } else { notice };
@@ -148,15 +151,20 @@ fn all_told(failures: &[String]) -> Result<(), String> {
 }
 
 /// True while a change waits to be decided on: a copy that comes later would have buttons for ever.
-async fn waits(store: Store, id: TaskId, change: Digest) -> Result<bool, String> {
-    let now = store.run(move |journal| journal.task(id)).await.map_err(|error| chain(&error))?;
+async fn waits(journal: &dyn Reads, id: TaskId, change: Digest) -> Result<bool, String> {
+    let now = journal.task(id).await.map_err(|error| chain(&error))?;
     Ok(now.is_some_and(|task| task.phase.waiting_review().is_some_and(|review| review.digest == change)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chats::telegram, engine::Mailbox, fixture::Fixture, store::Batch};
+    use crate::{
+        chats::telegram,
+        fixture::Fixture,
+        journal::{Batch, Journal},
+        mail::{Mail, Mailbox},
+    };
     use borg_core::{
         chat::{Button, Post},
         effect::{Effect, Order},
@@ -174,7 +182,7 @@ mod tests {
         fixture.until(task, Status::Blocked).await;
         fixture.handle.intend(PersonId("telegram:1".into()), Intent::Cancel { task }, None).await.unwrap();
         fixture.until(task, Status::Cancelled).await;
-        let (change, store) = (Digest::of_bytes(b"a change"), fixture.conversation.desk.store.clone());
+        let (change, store) = (Digest::of_bytes(b"a change"), fixture.store.clone());
         let buttons = vec![Button { label: "Approve".into(), action: format!("/approve {task}") }];
         let parts = vec![Part::Heading(format!("#{task} needs a look"))];
         let notice = Notice { buttons, ..Notice::new("", NoticeKind::Review, &format!("task-{task}"), parts) };
@@ -189,15 +197,15 @@ mod tests {
         store.commit(Arc::new(Batch { owed, ..Batch::default() })).await.unwrap();
         drop((chats, store));
         let fixture = Fixture::by_mail_in(fixture.stop_and_leave().await, &owner, &[telegram::NAME]).await;
-        let (store, mut committed) = (fixture.conversation.desk.store.clone(), fixture.handle.committed());
+        let (store, mut committed) = (fixture.store.clone(), fixture.handle.committed());
         loop {
             committed.mark_unchanged();
-            if store.run(|journal| journal.owed()).await.unwrap().is_empty() {
+            if store.owed().await.unwrap().is_empty() {
                 break;
             }
             committed.changed().await.unwrap();
         }
-        let posts = store.run(|journal| journal.unsent(telegram::NAME, 0, 99)).await.unwrap();
+        let posts = store.unsent(telegram::NAME, 0, 99).await.unwrap();
         let posts: Vec<Post> = posts.iter().map(|row| serde_json::from_str(&row.post).unwrap()).collect();
         assert!(
             matches!(&posts[..], [Post::Send(post)] if post.buttons.is_empty() && post.text.contains("this is decided")),
