@@ -7,6 +7,7 @@ use crate::{
     facts::{Finding, TestEvidence},
     id::{Digest, TaskId},
     intent::{Intent, Look},
+    list::few,
     people::PersonId,
     remedy::Advice,
     verdict::{self, Ruling, Verdict},
@@ -77,12 +78,8 @@ impl ApprovalError {
 /// People by name, the first few of many; `nobody` where there are none.
 pub fn names(people: &[PersonId]) -> String {
     const SHOWN: usize = 5;
-    let shown: Vec<&str> = people.iter().take(SHOWN).map(|person| person.0.as_str()).collect();
-    match (shown.as_slice(), people.len().saturating_sub(SHOWN)) {
-        ([], _) => "nobody".into(),
-        (_, 0) => shown.join(", "),
-        (_, more) => format!("{} and {more} more", shown.join(", ")),
-    }
+    let names: Vec<&str> = people.iter().map(|person| person.0.as_str()).collect();
+    few(&names, SHOWN, "nobody")
 }
 
 /// Everything the digest of a change is made of.
@@ -111,7 +108,8 @@ pub fn change_digest(parts: DigestParts<'_>) -> Digest {
     ])
 }
 
-/// Somebody who may let the change through that waits in a task, and that change.
+/// Somebody who may let the change through that waits in a task, and that change. Made by [`Decider::of`] only, which stands above the task
+/// it asks about, in [`decider`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decider<'a> {
     person: &'a PersonId,

@@ -171,6 +171,27 @@ pub struct TextPost {
     pub silent: bool,
 }
 
+impl Part {
+    /// A label and what belongs to it.
+    pub fn field(label: impl Into<String>, value: impl Into<String>) -> Self {
+        Part::Field { label: label.into(), value: value.into() }
+    }
+}
+
+impl TextPost {
+    /// A post of words alone, that no plugin laid out.
+    pub fn plain(chat: &str, text: impl Into<String>) -> Self {
+        TextPost {
+            chat: chat.to_owned(),
+            text: text.into(),
+            entities: String::new(),
+            buttons: Vec::new(),
+            reply_to: None,
+            silent: false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Post {

@@ -22,6 +22,7 @@ pub mod grant;
 pub mod id;
 pub mod intent;
 pub mod kept;
+pub mod list;
 pub mod owner;
 pub mod people;
 pub mod permit;

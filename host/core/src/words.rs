@@ -17,6 +17,7 @@ use crate::{
     facts::{Finding, HarnessOf, Severity},
     id::{RunKey, TaskId},
     intent::{self, Intent},
+    list::few,
     people::{PersonId, Role, role_word},
     policy::{StagePlan, Via},
     record::StageRecord,
@@ -71,7 +72,7 @@ pub fn blocked(task: &Task) -> Option<Notice> {
     let parts = vec![
         Part::Heading(format!("#{} {} is blocked", task.id(), task.spec.title)),
         Part::Text(reason.clone()),
-        Part::Field { label: "what to do".into(), value: remedy.spell(intent::spell) },
+        Part::field("what to do", remedy.spell(intent::spell)),
     ];
     notice(task, NoticeKind::Warning, parts, remedy.buttons())
 }
@@ -101,7 +102,7 @@ pub fn review(task: &Task) -> Option<Notice> {
     items(&mut parts, review.ruling.reasons.iter().cloned());
     left_behind(task, &mut parts);
     denied(task, &mut parts);
-    let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
+    let mut field = |label: &str, value: String| parts.push(Part::field(label, value));
     field(ASKER, task.spec.by.0.clone());
     if let Some(deciders) = who_decides(task) {
         field("who decides", deciders);
@@ -140,7 +141,7 @@ pub fn closed(task: &Task, what: &str, by: &PersonId) -> Option<Notice> {
     let review = task.phase.waiting_review()?;
     let mut parts = vec![Part::Heading(format!("#{} {}: {what} by {by}", task.id(), task.spec.title))];
     items(&mut parts, review.ruling.reasons.iter().cloned());
-    parts.push(Part::Field { label: "change".into(), value: review.digest.short() });
+    parts.push(Part::field("change", review.digest.short()));
     let chat = task.spec.chat.as_deref().unwrap_or_default();
     Some(Notice { silent: true, ..Notice::new(chat, NoticeKind::Review, &topic(task.id()), parts) })
 }
@@ -177,7 +178,7 @@ pub fn ended(task: &Task) -> Option<Notice> {
         Ending::Completed | Ending::Rejected => {}
     }
     if !is_answered(task) {
-        parts.push(Part::Field { label: "next".into(), value: next });
+        parts.push(Part::field("next", next));
     }
     notice(task, NoticeKind::Final, parts, Vec::new())
 }
@@ -185,7 +186,7 @@ pub fn ended(task: &Task) -> Option<Notice> {
 /// Parts that answer `/status N`, in the dialect of whoever asks.
 pub fn status(task: &Task, dialect: Dialect) -> Vec<Part> {
     let mut parts = vec![Part::Heading(format!("#{} {}: {}", task.id(), task.spec.title, task.status()))];
-    let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
+    let mut field = |label: &str, value: String| parts.push(Part::field(label, value));
     field("repository", task.spec.repository.clone());
     field("pipeline", format!("{} ({})", task.spec.pipeline.name, stages(task)));
     match &task.phase {
@@ -206,7 +207,7 @@ pub fn status(task: &Task, dialect: Dialect) -> Vec<Part> {
     result(task, &mut parts);
     for record in &task.records {
         let value = format!("{}, attempt {}, {} file(s) changed", record.persona, record.attempt, record.changed.len());
-        parts.push(Part::Field { label: record.stage.clone(), value });
+        parts.push(Part::field(record.stage.clone(), value));
         for left in &record.left_behind {
             parts.push(Part::Item(format!(
                 "left behind: {} ({}, {})",
@@ -240,20 +241,17 @@ pub fn help(about: Option<&str>, role: Role) -> Vec<Part> {
         let mut parts = vec![Part::Heading(heading), Part::Text(command.usage.into())];
         let aliases: Vec<String> = command.aliases.iter().map(|alias| format!("/{alias}")).collect();
         if !aliases.is_empty() {
-            parts.push(Part::Field { label: "the same".into(), value: aliases.join(", ") });
+            parts.push(Part::field("the same", aliases.join(", ")));
         }
         if command.role > role {
             let (needed, has) = (role_word(command.role), role_word(role));
             let value = format!("the role {needed}, and you are {has}");
-            parts.push(Part::Field { label: "needs".into(), value });
+            parts.push(Part::field("needs", value));
         }
         return parts;
     }
     let mut parts = vec![Part::Heading("What can be said".into())];
-    parts.extend(
-        intent::allowed(role)
-            .map(|command| Part::Field { label: format!("/{}", command.name), value: command.summary.into() }),
-    );
+    parts.extend(intent::allowed(role).map(|command| Part::field(format!("/{}", command.name), command.summary)));
     parts.push(Part::Text("/help COMMAND shows how one is written.".into()));
     parts
 }
@@ -281,7 +279,7 @@ fn last_words(task: &Task) -> Option<Part> {
 
 /// Where the work is, and who let it through.
 fn result(task: &Task, parts: &mut Vec<Part>) {
-    let mut field = |label: &str, value: String| parts.push(Part::Field { label: label.into(), value });
+    let mut field = |label: &str, value: String| parts.push(Part::field(label, value));
     match (&task.head, task.delivered()) {
         (Some(_), Some(branch)) => field("branch", branch.to_owned()),
         (Some(head), None) if task.has_changes() => field("work so far", format!("{}, not delivered", head.short())),
@@ -306,13 +304,13 @@ fn evidence(task: &Task, parts: &mut Vec<Part>) {
             let (counted, with, outcome) = (counted.words(), with.words(), other.outcome.words());
             value.push_str(&format!(" with {counted}; {outcome}: {passed} passed, {failed} failed with {with}"));
         }
-        parts.push(Part::Field { label: format!("tests after {}", evidence.stage), value });
+        parts.push(Part::field(format!("tests after {}", evidence.stage), value));
     }
 }
 
 fn judged(task: &Task, parts: &mut Vec<Part>) {
     if let Some(review) = &task.review {
-        parts.push(Part::Field { label: "findings".into(), value: findings_line(review) });
+        parts.push(Part::field("findings", findings_line(review)));
         items(parts, review.findings.iter().map(finding_line));
     }
 }
@@ -334,7 +332,7 @@ fn left_behind(task: &Task, parts: &mut Vec<Part>) {
     };
     let all: Vec<String> = task.records.iter().flat_map(of).collect();
     if !all.is_empty() {
-        parts.push(Part::Field { label: "left behind".into(), value: first_few(&all) });
+        parts.push(Part::field("left behind", few(&all, 3, "")));
     }
 }
 
@@ -342,13 +340,8 @@ fn left_behind(task: &Task, parts: &mut Vec<Part>) {
 fn denied(task: &Task, parts: &mut Vec<Part>) {
     let all: Vec<String> = task.denials.iter().map(|denial| denial.what.clone()).collect();
     if !all.is_empty() {
-        parts.push(Part::Field { label: "denied".into(), value: first_few(&all) });
+        parts.push(Part::field("denied", few(&all, 3, "")));
     }
-}
-
-fn first_few(all: &[String]) -> String {
-    let shown = all.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if all.len() > 3 { format!("{shown} and {} more", all.len() - 3) } else { shown }
 }
 
 /// Why a path was not taken.
@@ -368,7 +361,7 @@ pub fn reason_left(reason: &LeftReason) -> &'static str {
 fn spent(task: &Task) -> Part {
     let Spent { turns, usage, cost, notional, wall_ms } = task.spent;
     let (money, tokens, wall) = (money(cost, notional), tokens(&usage), duration(wall_ms));
-    Part::Field { label: "spent".into(), value: format!("{money}, {tokens}, {turns} turns, {wall}") }
+    Part::field("spent", format!("{money}, {tokens}, {turns} turns, {wall}"))
 }
 
 /// Topic of all that is said about a task.

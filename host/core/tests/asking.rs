@@ -1,5 +1,7 @@
 //! From words to a planned task: who may ask for what, and what is missing when nothing can be made of it.
 
+mod policies;
+
 use borg_core::{
     asked::NewTask,
     collect::CommitId,
@@ -9,7 +11,7 @@ use borg_core::{
     people::{PersonId, Role},
     permit::{Refused, permit},
     plan::{self, PlanError, plan, replan},
-    policy::{Policy, StageWork, Via, parse, source::SourceFile},
+    policy::{Policy, StageWork, Via},
     task::{Base, BlockedOn, Ending, Phase, Position, Task},
 };
 
@@ -57,10 +59,7 @@ via = "reply"
 "#;
 
 fn policy(edit: impl Fn(&str) -> String) -> Policy {
-    match parse::parse(&[SourceFile { name: "test.toml".into(), text: edit(POLICY) }]) {
-        Ok(policy) => policy,
-        Err(errors) => panic!("{errors:?}"),
-    }
+    policies::of(&edit(POLICY))
 }
 
 fn shipped() -> Policy {

@@ -1,15 +1,19 @@
 //! What people read who look at the host itself: its policy as it is in force, and what it did.
 
+mod parts;
+mod policies;
+
 use borg_core::{
     budget::{MicroUsd, Usage},
-    chat::{Part, Registration},
+    chat::Registration,
     daily::{DAY_MS, Day},
     id::TaskId,
     people::{PersonId, Role},
-    policy::{Policy, parse, source::SourceFile},
+    policy::Policy,
     task::Status,
     words::{self, DigestLine, Figures, Window},
 };
+use parts::lines;
 use std::collections::BTreeMap;
 
 const POLICY: &str = r#"
@@ -70,25 +74,11 @@ via = "reply"
 "#;
 
 fn policy(edit: impl Fn(&str) -> String) -> Policy {
-    match parse::parse(&[SourceFile { name: "test.toml".into(), text: edit(POLICY) }]) {
-        Ok(policy) => policy,
-        Err(errors) => panic!("{errors:?}"),
-    }
+    policies::of(&edit(POLICY))
 }
 
 fn shipped() -> Policy {
     policy(str::to_owned)
-}
-
-fn lines(parts: &[Part]) -> Vec<String> {
-    let line = |part: &Part| match part {
-        Part::Heading(text) => format!("# {text}"),
-        Part::Text(text) => text.clone(),
-        Part::Item(text) => format!("- {text}"),
-        Part::Field { label, value } => format!("{label}: {value}"),
-        Part::Code { text, .. } | Part::Diff(text) => format!("| {text}"),
-    };
-    parts.iter().map(line).collect()
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What people read, row by row: how each notice is laid out in parts, and that nothing in it is left unsaid.
 
+mod parts;
+
 use borg_core::{
     approval::Review,
     asked::NewTask,
     budget::{Budget, MicroUsd, Spent, Usage},
-    chat::{Notice, NoticeKind, Part},
+    chat::{Notice, NoticeKind},
     collect::{CommitId, LeftBehind, LeftReason},
     denial::DenialNote,
     facts::{CheckOutcome, Finding, Severity, Span, TestEvidence},
@@ -18,6 +20,7 @@ use borg_core::{
     verdict::{Ruling, Verdict},
     words,
 };
+use parts::lines;
 
 fn commit(digit: char) -> CommitId {
     CommitId(digit.to_string().repeat(40))
@@ -98,17 +101,6 @@ fn record() -> StageRecord {
         incomplete: vec![],
         artefacts: vec![],
     }
-}
-
-fn lines(parts: &[Part]) -> Vec<String> {
-    let line = |part: &Part| match part {
-        Part::Heading(text) => format!("# {text}"),
-        Part::Text(text) => text.clone(),
-        Part::Item(text) => format!("- {text}"),
-        Part::Field { label, value } => format!("{label}: {value}"),
-        Part::Code { text, .. } | Part::Diff(text) => format!("| {text}"),
-    };
-    parts.iter().map(line).collect()
 }
 
 fn hold(notice: Option<Notice>, kind: NoticeKind, want: &[&str]) {

@@ -18,11 +18,13 @@ mod cache;
 mod compile;
 mod engine;
 mod error;
+mod found;
 mod guest;
 mod limits;
 mod load;
 mod manifest;
 mod nearest;
+mod permits;
 mod plugin;
 mod plugins;
 mod settings;
@@ -39,8 +41,9 @@ pub use limits::{
     Limits, MAX_BATCH_BYTES, MAX_FINDINGS, MAX_LINE_BYTES, MAX_STATE_BYTES, MAX_TEXT_BYTES, MAX_WASM_BYTES,
 };
 pub use manifest::{Asks, Fault, Kind, MAX_MANIFEST_BYTES, Manifest};
+pub use permits::Permits;
 pub use plugin::{Plugin, Summary};
-pub use plugins::{Options, Permits, Plugins};
-pub use settings::{Schema, Setting, SettingType, validate_settings};
+pub use plugins::{Options, Plugins};
+pub use settings::{Schema, Setting, SettingType};
 pub use shipped::SHIPPED;
 pub use world::{chat::Chat, executor::Executor, persona::Persona, rule::Rule};

@@ -4,12 +4,13 @@ use crate::{
     cache::Cache,
     compile::Compiler,
     error::{CompileError, LoadError, Problem},
+    found::Found,
     guest::{Guest, Runtime},
     limits::MAX_WASM_BYTES,
     manifest::{MAX_MANIFEST_BYTES, Manifest},
+    permits::Permits,
     plugin::Plugin,
-    plugins::Permits,
-    world::{Bound, Unbound},
+    world::bound::{Bound, Unbound},
 };
 use borg_core::{chat::Transport, id::Digest};
 use std::{
@@ -21,18 +22,6 @@ use std::{
     sync::Arc,
 };
 use wasmtime::{Engine, component::Component};
-
-/// A manifest with its component, kept in the cache, not yet compiled.
-pub(crate) struct Found {
-    /// The manifest's file.
-    pub(crate) path: PathBuf,
-    pub(crate) manifest: Manifest,
-    pub(crate) manifest_text: String,
-    pub(crate) digest: Digest,
-    /// It lies in a folder of what came with the program.
-    pub(crate) is_shipped: bool,
-    pub(crate) overrides: Option<PathBuf>,
-}
 
 /// All plugins of a folder, in the order of their paths. Does blocking I/O.
 pub(crate) fn discover(folder: &Path, cache: &Cache) -> Vec<Result<Found, Vec<LoadError>>> {
@@ -135,6 +124,13 @@ pub(crate) fn at(path: &Path, problem: Problem) -> LoadError {
     LoadError { path: path.to_owned(), line: None, problem }
 }
 
+/// A plugin, and the way to call it.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) bound: Bound,
+}
+
 /// Loads what was found.
 pub(crate) async fn load(
     found: Found,
@@ -142,7 +138,7 @@ pub(crate) async fn load(
     cache: &Arc<Cache>,
     compiler: &Compiler,
     permits: &Permits,
-) -> Result<Plugin, LoadError> {
+) -> Result<Loaded, LoadError> {
     let Found { path, manifest, manifest_text, digest, is_shipped: _, overrides } = found;
     let failed = |problem| at(&path, problem);
     let component = code(&digest, runtime, cache, compiler).await.map_err(|error| failed(Problem::Compile(error)))?;
@@ -171,7 +167,8 @@ pub(crate) async fn load(
         })
     })?;
     described(&manifest, &bound).map_err(failed)?;
-    Ok(Plugin { guest, bound, manifest, manifest_text, path, imports: names.imports, overrides })
+    let plugin = Plugin { guest, manifest, manifest_text, path, imports: names.imports, overrides };
+    Ok(Loaded { plugin: Arc::new(plugin), bound })
 }
 
 /// The component's machine code, compiled if the cache has none.

@@ -4,10 +4,11 @@
 
 use crate::{
     nearest::did_you_mean,
-    settings::{Schema, Setting},
+    settings::{self, Schema, Setting},
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_spanned::Spanned;
 use std::{collections::BTreeMap, fmt};
 
@@ -168,6 +169,15 @@ impl Manifest {
             }),
             (_, _, found) => Err(found),
         }
+    }
+}
+
+impl Manifest {
+    /// Checks policy's `[KIND.NAME.settings]` against the plugin's schema and fills in the defaults.
+    ///
+    /// `given` is an object, or null for none. All faults are told, each naming the key.
+    pub fn validate_settings(&self, given: &Value) -> Result<Value, Vec<String>> {
+        settings::validate(&self.settings, &format!("{} `{}`", self.kind, self.name), given)
     }
 }
 

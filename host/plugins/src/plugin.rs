@@ -3,7 +3,6 @@
 use crate::{
     guest::Guest,
     manifest::{Kind, Manifest},
-    world::Bound,
 };
 use borg_core::id::Digest;
 use semver::Version;
@@ -13,7 +12,6 @@ use std::path::{Path, PathBuf};
 /// A component that was compiled, audited, bound to its world and asked who it is.
 pub struct Plugin {
     pub(crate) guest: Guest,
-    pub(crate) bound: Bound,
     pub(crate) manifest: Manifest,
     pub(crate) manifest_text: String,
     /// The manifest's file.

@@ -5,18 +5,19 @@ use crate::{
     compile::Compiler,
     engine,
     error::{CallError, Cause, LoadError, Problem, StartError},
+    found::Found,
     guest::Runtime,
     limits::Limits,
-    load::{self, Found},
+    load::{self, Loaded},
     manifest::{Kind, Manifest},
     nearest::did_you_mean,
-    plugin::{Plugin, Summary},
-    shipped,
-    world::{Bound, chat::Chat, executor::Executor, persona::Persona, rule::Rule},
+    permits::Permits,
+    plugin::Summary,
+    world::{bound::Bound, chat::Chat, executor::Executor, persona::Persona, rule::Rule},
 };
-use borg_core::{id::Digest, policy::PluginPolicy};
+use borg_core::id::Digest;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -35,41 +36,6 @@ pub struct Options {
     pub limits: Limits,
     /// The host's clock: milliseconds since 1970-01-01 00:00 UTC.
     pub now_ms: fn() -> u64,
-}
-
-/// What may change while the host runs.
-#[derive(Clone, Debug, Default)]
-pub struct Permits {
-    /// `[plugin-defaults]` and `[plugin.NAME]` of policy: imports, pins, strictness.
-    pub policy: PluginPolicy,
-    /// Components that unfinished attempts began with: loaded from the cache where the folders no longer have them. All others are
-    /// forgotten once nobody holds a handle of them.
-    pub keep: BTreeSet<Digest>,
-}
-
-impl Permits {
-    /// Log and clock: what the manifest asks for and policy grants.
-    pub(crate) fn granted(&self, manifest: &Manifest) -> (bool, bool) {
-        let own = self.policy.grants.get(&manifest.name).copied().unwrap_or_default();
-        let log = manifest.asks.log && own.log.unwrap_or(self.policy.log);
-        let clock = manifest.asks.clock && own.clock.unwrap_or(self.policy.clock);
-        (log, clock)
-    }
-
-    /// What stands in for another of its name is somebody's who may write to a folder; that the operator wants it says a pin only.
-    fn check_pin(&self, plugin: &Found) -> Result<(), Problem> {
-        let (name, found, kind) = (plugin.manifest.name.clone(), plugin.digest, plugin.manifest.kind);
-        match (self.policy.pins.get(&name), &plugin.overrides) {
-            (Some(pinned), _) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),
-            (Some(_), _) => Ok(()),
-            (None, Some(other)) => Err(Problem::StandIn { name, kind, found, other: other.clone() }),
-            (None, None) if let Some(kind) = shipped::kind_of(&name).filter(|_| !plugin.is_shipped) => {
-                Err(Problem::ShippedName { name, kind, found })
-            }
-            (None, None) if self.policy.strict => Err(Problem::Unpinned { name, found }),
-            (None, None) => Ok(()),
-        }
-    }
 }
 
 /// The plugins of this host; cheap to clone.
@@ -95,9 +61,9 @@ struct Shared {
 #[derive(Clone, Default)]
 struct Registry {
     /// By name: what new work gets.
-    current: BTreeMap<String, Arc<Plugin>>,
+    current: BTreeMap<String, Loaded>,
     /// What unfinished work began with, or somebody holds a handle of, and the folders no longer have.
-    kept: Vec<Arc<Plugin>>,
+    kept: Vec<Loaded>,
 }
 
 impl Plugins {
@@ -158,25 +124,25 @@ impl Plugins {
                 }
                 let name = found.manifest.name.clone();
                 match self.load_one(found, &old, permits).await {
-                    Ok(plugin) => drop(new.current.insert(name, plugin)),
+                    Ok(loaded) => drop(new.current.insert(name, loaded)),
                     Err(error) => errors.push(error),
                 }
                 break;
             }
         }
         for digest in &permits.keep {
-            if new.current.values().any(|plugin| plugin.digest() == *digest) {
+            if new.current.values().any(|loaded| loaded.plugin.digest() == *digest) {
                 continue;
             }
-            if let Some(plugin) = old.plugins().find(|plugin| plugin.digest() == *digest) {
-                new.kept.push(Arc::clone(plugin));
+            if let Some(loaded) = old.plugins().find(|loaded| loaded.plugin.digest() == *digest) {
+                new.kept.push(loaded.clone());
                 continue;
             }
             let (digest, cache) = (*digest, Arc::clone(&shared.cache));
             let revived = tokio::task::spawn_blocking(move || load::revive(digest, &cache));
             match revived.await.expect("reading the cache does not panic") {
                 Ok(found) => match self.load_one(found, &old, permits).await {
-                    Ok(plugin) => new.kept.push(plugin),
+                    Ok(loaded) => new.kept.push(loaded),
                     Err(error) => errors.push(error),
                 },
                 Err(found) => errors.extend(found),
@@ -188,7 +154,7 @@ impl Plugins {
         {
             let mut registry = shared.registry.write().unwrap_or_else(PoisonError::into_inner);
             new.keep_held(&registry);
-            keep.extend(new.plugins().map(|plugin| plugin.digest()));
+            keep.extend(new.plugins().map(|loaded| loaded.plugin.digest()));
             *registry = new;
         }
         let cache = Arc::clone(&shared.cache);
@@ -241,83 +207,91 @@ impl Plugins {
     }
 
     /// Loads a plugin, or takes it over when nothing about it has changed.
-    async fn load_one(&self, found: Found, old: &Registry, permits: &Permits) -> Result<Arc<Plugin>, LoadError> {
-        let same = |plugin: &&Arc<Plugin>| {
+    async fn load_one(&self, found: Found, old: &Registry, permits: &Permits) -> Result<Loaded, LoadError> {
+        let same = |loaded: &&Loaded| {
+            let plugin = &loaded.plugin;
             plugin.digest() == found.digest
                 && plugin.manifest_text == found.manifest_text
                 && plugin.path == found.path
                 && plugin.overrides == found.overrides
                 && (plugin.guest.log, plugin.guest.clock) == permits.granted(&found.manifest)
         };
-        if let Some(plugin) = old.plugins().find(same) {
-            return Ok(Arc::clone(plugin));
+        if let Some(loaded) = old.plugins().find(same) {
+            return Ok(loaded.clone());
         }
         let shared = &self.shared;
-        load::load(found, &shared.runtime, &shared.cache, &shared.compiler, permits).await.map(Arc::new)
+        load::load(found, &shared.runtime, &shared.cache, &shared.compiler, permits).await
     }
 
     /// All plugins that new work can use, by name.
     pub fn list(&self) -> Vec<Summary> {
-        self.registry().current.values().map(|plugin| plugin.summary()).collect()
+        self.registry().current.values().map(|loaded| loaded.plugin.summary()).collect()
     }
 
     /// The manifest of a plugin that new work can use.
     pub fn manifest(&self, kind: Kind, name: &str) -> Option<Manifest> {
-        self.registry().current.get(name).map(|plugin| plugin.manifest.clone()).filter(|manifest| manifest.kind == kind)
+        self.registry()
+            .current
+            .get(name)
+            .map(|loaded| loaded.plugin.manifest.clone())
+            .filter(|manifest| manifest.kind == kind)
     }
 
     /// A persona: the current one, or the one with this digest that an attempt began with.
     pub fn persona(&self, name: &str, digest: Option<Digest>) -> Result<Persona, CallError> {
-        let plugin = self.find(Kind::Persona, name, digest)?;
-        match &plugin.bound {
-            Bound::Persona(pre, info) => Ok(Persona { pre: pre.clone(), info: Arc::clone(info), plugin }),
+        let Loaded { plugin, bound } = self.find(Kind::Persona, name, digest)?;
+        match bound {
+            Bound::Persona(pre, info) => Ok(Persona { pre, info, plugin }),
             Bound::Rule(..) | Bound::Executor(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
         }
     }
 
     /// A rule; see [`Self::persona`].
     pub fn rule(&self, name: &str, digest: Option<Digest>) -> Result<Rule, CallError> {
-        let plugin = self.find(Kind::Rule, name, digest)?;
-        match &plugin.bound {
-            Bound::Rule(pre, info) => Ok(Rule { pre: pre.clone(), info: Arc::clone(info), plugin }),
+        let Loaded { plugin, bound } = self.find(Kind::Rule, name, digest)?;
+        match bound {
+            Bound::Rule(pre, info) => Ok(Rule { pre, info, plugin }),
             Bound::Persona(..) | Bound::Executor(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
         }
     }
 
     /// An executor; see [`Self::persona`].
     pub fn executor(&self, name: &str, digest: Option<Digest>) -> Result<Executor, CallError> {
-        let plugin = self.find(Kind::Executor, name, digest)?;
-        match &plugin.bound {
-            Bound::Executor(pre, info) => Ok(Executor { pre: pre.clone(), info: Arc::clone(info), plugin }),
+        let Loaded { plugin, bound } = self.find(Kind::Executor, name, digest)?;
+        match bound {
+            Bound::Executor(pre, info) => Ok(Executor { pre, info, plugin }),
             Bound::Persona(..) | Bound::Rule(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
         }
     }
 
     /// A chat frontend; see [`Self::persona`].
     pub fn chat(&self, name: &str, digest: Option<Digest>) -> Result<Chat, CallError> {
-        let plugin = self.find(Kind::Chat, name, digest)?;
-        match &plugin.bound {
-            Bound::Chat(pre, info) => Ok(Chat { pre: pre.clone(), info: Arc::clone(info), plugin }),
+        let Loaded { plugin, bound } = self.find(Kind::Chat, name, digest)?;
+        match bound {
+            Bound::Chat(pre, info) => Ok(Chat { pre, info, plugin }),
             Bound::Persona(..) | Bound::Rule(..) | Bound::Executor(..) => unreachable!("`find` looked for the kind"),
         }
     }
 
-    fn find(&self, kind: Kind, name: &str, digest: Option<Digest>) -> Result<Arc<Plugin>, CallError> {
+    fn find(&self, kind: Kind, name: &str, digest: Option<Digest>) -> Result<Loaded, CallError> {
         let registry = self.registry();
-        let is_it = |plugin: &&Arc<Plugin>| plugin.manifest.kind == kind && plugin.manifest.name == name;
+        let is_it = |loaded: &&Loaded| loaded.plugin.manifest.kind == kind && loaded.plugin.manifest.name == name;
         let found = match digest {
             None => registry.current.get(name).filter(is_it),
-            Some(digest) => registry.plugins().filter(is_it).find(|plugin| plugin.digest() == digest),
+            Some(digest) => registry.plugins().filter(is_it).find(|loaded| loaded.plugin.digest() == digest),
         };
-        if let Some(plugin) = found {
-            return Ok(Arc::clone(plugin));
+        if let Some(loaded) = found {
+            return Ok(loaded.clone());
         }
         let cause = match (digest, registry.current.get(name)) {
             (Some(digest), _) => Cause::DigestGone(digest),
-            (None, Some(other)) => Cause::Missing(kind, format!("; there is a {} of that name", other.manifest.kind)),
+            (None, Some(other)) => {
+                Cause::Missing(kind, format!("; there is a {} of that name", other.plugin.manifest.kind))
+            }
             (None, None) => {
-                let names = registry.current.values().filter(|plugin| plugin.manifest.kind == kind);
-                Cause::Missing(kind, did_you_mean(name, names.map(|plugin| plugin.manifest.name.as_str())))
+                let names = registry.current.values().map(|loaded| &loaded.plugin.manifest);
+                let names = names.filter(|manifest| manifest.kind == kind);
+                Cause::Missing(kind, did_you_mean(name, names.map(|manifest| manifest.name.as_str())))
             }
         };
         Err(CallError { plugin: name.to_owned(), kind, function: "lookup", cause, stderr: String::new() })
@@ -332,17 +306,18 @@ impl Registry {
     /// Takes over what somebody holds a handle of: a run that is just starting is in no journal yet, so `keep` cannot name what it
     /// began with. Nobody gets a handle meanwhile, since that needs the lock under which `old` is looked at.
     fn keep_held(&mut self, old: &Registry) {
-        for plugin in old.plugins().filter(|plugin| Arc::strong_count(plugin) > 1) {
-            let is_here = |other: &Arc<Plugin>| {
-                (other.digest(), &other.manifest.name) == (plugin.digest(), &plugin.manifest.name)
+        for loaded in old.plugins().filter(|loaded| Arc::strong_count(&loaded.plugin) > 1) {
+            let plugin = &loaded.plugin;
+            let is_here = |other: &Loaded| {
+                (other.plugin.digest(), &other.plugin.manifest.name) == (plugin.digest(), &plugin.manifest.name)
             };
             if !self.plugins().any(is_here) {
-                self.kept.push(Arc::clone(plugin));
+                self.kept.push(loaded.clone());
             }
         }
     }
 
-    fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+    fn plugins(&self) -> impl Iterator<Item = &Loaded> {
         self.current.values().chain(&self.kept)
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! `one-of` lists the values allowed; for `strings` it holds for each element.
 
-use crate::{manifest::Manifest, nearest::did_you_mean};
+use crate::nearest::did_you_mean;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -119,21 +119,18 @@ impl SettingType {
     }
 }
 
-/// Checks policy's `[KIND.NAME.settings]` against the plugin's schema and fills in the defaults.
-///
-/// `given` is an object, or null for none. All faults are told, each naming the key.
-pub fn validate_settings(manifest: &Manifest, given: &Value) -> Result<Value, Vec<String>> {
+/// Checks settings of a plugin, by which name faults are told, against its schema; see [`crate::Manifest::validate_settings`].
+pub(crate) fn validate(schema: &Schema, plugin: &str, given: &Value) -> Result<Value, Vec<String>> {
     let nothing = Map::new();
     let given = match given {
         Value::Null => &nothing,
         Value::Object(given) => given,
         other => return Err(vec![format!("settings must be a table, not {other}")]),
     };
-    let plugin = format!("{} `{}`", manifest.kind, manifest.name);
-    let known = || manifest.settings.keys().map(String::as_str);
+    let known = || schema.keys().map(String::as_str);
     let mut faults = vec![];
     for (key, value) in given {
-        match manifest.settings.get(key) {
+        match schema.get(key) {
             Some(setting) => {
                 faults.extend(setting.check(value).err().map(|why| format!("setting `{key}` of {plugin}: {why}")))
             }
@@ -148,12 +145,13 @@ pub fn validate_settings(manifest: &Manifest, given: &Value) -> Result<Value, Ve
         return Err(faults);
     }
     let value = |(key, setting): (&String, &Setting)| (key.clone(), given.get(key).unwrap_or(&setting.default).clone());
-    Ok(Value::Object(manifest.settings.iter().map(value).collect()))
+    Ok(Value::Object(schema.iter().map(value).collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Manifest;
     use serde_json::json;
 
     fn manifest() -> Manifest {
@@ -188,10 +186,10 @@ mod tests {
     #[test]
     fn defaults_fill_what_policy_leaves_out() {
         let all = json!({"langs": [], "loud": false, "max": 3, "tone": "terse"});
-        assert_eq!(validate_settings(&manifest(), &Value::Null), Ok(all.clone()));
-        assert_eq!(validate_settings(&manifest(), &json!({})), Ok(all));
+        assert_eq!(manifest().validate_settings(&Value::Null), Ok(all.clone()));
+        assert_eq!(manifest().validate_settings(&json!({})), Ok(all));
         let given = json!({"max": 10, "tone": "warm", "loud": true, "langs": ["rust"]});
-        assert_eq!(validate_settings(&manifest(), &given), Ok(given));
+        assert_eq!(manifest().validate_settings(&given), Ok(given));
     }
 
     #[test]
@@ -208,10 +206,10 @@ mod tests {
             (json!({"toen": "warm"}), "has no setting `toen`; did you mean `tone`?"),
             (json!([1]), "must be a table"),
         ] {
-            let faults = validate_settings(&manifest(), &given).unwrap_err();
+            let faults = manifest().validate_settings(&given).unwrap_err();
             assert!(faults[0].contains(words), "{given}: {faults:?}");
         }
-        assert_eq!(validate_settings(&manifest(), &json!({"max": 11, "loud": 0, "x": 1})).unwrap_err().len(), 3);
+        assert_eq!(manifest().validate_settings(&json!({"max": 11, "loud": 0, "x": 1})).unwrap_err().len(), 3);
     }
 
     #[test]

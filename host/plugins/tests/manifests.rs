@@ -1,6 +1,6 @@
 //! Manifests and settings are outside data: whatever is in them, there is an answer and no panic.
 
-use borg_plugins::{Manifest, validate_settings};
+use borg_plugins::Manifest;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -31,8 +31,8 @@ proptest! {
     fn accepted_settings_are_stable(n in any::<i64>(), other in "[a-z]{1,3}") {
         let manifest = Manifest::parse(GOOD).expect("it is good");
         for given in [json!({"n": n}), json!({other: n}), json!(n), Value::Null] {
-            if let Ok(all) = validate_settings(&manifest, &given) {
-                prop_assert_eq!(validate_settings(&manifest, &all), Ok(all.clone()));
+            if let Ok(all) = manifest.validate_settings(&given) {
+                prop_assert_eq!(manifest.validate_settings(&all), Ok(all.clone()));
                 prop_assert!(all["n"].as_i64().is_some_and(|n| n >= 0));
             }
         }

@@ -25,7 +25,7 @@ pub use reach::Reach;
 
 use crate::{engine::Handle, mail::Mailbox};
 use borg_core::chat::{Notice, Post, Said, Update};
-use borg_plugins::{CallError, Kind, Plugins, validate_settings};
+use borg_plugins::{CallError, Kind, Plugins};
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -182,7 +182,7 @@ impl Chats {
     fn settings(&self, name: &str) -> Result<Value, ChatError> {
         let Some(manifest) = self.plugins.manifest(Kind::Chat, name) else { return Ok(Value::Null) };
         let given = self.handle.policy().chats.get(name).map(|chat| chat.settings.clone());
-        validate_settings(&manifest, &given.unwrap_or_default())
+        manifest.validate_settings(&given.unwrap_or_default())
             .map_err(|faults| ChatError::Settings { chat: name.to_owned(), faults: faults.join("; ") })
     }
 }

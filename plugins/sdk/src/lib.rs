@@ -17,14 +17,15 @@ pub mod log;
 pub mod persona;
 pub mod rule;
 
+mod file_name;
 mod marked;
 mod settings;
 mod template;
-mod visible;
 
 /// The interface `types` of the contract: values that more than one world speaks of.
 pub use bindings::persona::borg::plugin::types::{BaseFile, Extra, Handoff, Span, TaskBrief};
+pub use borg_visible::{is_hidden, visible};
+pub use file_name::file_name;
 pub use marked::{MARK_RULES, marked};
 pub use settings::settings;
 pub use template::fill;
-pub use visible::{file_name, is_hidden, visible};

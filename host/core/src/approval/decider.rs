@@ -1,5 +1,5 @@
 //! Who may let a change through: somebody with the role for it who did not ask for it, where policy knows such a human. A [`Decider`]
-//! can be made here only, and no change is approved without one: a check that is forgotten does not compile.
+//! is made here only, and no change is approved without one: a check that is forgotten does not compile.
 //!
 //! Humans are asked about, not identities: those that `[people] same` joins are one. Who asked for a change is who asked for its task,
 //! whoever asked for the earlier work it repeats or goes on from, and whoever told its agents something on the way. Where all that may

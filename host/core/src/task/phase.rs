@@ -48,6 +48,14 @@ impl Phase {
         }
     }
 
+    /// True where nothing more happens without a person.
+    pub fn rests(&self) -> bool {
+        match self {
+            Phase::Ended { .. } | Phase::Blocked { .. } | Phase::NeedsReview { .. } => true,
+            Phase::Queued { .. } | Phase::Running(_) | Phase::Parked { .. } | Phase::Approved { .. } => false,
+        }
+    }
+
     /// Position in the pipeline; none once ended.
     pub fn position(&self) -> Option<&Position> {
         match self {

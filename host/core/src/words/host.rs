@@ -7,6 +7,7 @@ use crate::{
     daily::{Day, Level, Purse},
     id::TaskId,
     intent,
+    list::few,
     people::{PersonId, Role, role_word},
     plan,
     policy::{ExecutorPolicy, PersonaPolicy, Pipeline, Policy, StagePlan, StageWork, Via},
@@ -28,7 +29,7 @@ pub fn ping(version: &str, up_ms: u64) -> Vec<Part> {
 
 /// Parts that answer `/chatid`.
 pub fn chat_id(chat: &str, person: &PersonId, role: Role) -> Vec<Part> {
-    vec![field("this chat", chat), field("you", format!("{person}, {}", role_word(role)))]
+    vec![Part::field("this chat", chat), Part::field("you", format!("{person}, {}", role_word(role)))]
 }
 
 /// Parts that answer `/personas`: all in short, or one in full; without one of that name, why.
@@ -38,7 +39,7 @@ pub fn personas(name: Option<&str>, policy: &Policy) -> Result<Vec<Part>, Vec<Pa
         parts.extend(policy.personas.iter().map(|(name, persona)| {
             let (tools, writes) = (list(&persona.tools, "none"), few(&persona.write, GLOBS_SHOWN, "nothing"));
             let (engine, budget) = (engine(persona, policy), budget(persona, policy));
-            field(name, format!("{engine}; budget {budget}; tools {tools}; writes {writes}"))
+            Part::field(name, format!("{engine}; budget {budget}; tools {tools}; writes {writes}"))
         }));
         parts.push(Part::Text("/personas NAME shows one in full.".into()));
         return Ok(parts);
@@ -47,21 +48,21 @@ pub fn personas(name: Option<&str>, policy: &Policy) -> Result<Vec<Part>, Vec<Pa
     let persona = persona.ok_or_else(|| unknown("persona", name, policy.personas.keys().map(String::as_str)))?;
     let mut parts = vec![
         Part::Heading(format!("Persona {name}")),
-        field("works with", engine(persona, policy)),
-        field("tools", list(&persona.tools, "none")),
-        field("writes", list(&persona.write, "nothing in the workspace")),
+        Part::field("works with", engine(persona, policy)),
+        Part::field("tools", list(&persona.tools, "none")),
+        Part::field("writes", list(&persona.write, "nothing in the workspace")),
     ];
     if !persona.protect.is_empty() {
-        parts.push(field("but never", list(&persona.protect, "")));
+        parts.push(Part::field("but never", list(&persona.protect, "")));
     }
     let ci = if persona.may_touch_ci { "may be written" } else { "protected" };
-    parts.push(field("CI files", ci));
+    parts.push(Part::field("CI files", ci));
     let name = persona.budget.as_ref().unwrap_or(&policy.host.budget);
     let limits = policy.budgets.get(name).map(|budget| {
         let wall = duration(budget.wall_ms);
         format!(": {} turns, {} tokens, {}, {wall} for a stage", budget.turns, budget.tokens, budget.cost)
     });
-    parts.push(field("budget", format!("{}{}", budget(persona, policy), limits.unwrap_or_default())));
+    parts.push(Part::field("budget", format!("{}{}", budget(persona, policy), limits.unwrap_or_default())));
     Ok(parts)
 }
 
@@ -75,13 +76,13 @@ pub fn pipeline(name: Option<&str>, policy: &Policy) -> Result<Vec<Part>, Vec<Pa
         parts.push(Part::Text(found.summary.clone()));
     }
     let only = if found.read_only { " (changes nothing)" } else { "" };
-    parts.push(field("stages", format!("{}{only}", stage_names(found))));
+    parts.push(Part::field("stages", format!("{}{only}", stage_names(found))));
     parts.extend(found.stages.iter().map(|stage| Part::Item(format!("{}: {}", stage.name, work(stage, policy)))));
     parts.extend(caps(policy));
     repositories(policy, &mut parts);
     let others: Vec<&str> = names().filter(|other| *other != name).collect();
     if !others.is_empty() {
-        parts.push(field("other pipelines", few(&others, NAMES_SHOWN, "")));
+        parts.push(Part::field("other pipelines", few(&others, NAMES_SHOWN, "")));
     }
     Ok(parts)
 }
@@ -95,13 +96,19 @@ pub fn policy(policy: &Policy, since: Option<&str>, person: &PersonId, role: Rol
     let thresholds = policy.verdict;
     let may: Vec<String> = intent::allowed(role).map(|command| format!("/{}", command.name)).collect();
     let mut parts = vec![
-        field("policy", format!("{}{since}", policy.digest.short())),
-        field("repositories", few(&repositories, NAMES_SHOWN, "none; `borg-host repo add owner/name PATH` adds one")),
-        field("verdicts", format!("review from risk {} on, block from {} on", thresholds.review, thresholds.block)),
-        field("rules", few(&rules, NAMES_SHOWN, "none")),
-        field("at the same time", format!("{} task(s)", policy.host.parallel)),
-        field("you", format!("{person}, {}", role_word(role))),
-        field("you may", may.join(" ")),
+        Part::field("policy", format!("{}{since}", policy.digest.short())),
+        Part::field(
+            "repositories",
+            few(&repositories, NAMES_SHOWN, "none; `borg-host repo add owner/name PATH` adds one"),
+        ),
+        Part::field(
+            "verdicts",
+            format!("review from risk {} on, block from {} on", thresholds.review, thresholds.block),
+        ),
+        Part::field("rules", few(&rules, NAMES_SHOWN, "none")),
+        Part::field("at the same time", format!("{} task(s)", policy.host.parallel)),
+        Part::field("you", format!("{person}, {}", role_word(role))),
+        Part::field("you may", may.join(" ")),
     ];
     parts.extend(caps(policy));
     parts
@@ -115,7 +122,7 @@ pub fn today(day: &Day, policy: &Policy, person: Option<&PersonId>, now_ms: u64)
             Level::Narrow => "; one task runs at a time",
             Level::Shut => "; nothing starts until 00:00 UTC",
         };
-        field(label, format!("{purse}{follows}"))
+        Part::field(label, format!("{purse}{follows}"))
     };
     let host = day.host(policy, now_ms).map(|purse| line("money today, all tasks", purse));
     let own = person
@@ -129,7 +136,7 @@ fn caps(policy: &Policy) -> Option<Part> {
     let host = policy.host.daily.map(|cap| format!("{cap} for all tasks"));
     let people = policy.people_daily.map(|cap| format!("{cap} for the tasks of each person"));
     let all: Vec<String> = host.into_iter().chain(people).collect();
-    (!all.is_empty()).then(|| field("in a day of UTC", all.join(", ")))
+    (!all.is_empty()).then(|| Part::field("in a day of UTC", all.join(", ")))
 }
 
 /// What was done in the time up to now.
@@ -250,9 +257,9 @@ pub fn stats(figures: &Figures) -> Vec<Part> {
     let mut parts = vec![Part::Heading("What was done".into())];
     parts.extend(figures.windows.iter().map(|window| {
         let span = if window.hours < 48 { format!("{} h", window.hours) } else { format!("{} d", window.hours / 24) };
-        field(&span, format!("{}; {}", window.done(), window.spent()))
+        Part::field(&span, format!("{}; {}", window.done(), window.spent()))
     }));
-    parts.push(field("now", figures.now()));
+    parts.push(Part::field("now", figures.now()));
     parts
 }
 
@@ -261,10 +268,10 @@ pub fn digest(figures: &Figures, tasks: &[DigestLine], left_out: u64) -> Vec<Par
     let mut parts = Vec::new();
     for window in &figures.windows {
         parts.push(Part::Heading(format!("The last {} h", window.hours)));
-        parts.push(field("tasks", window.done()));
-        parts.push(field("spent", window.spent()));
+        parts.push(Part::field("tasks", window.done()));
+        parts.push(Part::field("spent", window.spent()));
     }
-    parts.push(field("now", figures.now()));
+    parts.push(Part::field("now", figures.now()));
     parts.extend(tasks.iter().map(|task| {
         let DigestLine { id, title, repository, status, branch, cost, notional } = task;
         let cost = money(*cost, *notional);
@@ -285,7 +292,7 @@ pub fn groups(chats: &BTreeMap<String, Registration>) -> Vec<Part> {
     let mut parts = vec![Part::Heading("Registered chats".into())];
     parts.extend(chats.iter().take(CHATS_SHOWN).map(|(chat, Registration { by, repository, .. })| {
         let repository = repository.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
-        field(chat, format!("{repository}by {by}"))
+        Part::field(chat, format!("{repository}by {by}"))
     }));
     if chats.len() > CHATS_SHOWN {
         parts.push(Part::Item(format!("and {} more", chats.len() - CHATS_SHOWN)));
@@ -293,27 +300,14 @@ pub fn groups(chats: &BTreeMap<String, Registration>) -> Vec<Part> {
     parts
 }
 
-fn field(label: &str, value: impl Into<String>) -> Part {
-    Part::Field { label: label.into(), value: value.into() }
-}
-
 /// All of them, or the word for none.
 fn list(names: &[String], none: &str) -> String {
     few(names, usize::MAX, none)
 }
 
-fn few<T: AsRef<str>>(names: &[T], shown: usize, none: &str) -> String {
-    let first: Vec<&str> = names.iter().take(shown).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(shown) {
-        0 if first.is_empty() => none.to_owned(),
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
-}
-
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Vec<Part> {
-    let known = few(&known.collect::<Vec<_>>(), NAMES_SHOWN, "none");
-    vec![Part::Text(format!("there is no {what} `{name}`")), field("there are", known)]
+    let known = few(known, NAMES_SHOWN, "none");
+    vec![Part::Text(format!("there is no {what} `{name}`")), Part::field("there are", known)]
 }
 
 fn engine(persona: &PersonaPolicy, policy: &Policy) -> String {
@@ -359,9 +353,9 @@ fn repositories(policy: &Policy, parts: &mut Vec<Part>) {
     let default = plan::default_repository(policy);
     let (label, none) = ("repository", "none yet; `borg-host repo add owner/name PATH` adds one");
     parts.push(match default {
-        Some(name) => field(label, format!("{name}, where a task names no other")),
-        None if policy.repos.is_empty() => field(label, none),
-        None => field(label, "a task must name one; PIPELINE_REPO sets a default"),
+        Some(name) => Part::field(label, format!("{name}, where a task names no other")),
+        None if policy.repos.is_empty() => Part::field(label, none),
+        None => Part::field(label, "a task must name one; PIPELINE_REPO sets a default"),
     });
     let shown = policy.repos.iter().filter(|(name, _)| default.is_none_or(|default| default == *name));
     for (name, repo) in shown.take(NAMES_SHOWN) {
@@ -370,6 +364,6 @@ fn repositories(policy: &Policy, parts: &mut Vec<Part>) {
             |command| format!("`{command}`"),
         );
         let image = repo.image.as_ref().unwrap_or(&policy.checks.image);
-        parts.push(field(&format!("tests of {name}"), format!("{command}, in {image}")));
+        parts.push(Part::field(format!("tests of {name}"), format!("{command}, in {image}")));
     }
 }

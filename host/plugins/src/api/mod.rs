@@ -6,6 +6,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod log;
+pub(crate) mod shared;
 
 use crate::{manifest::Kind, state::State};
 use wasmtime::{
@@ -18,22 +19,6 @@ use wasmtime_wasi::{
     p2::{self, bindings as wasi},
     random::WasiRandom,
 };
-
-/// Types and host interfaces that the worlds share.
-pub(crate) mod shared {
-    wasmtime::component::bindgen!({
-        inline: "
-            package borg:host;
-            world shared {
-                import borg:plugin/types@0.1.0;
-                import borg:plugin/log@0.1.0;
-                import borg:plugin/clock@0.1.0;
-            }
-        ",
-        path: "../../wit",
-        world: "borg:host/shared",
-    });
-}
 
 /// A linker with all that this kind of plugin may import.
 pub(crate) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<State>> {

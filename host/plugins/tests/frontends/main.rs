@@ -8,7 +8,7 @@ mod dress;
 mod support;
 
 use borg_core::chat::{Addressed, Button, Document, Notice, NoticeKind, Part, Post, TextPost, UpdateKind};
-use borg_plugins::{Chat, Kind, validate_settings};
+use borg_plugins::{Chat, Kind};
 use dress::{By, CHAT, Happening, PERSON, update};
 use serde_json::Value;
 use support::{FRONTENDS, Home};
@@ -31,7 +31,7 @@ impl Frontend {
         let plugins = home.open_whole().await;
         let frontend = |name: &'static str| {
             let manifest = plugins.manifest(Kind::Chat, name).unwrap();
-            let settings = validate_settings(&manifest, &Value::Null).unwrap();
+            let settings = manifest.validate_settings(&Value::Null).unwrap();
             Frontend { name, chat: plugins.chat(name, None).unwrap(), settings }
         };
         let all = FRONTENDS.map(frontend).into();

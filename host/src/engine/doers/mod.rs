@@ -164,7 +164,7 @@ fn settings(plugins: &Plugins, kind: Kind, name: &str, given: &Value) -> Result<
     let manifest = plugins.manifest(kind, name).ok_or_else(|| {
         format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str())
     })?;
-    borg_plugins::validate_settings(&manifest, given).map_err(|errors| errors.join("; "))
+    manifest.validate_settings(given).map_err(|errors| errors.join("; "))
 }
 
 /// Tries something a few times, with longer and longer pauses; true where it worked.

@@ -49,8 +49,6 @@ mod stream;
 
 use borg_sdk::executor::{Command, Executor, ExecutorInfo, Features, HomeFile, Job, Outcome, ReadStep, RunEnd};
 
-/// Where a repository keeps its script.
-const SCRIPT_FILE: &str = ".borg/script.toml";
 /// Where the program lies, below the agent's home.
 const PROGRAM_FILE: &str = ".borg-scripted/play.sh";
 
@@ -62,7 +60,7 @@ impl Executor for Scripted {
     fn describe() -> ExecutorInfo {
         ExecutorInfo {
             features: Features::READ_ONLY,
-            reads: vec![SCRIPT_FILE.into()],
+            reads: vec![script::SCRIPT_FILE.into()],
             ..ExecutorInfo::new("scripted", "Plays a script kept in the repository or the task; needs no key")
         }
     }

@@ -1,8 +1,10 @@
 //! The script: finds it, parses it, and picks the step that fits the job. Faults are told with the place where they are.
 
-use crate::SCRIPT_FILE;
 use borg_sdk::executor::Job;
 use serde::Deserialize;
+
+/// Where a repository keeps its script.
+pub const SCRIPT_FILE: &str = ".borg/script.toml";
 
 /// What opens the block in a task's description.
 const FENCE: &str = "```borg-script";

@@ -1,7 +1,8 @@
 //! One test before and after: what it demands less now. Which tests belong together is `pair.rs`.
 
+use crate::found::{Id, Why};
 use crate::inventory::{Assertion, Guard, Inventory, MarkKind, Strength, Test};
-use borg_sdk::rule::{Finding, Severity};
+use borg_sdk::rule::Finding;
 use std::collections::BTreeSet;
 
 /// What the change did to code that is no test, for telling a moved expectation from a bent one.
@@ -27,20 +28,14 @@ pub struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    fn finding(
-        &self,
-        id: &str,
-        severity: Severity,
-        confidence: u8,
-        base_line: u32,
-        head_line: u32,
-        message: String,
-    ) -> Finding {
+    fn finding(&self, why: Why, base_line: u32, head_line: u32, message: String) -> Finding {
         let what = if self.helper { "test helper" } else { "test" };
         let message = format!("{what} `{}` {message}", self.base.id);
-        Finding::new(id, severity, confidence, message)
-            .at_base(self.base_path, base_line, base_line.max(self.base.start))
-            .at_head(self.head_path, head_line, head_line)
+        why.finding(message).at_base(self.base_path, base_line, base_line.max(self.base.start)).at_head(
+            self.head_path,
+            head_line,
+            head_line,
+        )
     }
 }
 
@@ -54,7 +49,7 @@ pub fn compare(pair: &Pair<'_>, sources: &Sources) -> Vec<Finding> {
     marks(pair, &mut findings);
     exits(pair, &mut findings);
     let same_body = pair.base_file.body(pair.base).eq(pair.head_file.body(pair.head));
-    let off = findings.iter().any(|finding| finding.id == "disabled-test");
+    let off = findings.iter().any(|finding| finding.id == Id::DisabledTest.as_str());
     if !same_body && !off {
         assertions(pair, sources, &mut findings);
     }
@@ -71,34 +66,31 @@ fn marks(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let line = mark.line;
-        let (severity, confidence, message) = match (mark.kind, mark.guard) {
+        let (why, message) = match (mark.kind, mark.guard) {
             (MarkKind::Only, _) | (_, Guard::Platform) => continue,
             (MarkKind::Skip, Guard::None) => (
-                Severity::Critical,
-                90,
+                Why::Skipped,
                 format!(
                     "existed at the base and is now switched off by `{}`: remove the mark and make it pass",
                     mark.text
                 ),
             ),
             (MarkKind::ExpectFailure, Guard::None) => (
-                Severity::Critical,
-                85,
+                Why::ExpectedToFail,
                 format!(
                     "existed at the base and is now expected to fail (`{}`): remove the mark and make it pass",
                     mark.text
                 ),
             ),
             (MarkKind::Skip | MarkKind::ExpectFailure, Guard::Other) => (
-                Severity::Major,
-                50,
+                Why::RunsUnderCondition,
                 format!(
                     "existed at the base and now runs only under a condition (`{}`): say why, or remove it",
                     mark.text
                 ),
             ),
         };
-        findings.push(pair.finding("disabled-test", severity, confidence, pair.base.start, line, message));
+        findings.push(pair.finding(why, pair.base.start, line, message));
         return;
     }
 }
@@ -115,24 +107,22 @@ fn exits(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
         if before >= now {
             continue;
         }
-        let id = if exit.skip { "disabled-test" } else { "early-exit" };
-        let (severity, confidence, message) = match exit.guard {
+        let (why, message) = match exit.guard {
             Guard::Platform => continue,
             Guard::None => (
-                Severity::Critical,
-                88,
+                if exit.skip { Why::SkipsItself } else { Why::LeavesEarly },
                 format!("now leaves by `{}` before it has checked everything: remove that line", exit.text),
             ),
-            Guard::Other if exit.skip => {
-                (Severity::Major, 50, format!("now leaves by `{}` under a condition: say why, or remove it", exit.text))
-            }
+            Guard::Other if exit.skip => (
+                Why::SkipsItselfUnderCondition,
+                format!("now leaves by `{}` under a condition: say why, or remove it", exit.text),
+            ),
             Guard::Other => (
-                Severity::Major,
-                42,
+                Why::LeavesEarlyUnderCondition,
                 format!("now leaves early (`{}`) under a condition: check that it still judges something", exit.text),
             ),
         };
-        findings.push(pair.finding(id, severity, confidence, pair.base.start, exit.line, message));
+        findings.push(pair.finding(why, pair.base.start, exit.line, message));
         return;
     }
 }
@@ -147,7 +137,7 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
         pair.head.assertions.iter().find(dropped).filter(|_| !pair.base.assertions.iter().any(|old| old.swallowed))
     {
         let message = "now drops the failure of its assertion: let it reach the runner".to_owned();
-        findings.push(pair.finding("swallowed-failure", Severity::Critical, 82, pair.base.start, lost.line, message));
+        findings.push(pair.finding(Why::FailureDropped, pair.base.start, lost.line, message));
         return;
     }
     let always = |test: &Test| test.assertions.iter().filter(|assertion| assertion.always).count();
@@ -160,14 +150,14 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
                 "now asserts something that always holds (`{}`): assert what the code does",
                 shorten(&empty.key)
             );
-            findings.push(pair.finding("always-true", Severity::Critical, 85, pair.base.start, empty.line, message));
+            findings.push(pair.finding(Why::AlwaysHolds, pair.base.start, empty.line, message));
             return;
         }
     }
     let mut head: Vec<&Assertion> = pair.head.live().filter(|assertion| is_real(pair, assertion)).collect();
     if head.is_empty() {
         let dead = pair.head.assertions.iter().any(|assertion| assertion.dead);
-        if dead && findings.iter().any(|finding| finding.id == "early-exit") {
+        if dead && findings.iter().any(|finding| finding.id == Id::EarlyExit.as_str()) {
             return;
         }
         let message = if dead {
@@ -176,9 +166,7 @@ fn assertions(pair: &Pair<'_>, sources: &Sources, findings: &mut Vec<Finding>) {
             "asserted something at the base and asserts nothing now"
         };
         findings.push(pair.finding(
-            "emptied-test",
-            Severity::Critical,
-            85,
+            Why::Emptied,
             base[0].line,
             pair.head.start,
             format!("{message}: put the assertions back"),
@@ -236,9 +224,7 @@ fn overlap(old: &Assertion, new: &Assertion) -> f64 {
 }
 
 fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion, findings: &mut Vec<Finding>) {
-    let mut report = |id: &str, severity: Severity, confidence: u8, message: String| {
-        findings.push(pair.finding(id, severity, confidence, old.line, new.line, message))
-    };
+    let mut report = |why: Why, message: String| findings.push(pair.finding(why, old.line, new.line, message));
     let widened = match (old.tolerance, new.tolerance) {
         (Some(before), Some(after)) => after > before * 1.000_001,
         (None, Some(after)) => {
@@ -251,25 +237,25 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
         (Some(_), None) | (None, None) => false,
     };
     if widened {
-        report("widened-tolerance", Severity::Major, if old.tolerance.is_some() { 85 } else { 45 }, wider(old, new));
+        report(if old.tolerance.is_some() { Why::ToleranceWidened } else { Why::ToleranceAdded }, wider(old, new));
         return;
     }
     if new.strength < old.strength {
         // Asserting a part after the whole was moved into another assertion is a rewrite; the count of assertions tells.
         let stronger = pair.head.live().filter(|assertion| assertion.strength >= old.strength).count()
             >= pair.base.live().filter(|assertion| assertion.strength >= old.strength).count();
-        let confidence = if stronger { 35 } else { 85 };
+        let why = if stronger { Why::WeakenedAmongStronger } else { Why::Weakened };
         let message = format!(
             "demands less than before (`{}` became `{}`): restore the stronger assertion",
             shorten(&old.key),
             shorten(&new.key)
         );
-        report("weakened-assertion", Severity::Major, confidence, message);
+        report(why, message);
         return;
     }
     if new.shape != old.shape {
         if old.negative != new.negative && old.subject == new.subject {
-            report("expectation-changed", Severity::Major, 45, flipped(old, new));
+            report(Why::Flipped, flipped(old, new));
         }
         return;
     }
@@ -279,7 +265,7 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
     if literals.len() == 1 && !polarity {
         // A limit or a width, and nothing else, moved.
         match limit_moved(old, new) {
-            Some(true) => return report("widened-tolerance", Severity::Major, 60, wider(old, new)),
+            Some(true) => return report(Why::LimitMoved, wider(old, new)),
             Some(false) => return,
             None => {}
         }
@@ -291,7 +277,7 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
         )
     });
     if polarity || boolean {
-        report("expectation-changed", Severity::Major, 45, flipped(old, new));
+        report(Why::Flipped, flipped(old, new));
     } else if !literals.is_empty() && old.literals.len() == new.literals.len() {
         let inner = |text: &str| text.trim_matches(['"', '\'', '`']).to_owned();
         let moved = |(old, new): &(&String, &String)| {
@@ -302,9 +288,12 @@ fn changed(pair: &Pair<'_>, sources: &Sources, old: &Assertion, new: &Assertion,
         let result_only = literals.len() == 1
             || old.literals.last() != new.literals.last() && literals.len() * 2 <= old.literals.len();
         if literals.iter().all(moved) {
-            report("expectation-changed", Severity::Note, 60, flipped(old, new));
+            report(Why::MovedWithTheCode, flipped(old, new));
         } else if result_only {
-            report("expectation-changed", Severity::Minor, if sources.changed { 72 } else { 80 }, flipped(old, new));
+            report(
+                if sources.changed { Why::ResultChangedWithCode } else { Why::ResultChangedAlone },
+                flipped(old, new),
+            );
         }
     }
 }
@@ -368,10 +357,10 @@ fn removed(pair: &Pair<'_>, lost: &[&Assertion], added: &[&Assertion], findings:
     let gone = before
         .intersection(&after)
         .all(|name| name.starts_with("assert") || matches!(name.as_str(), "unwrap" | "expect" | "len" | "new"));
-    let (severity, confidence) = if gone { (Severity::Minor, 60) } else { (Severity::Major, 60) };
+    let why = if gone { Why::AssertionLostWithItsCall } else { Why::AssertionLost };
     let count = if lost.len() == 1 { "an assertion".to_owned() } else { format!("{} assertions", lost.len()) };
     let message = format!("lost {count} (`{}`): put it back, or say why it no longer applies", shorten(&first.key));
-    findings.push(pair.finding("removed-assertion", severity, confidence, first.line, pair.head.start, message));
+    findings.push(pair.finding(why, first.line, pair.head.start, message));
 }
 
 fn rows(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
@@ -385,7 +374,7 @@ fn rows(pair: &Pair<'_>, findings: &mut Vec<Finding>) {
             pair.base.rows.len(),
             shorten(lost[0])
         );
-        findings.push(pair.finding("fewer-cases", Severity::Major, 70, pair.base.start, pair.head.start, message));
+        findings.push(pair.finding(Why::CasesLost, pair.base.start, pair.head.start, message));
     }
 }
 

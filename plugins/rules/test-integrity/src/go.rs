@@ -190,12 +190,8 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
         }
         at += 1;
     }
-    for (from, to) in dead {
-        let (from, to) = (tokens.line(from), tokens.line(to.saturating_sub(1)));
-        test.assertions
-            .iter_mut()
-            .filter(|assertion| (from..=to).contains(&assertion.line))
-            .for_each(|assertion| assertion.dead = true);
+    for range in dead {
+        test.within(tokens, range).for_each(|assertion| assertion.dead = true);
     }
     if recovers {
         test.assertions.iter_mut().for_each(|assertion| assertion.swallowed = true);

@@ -110,6 +110,12 @@ impl Test {
         self.assertions.iter().filter(|assertion| !assertion.dead && !assertion.always && !assertion.swallowed)
     }
 
+    /// Those on the lines of the tokens `from..to`.
+    pub fn within(&mut self, tokens: &Tokens<'_>, (from, to): (usize, usize)) -> impl Iterator<Item = &mut Assertion> {
+        let lines = tokens.line(from)..=tokens.line(to.saturating_sub(1));
+        self.assertions.iter_mut().filter(move |assertion| lines.contains(&assertion.line))
+    }
+
     /// First mark that switches it off wherever it runs.
     pub fn is_off(&self) -> bool {
         self.marks.iter().any(|mark| mark.guard == Guard::None && mark.kind != MarkKind::Only)
@@ -130,23 +136,16 @@ pub struct Inventory<'a> {
 }
 
 impl<'a> Inventory<'a> {
-    pub fn read(text: &'a str, language: Language) -> Self {
-        let tokens = Tokens::new(text, language);
-        let mut inventory = Inventory {
-            tokens,
+    /// One in which nothing is found yet.
+    pub fn new(text: &'a str, language: Language) -> Self {
+        Inventory {
+            tokens: Tokens::new(text, language),
             language,
             tests: Vec::new(),
             helpers: Vec::new(),
             items: BTreeSet::new(),
             modules: Vec::new(),
-        };
-        match language {
-            Language::Rust => crate::rust::fill(&mut inventory),
-            Language::Python => crate::python::fill(&mut inventory),
-            Language::Js => crate::js::fill(&mut inventory),
-            Language::Go => crate::go::fill(&mut inventory, text),
         }
-        inventory
     }
 
     /// Tokens of a test's body as text.

@@ -321,12 +321,10 @@ fn body(tokens: &Tokens<'_>, test: &mut Test) {
         }
         at += 1;
     }
-    for ((from, to), is_dead) in
-        dead.into_iter().map(|range| (range, true)).chain(swallowed.into_iter().map(|range| (range, false)))
-    {
-        let (from, to) = (tokens.line(from), tokens.line(to.saturating_sub(1)));
-        for assertion in test.assertions.iter_mut().filter(|assertion| (from..=to).contains(&assertion.line)) {
-            if is_dead { assertion.dead = true } else { assertion.swallowed = true }
-        }
+    for range in dead {
+        test.within(tokens, range).for_each(|assertion| assertion.dead = true);
+    }
+    for range in swallowed {
+        test.within(tokens, range).for_each(|assertion| assertion.swallowed = true);
     }
 }

@@ -1,10 +1,12 @@
 //! All files of a change together: what was compared, what is missing, and whether there is a good reason.
 
 use crate::compare::{Pair, Sources, compare, shorten};
-use crate::inventory::{Inventory, MarkKind, Test};
+use crate::found::Why;
+use crate::inventory::{MarkKind, Test};
+use crate::languages::read;
 use crate::lex::Language;
 use crate::pair::{At, Pairing, Version, bag_of, likeness, pair, test};
-use borg_sdk::rule::{Change, ChangedFile, FileClass, FileStatus, Finding, Severity};
+use borg_sdk::rule::{Change, ChangedFile, FileClass, FileStatus, Finding};
 use std::collections::BTreeSet;
 
 struct Whole<'a> {
@@ -27,11 +29,7 @@ pub fn judge(change: &Change) -> Vec<Finding> {
             let language = version(path, &file.base_text)?;
             let text = file.base_text.as_deref()?;
             // Code that has no test in sight is read for its names only, which is the same work.
-            Some(Version {
-                path,
-                inventory: Inventory::read(text, language),
-                class_is_test: is_test_path(path, language),
-            })
+            Some(Version { path, inventory: read(text, language), class_is_test: is_test_path(path, language) })
         })
         .collect();
     let head: Vec<Option<Version<'_>>> = change
@@ -42,7 +40,7 @@ pub fn judge(change: &Change) -> Vec<Finding> {
             let text = file.head_text.as_deref()?;
             Some(Version {
                 path: &file.path,
-                inventory: Inventory::read(text, language),
+                inventory: read(text, language),
                 class_is_test: is_test_path(&file.path, language),
             })
         })
@@ -222,11 +220,7 @@ impl<'a> Whole<'a> {
                     "test `{}` went with `{name}`, which it tested: confirm that the task asks for that",
                     gone.id
                 );
-                findings.push(Finding::new("subject-removed", Severity::Note, 80, message).at_base(
-                    version.path,
-                    gone.start,
-                    gone.end,
-                ));
+                findings.push(Why::WentWithItsSubject.finding(message).at_base(version.path, gone.start, gone.end));
                 continue;
             }
             if self.absorbed(*at, pairing) {
@@ -237,11 +231,7 @@ impl<'a> Whole<'a> {
                     "test `{}` is still there, but no runner finds it any more (as `{}`): restore its name or attribute",
                     gone.id, helper.name
                 );
-                let finding = Finding::new("undiscoverable-test", Severity::Critical, 88, message).at_base(
-                    version.path,
-                    gone.start,
-                    gone.end,
-                );
+                let finding = Why::LeftAsFunction.finding(message).at_base(version.path, gone.start, gone.end);
                 findings.push(finding.at_head(&self.files[at.0].path, helper.start, helper.end));
                 continue;
             }
@@ -252,19 +242,16 @@ impl<'a> Whole<'a> {
                 }
                 continue;
             }
-            let (severity, confidence, tail) = match self.replaced(*at, pairing) {
-                Some(true) => (Severity::Note, 60, "another test seems to have taken its place"),
-                Some(false) => {
-                    (Severity::Minor, 75, "a new test calls the same code, but with other cases: put its cases back")
-                }
-                None => (Severity::Critical, 78, "put it back, or say why it no longer applies"),
+            let (why, tail) = match self.replaced(*at, pairing) {
+                Some(true) => (Why::RemovedForAnother, "another test seems to have taken its place"),
+                Some(false) => (
+                    Why::RemovedForOtherCases,
+                    "a new test calls the same code, but with other cases: put its cases back",
+                ),
+                None => (Why::Removed, "put it back, or say why it no longer applies"),
             };
             let message = format!("test `{}` was removed while what it tests is still there: {tail}", gone.id);
-            findings.push(Finding::new("removed-test", severity, confidence, message).at_base(
-                version.path,
-                gone.start,
-                gone.end,
-            ));
+            findings.push(why.finding(message).at_base(version.path, gone.start, gone.end));
         }
         for (file, tests) in whole_files {
             let version = self.base(file);
@@ -275,11 +262,7 @@ impl<'a> Whole<'a> {
                 tests.len()
             );
             let end = tests.iter().map(|test| test.end).max().unwrap_or(1);
-            findings.push(Finding::new("deleted-test-file", Severity::Critical, 85, message).at_base(
-                version.path,
-                1,
-                end,
-            ));
+            findings.push(Why::FileDeleted.finding(message).at_base(version.path, 1, end));
         }
     }
 
@@ -379,11 +362,7 @@ impl<'a> Whole<'a> {
                     "`{}` now runs alone and silences {silenced} other tests of {}: remove `only`",
                     focus.id, head.path
                 );
-                findings.push(Finding::new("focused-test", Severity::Critical, 85, message).at_head(
-                    head.path,
-                    focus.start,
-                    focus.start,
-                ));
+                findings.push(Why::Focused.finding(message).at_head(head.path, focus.start, focus.start));
             }
         }
     }
@@ -410,9 +389,7 @@ impl<'a> Whole<'a> {
                         file.path
                     );
                     findings.push(
-                        Finding::new("undiscoverable-test", Severity::Critical, 85, message)
-                            .at_base(old_path, 1, 1)
-                            .at_head(&file.path, 1, 1),
+                        Why::FileWhereNobodyLooks.finding(message).at_base(old_path, 1, 1).at_head(&file.path, 1, 1),
                     );
                 }
             }
@@ -429,10 +406,7 @@ impl<'a> Whole<'a> {
                         "module `{name}` of {} is no longer compiled, so its tests no longer run: declare it again",
                         head.path
                     );
-                    findings.push(
-                        Finding::new("undiscoverable-test", Severity::Critical, 80, message)
-                            .at_base(base.path, *line, *line),
-                    );
+                    findings.push(Why::ModuleNotCompiled.finding(message).at_base(base.path, *line, *line));
                 }
             }
         }
@@ -459,8 +433,7 @@ impl<'a> Whole<'a> {
                     "the text of test file {} could not be read whole: look at it by hand",
                     shorten(&file.path)
                 );
-                findings
-                    .push(Finding::new("unreadable-test-file", Severity::Minor, 75, message).at_head(&file.path, 1, 1));
+                findings.push(Why::NotRead.finding(message).at_head(&file.path, 1, 1));
             }
         }
     }

@@ -1,40 +1,12 @@
 //! Python: unittest and pytest. Blocks are told by indentation, statements by logical lines.
 
 mod assertion;
+mod line;
 
 use crate::inventory::{Exit, Guard, Inventory, Mark, MarkKind, Test, find, guard, is_constant};
 use crate::lex::{Kind, Tokens};
-use assertion::statement;
-
-/// A logical line: tokens up to a line end outside brackets.
-#[derive(Clone, Copy)]
-struct Line {
-    from: usize,
-    to: usize,
-    indent: u32,
-}
-
-fn lines(tokens: &Tokens<'_>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    let mut at = 0;
-    while at < tokens.list.len() {
-        let token = &tokens.list[at];
-        let continued = at > 0 && tokens.is(at - 1, "\\");
-        if let Some(indent) = token.indent.filter(|_| !continued) {
-            lines.push(Line { from: at, to: at, indent });
-        } else if lines.is_empty() {
-            lines.push(Line { from: at, to: at, indent: 0 });
-        }
-        if token.kind == Kind::Sign && matches!(token.text, "(" | "[" | "{") {
-            at = tokens.close(at);
-        }
-        at += 1;
-        if let Some(last) = lines.last_mut() {
-            last.to = at.min(tokens.list.len());
-        }
-    }
-    lines
-}
+use assertion::{is_broad, statement};
+use line::{Line, lines};
 
 struct Scope {
     indent: u32,
@@ -364,10 +336,6 @@ fn body(tokens: &Tokens<'_>, lines: &[Line], test: &mut Test) {
             _ => {}
         }
     }
-}
-
-fn is_broad(name: &str) -> bool {
-    matches!(name, "Exception" | "BaseException" | "AssertionError")
 }
 
 /// True when the handlers of the `try` above `lines` catch failed assertions and go on.

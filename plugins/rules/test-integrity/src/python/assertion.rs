@@ -1,6 +1,6 @@
 //! What a Python test claims: `assert` statements and the methods of unittest and pytest, each with how much it claims.
 
-use super::{Line, is_broad};
+use super::line::Line;
 use crate::inventory::{
     Assertion, Parts, Strength, all_literal, assertion, asserts_by_name, find, is_constant, or_true, same_sides,
 };
@@ -199,4 +199,8 @@ fn condition(tokens: &Tokens<'_>, from: usize, to: usize) -> Parts {
         "callable" | "hasattr" => plain(Strength::NonNull),
         _ => plain(Strength::Truth),
     }
+}
+
+pub(super) fn is_broad(name: &str) -> bool {
+    matches!(name, "Exception" | "BaseException" | "AssertionError")
 }

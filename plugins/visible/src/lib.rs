@@ -1,5 +1,6 @@
-//! Makes characters visible that steer a terminal, turn text around or cannot be seen at all. Every text of an agent, a repository
-//! or a stranger passes here before a person or a model reads it.
+//! borg-visible: makes characters visible that steer a terminal, turn text around or cannot be seen at all. Every text of an agent, a
+//! repository or a stranger passes here before a person or a model reads it: in plugins that show it, and in the host once more, which
+//! does not rely on them. Both read this one table.
 
 use std::borrow::Cow;
 
@@ -18,7 +19,7 @@ pub fn is_hidden(c: char) -> bool {
     }
 }
 
-/// Writes each hidden character as people know it: `^[` for controls below U+0020, else `<U+202E>`. A carriage return before a line
+/// Writes each hidden character as people know it: `^[` for ESC and its like, `^?` for DEL, `<U+202E>` for others. A carriage return before a line
 /// feed is dropped.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
@@ -34,22 +35,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
                 out.push('^');
                 out.push(char::from(c as u8 + b'@'));
             }
+            '\u{7f}' => out.push_str("^?"),
             c => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
         }
     }
     Cow::Owned(out)
-}
-
-/// Longest name [`file_name`] gives, in characters.
-const NAME: usize = 80;
-
-/// Makes a name of a file that is only a name: no folder, nothing hidden, never empty. `fallback` stands for what is nothing but that.
-pub fn file_name(name: &str, fallback: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-    let words = visible(name).split_whitespace().collect::<Vec<_>>().join(" ");
-    let plain: String = words.chars().map(|c| if is_plain(c) { c } else { '-' }).take(NAME).collect();
-    let plain = plain.trim_matches([' ', '.']);
-    if plain.is_empty() { fallback.to_owned() } else { plain.to_owned() }
 }
 
 #[cfg(test)]
@@ -58,8 +48,8 @@ mod tests {
 
     #[test]
     fn nothing_that_steers_survives() {
-        assert_eq!(visible("\u{1b}[31mred\u{7}"), "^[[31mred^G");
-        assert_eq!(visible("a\u{202e}b\u{9b}c\u{e0041}"), "a<U+202E>b<U+009B>c<U+E0041>");
+        assert_eq!(visible("\u{1b}]0;owned\u{7}\u{1b}[2J"), "^[]0;owned^G^[[2J");
+        assert_eq!(visible("a\u{202e}b\u{9b}31m\u{7f}\u{e0041}"), "a<U+202E>b<U+009B>31m^?<U+E0041>");
         assert_eq!(visible("line\r\nover\rwritten"), "line\nover^Mwritten");
         for c in (0..=0x10_ffff_u32).filter_map(char::from_u32) {
             let shown = visible(&c.to_string()).into_owned();
@@ -68,23 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_a_file_leads_nowhere() {
-        let rows = [
-            ("change.diff", "change.diff"),
-            ("../../etc/passwd", "-..-etc-passwd"),
-            ("a\u{202e}txt.exe", "a-U-202E-txt.exe"),
-            ("..", "x"),
-            (" \n", "x"),
-            ("C:\\a\nb", "C--a b"),
-        ];
-        for (name, safe) in rows {
-            assert_eq!(file_name(name, "x"), safe, "{name:?}");
-        }
-        assert_eq!(file_name(&"ü".repeat(500), "x").chars().count(), 80);
-    }
-
-    #[test]
     fn plain_text_is_not_copied() {
-        assert!(matches!(visible("Grüße\t👩‍💻\n"), Cow::Borrowed(_)));
+        assert!(matches!(visible("Grüße\t漢字 👩‍💻\nzweite Zeile"), Cow::Borrowed(_)));
     }
 }
