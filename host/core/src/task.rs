@@ -1,9 +1,11 @@
 //! A task and where it stands. Only [`crate::step`] changes one.
 
+mod facts;
 mod money;
 mod phase;
 mod status;
 
+pub use facts::Facts;
 pub use status::{Ending, Status};
 
 use crate::{

@@ -182,7 +182,8 @@ impl Chats {
     fn settings(&self, name: &str) -> Result<Value, ChatError> {
         let Some(manifest) = self.plugins.manifest(Kind::Chat, name) else { return Ok(Value::Null) };
         let given = self.handle.policy().chats.get(name).map(|chat| chat.settings.clone());
-        manifest.validate_settings(&given.unwrap_or_default())
+        manifest
+            .validate_settings(&given.unwrap_or_default())
             .map_err(|faults| ChatError::Settings { chat: name.to_owned(), faults: faults.join("; ") })
     }
 }

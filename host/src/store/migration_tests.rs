@@ -6,6 +6,7 @@ use borg_core::{
     event::{Body, Event},
     id::{EffectKey, TaskId},
     owner::Owner,
+    step::Durable,
     task::Status,
 };
 use rusqlite::Connection;
@@ -49,6 +50,15 @@ fn a_journal_of_tasks_alone_becomes_one_of_owners_and_loses_nothing() {
     assert_eq!(owed, [("t2-s0-a2-agent", Owner::Task(TaskId(2)), Some(agent))]);
     let ledger = journal.ledger(TaskId(2).into()).unwrap();
     assert_eq!((ledger.len(), ledger[0].row["cost-micros"].as_u64()), (1, Some(1200)));
+
+    // What is known of their work and tests was in their rows then. Written again, it lies apart, and is the same.
+    let whole = journal.task(TaskId(1)).unwrap().unwrap();
+    assert_eq!((whole.records.len(), whole.evidence.len(), whole.required.len(), whole.timed.len()), (3, 2, 4, 3));
+    let durable = Durable { tasks: vec![whole.clone()], ..Durable::default() };
+    journal.commit(&Batch { durable, ..Batch::default() }).unwrap();
+    assert_eq!(journal.task(TaskId(1)).unwrap().as_ref(), Some(&whole));
+    let row = "SELECT json_extract(task, '$.records') FROM tasks WHERE id = 1";
+    assert_eq!(rows(&journal.db, row), ["[]"]);
 
     // And it goes on: what settles the effect of then strikes it off.
     let settled = Event {

@@ -13,7 +13,7 @@ use borg_core::{
     policy::source::SourceFile,
     task::Task,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(super) fn json<T: Serialize>(value: &T) -> Result<String, JournalError> {
@@ -30,8 +30,28 @@ fn all<T: DeserializeOwned>(db: &Connection, sql: &str) -> Result<Vec<T>, Journa
     rows.map(|row| parse(&row.map_err(unread)?)).collect()
 }
 
+/// Tasks that fit a condition, with their facts.
+fn whole_tasks(db: &Connection, condition: &str, values: impl Params) -> Result<Vec<Task>, JournalError> {
+    let mut query = db
+        .prepare_cached(&format!("SELECT task, facts FROM tasks LEFT JOIN facts USING (id) WHERE {condition}"))
+        .map_err(unread)?;
+    let rows = query
+        .query_map(values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))
+        .map_err(unread)?;
+    rows.map(|row| {
+        let (task, facts) = row.map_err(unread)?;
+        let mut task: Task = parse(&task)?;
+        // A row of before they lay apart has them inside.
+        if let Some(facts) = facts {
+            task.put_facts(parse(&facts)?);
+        }
+        Ok(task)
+    })
+    .collect()
+}
+
 pub(super) fn live_tasks(db: &Connection) -> Result<Vec<Task>, JournalError> {
-    all(db, "SELECT task FROM tasks WHERE live = 1 ORDER BY id")
+    whole_tasks(db, "live = 1 ORDER BY id", [])
 }
 
 pub(super) fn owed(db: &Connection) -> Result<Vec<Effect>, JournalError> {
@@ -42,6 +62,7 @@ pub(super) fn last_task(db: &Connection) -> Result<u64, JournalError> {
     db.query_row("SELECT COALESCE(MAX(id), 0) FROM tasks", [], |row| row.get(0)).map_err(unread)
 }
 
+/// Writes a task whose facts were taken out; its row as JSON.
 pub(super) fn put_task(db: &Connection, task: &Task, row: &str) -> Result<(), JournalError> {
     let mut put = db
         .prepare_cached(
@@ -54,15 +75,28 @@ pub(super) fn put_task(db: &Connection, task: &Task, row: &str) -> Result<(), Jo
     Ok(())
 }
 
+/// Writes the facts of a task, as JSON.
+pub(super) fn put_facts(db: &Connection, id: TaskId, facts: &str) -> Result<(), JournalError> {
+    db.prepare_cached("INSERT OR REPLACE INTO facts(id, facts) VALUES (?1, ?2)")
+        .and_then(|mut put| put.execute(params![id.0, facts]))
+        .map_err(unwritten)?;
+    Ok(())
+}
+
 /// Books what is told of the money of a task that has ended; its row stays as it is else.
 pub(super) fn book(db: &Connection, id: TaskId, body: &Body) -> Result<(), JournalError> {
     let Some(mut task) = task(db, id)? else { return Ok(()) };
-    if task.book(body) { put_task(db, &task, &json(&task)?) } else { Ok(()) }
+    if !task.book(body) {
+        return Ok(());
+    }
+    let facts = task.take_facts();
+    put_task(db, &task, &json(&task)?)?;
+    put_facts(db, id, &json(&facts)?)
 }
 
 /// Tasks, ended ones too, that hold what requests may cost whose answers are still out.
 pub(super) fn holding(db: &Connection) -> Result<Vec<Task>, JournalError> {
-    all(db, "SELECT task FROM tasks WHERE holds > 0 ORDER BY id")
+    whole_tasks(db, "holds > 0 ORDER BY id", [])
 }
 
 pub(super) fn put_effect(db: &Connection, effect: &Effect, row: &str) -> Result<(), JournalError> {
@@ -156,9 +190,7 @@ pub(super) fn tasks(db: &Connection, limit: u32) -> Result<Vec<TaskRow>, Journal
 }
 
 pub(super) fn task(db: &Connection, id: TaskId) -> Result<Option<Task>, JournalError> {
-    let text: Option<String> =
-        db.query_row("SELECT task FROM tasks WHERE id = ?1", [id.0], |row| row.get(0)).optional().map_err(unread)?;
-    text.map(|text| parse(&text)).transpose()
+    Ok(whole_tasks(db, "id = ?1", [id.0])?.pop())
 }
 
 /// A text kept beside the chain; none once it is deleted.

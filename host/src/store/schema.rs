@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Each entry brings the format from its index to the next; never edited once released.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE events (
@@ -140,6 +140,10 @@ INSERT INTO ledger_6 SELECT id, at_ms, 't' || task, run, row FROM ledger;
 DROP TABLE ledger;
 ALTER TABLE ledger_6 RENAME TO ledger;
 CREATE INDEX ledger_by_owner ON ledger (owner, id);
+",
+    "
+-- From here on a task's facts lie apart from its row, once either was written again: an older program would not find them.
+CREATE TABLE facts (id INTEGER PRIMARY KEY, facts TEXT NOT NULL) STRICT;
 ",
 ];
 

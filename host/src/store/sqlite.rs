@@ -14,11 +14,11 @@ use borg_core::{
     owner::Owner,
     policy::source::SourceFile,
     step::{Durable, State},
-    task::Task,
+    task::{Facts, Task},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::{File, Permissions},
     io,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -37,6 +37,8 @@ pub(super) struct Sqlite {
     head: Digest,
     /// See [`ROW_BYTES`].
     row_bytes: usize,
+    /// Facts of tasks that have not ended, as the file has them since this process wrote them. They are written when they are others.
+    facts: HashMap<TaskId, Facts>,
 }
 
 impl Sqlite {
@@ -51,7 +53,7 @@ impl Sqlite {
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         schema::migrate(&mut db, path)?;
         let head = chain::head(&db)?;
-        Ok(Sqlite { db, head, row_bytes: ROW_BYTES })
+        Ok(Sqlite { db, head, row_bytes: ROW_BYTES, facts: HashMap::new() })
     }
 
     /// Opens for looking only; works beside a running host.
@@ -61,7 +63,7 @@ impl Sqlite {
         db.busy_timeout(std::time::Duration::from_secs(5)).map_err(open)?;
         schema::check_version(&db)?;
         let head = chain::head(&db)?;
-        Ok(Sqlite { db, head, row_bytes: ROW_BYTES })
+        Ok(Sqlite { db, head, row_bytes: ROW_BYTES, facts: HashMap::new() })
     }
 
     #[cfg(test)]
@@ -141,10 +143,19 @@ impl Sqlite {
             }
         }
         let Durable { tasks, paused, chats, day } = &batch.durable;
+        let mut written = Vec::new();
         for task in tasks {
-            let row = rows::json(task)?;
-            within(row.len(), task.id().into(), None)?;
-            rows::put_task(&write, task, &row)?;
+            let mut task = task.clone();
+            let (id, facts) = (task.id(), task.take_facts());
+            let row = rows::json(&task)?;
+            within(row.len(), id.into(), None)?;
+            rows::put_task(&write, &task, &row)?;
+            if self.facts.get(&id) != Some(&facts) {
+                let row = rows::json(&facts)?;
+                within(row.len(), id.into(), None)?;
+                rows::put_facts(&write, id, &row)?;
+            }
+            written.push((id, facts, task.status().is_terminal()));
         }
         for effect in &batch.owed {
             let row = rows::json(effect)?;
@@ -178,6 +189,13 @@ impl Sqlite {
         let last = chain::last_seq(&write)?;
         write.commit().map_err(unwritten)?;
         self.head = head;
+        for (id, facts, has_ended) in written {
+            if has_ended {
+                self.facts.remove(&id);
+            } else {
+                self.facts.insert(id, facts);
+            }
+        }
         Ok(last)
     }
 

@@ -9,6 +9,7 @@ use borg_core::{
     kept::Kept,
     step::Durable,
 };
+use rusqlite::Connection;
 use std::fs::Permissions;
 
 fn event(body: Body) -> Event {
@@ -296,4 +297,48 @@ fn a_row_of_the_ledger_and_its_spending_are_one() {
     journal.commit(&batch()).unwrap();
     assert_eq!(there(&journal), (1, 1));
     assert_eq!(journal.verify().unwrap(), None);
+}
+
+#[test]
+fn what_is_known_of_a_task_is_written_when_it_has_changed_and_not_with_every_event() {
+    let recorded = Connection::open_in_memory().unwrap();
+    recorded.execute_batch(include_str!("recorded/v5.sql")).unwrap();
+    let text: String = recorded.query_row("SELECT task FROM tasks WHERE id = 2", [], |row| row.get(0)).unwrap();
+    let mut task: Task = serde_json::from_str(&text).unwrap();
+    task.required = (0..5_000).map(|n| format!("tests.test_total.Total.test_{n:050}")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let mut journal = Sqlite::open(&path).unwrap();
+    let batch = |task: &Task| Batch {
+        events: vec![refused("something happened")],
+        durable: Durable { tasks: vec![task.clone()], ..Durable::default() },
+        ..Batch::default()
+    };
+    // One that failed has written nothing: what is written next knows that.
+    journal
+        .db
+        .execute_batch("CREATE TEMP TRIGGER stops BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'x'); END")
+        .unwrap();
+    journal.commit(&batch(&task)).unwrap_err();
+    journal.db.execute_batch("DROP TRIGGER stops").unwrap();
+    journal.commit(&batch(&task)).unwrap();
+    assert_eq!(journal.task(task.id()).unwrap().as_ref(), Some(&task));
+    journal
+        .db
+        .execute_batch("CREATE TEMP TRIGGER stops BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'x'); END")
+        .unwrap();
+    task.changed_ms += 1;
+    task.transients += 1;
+    journal.commit(&batch(&task)).unwrap();
+    let length: usize = journal.db.query_row("SELECT length(task) FROM tasks", [], |row| row.get(0)).unwrap();
+    assert!(length < 8_000, "with every event {length} bytes");
+    assert_eq!(journal.task(task.id()).unwrap().as_ref(), Some(&task));
+    task.required.push("another".into());
+    journal.commit(&batch(&task)).unwrap_err();
+    journal.db.execute_batch("DROP TRIGGER stops").unwrap();
+    journal.commit(&batch(&task)).unwrap();
+    drop(journal);
+    // The next process finds it whole.
+    let found = Sqlite::open(&path).unwrap().load().unwrap().state.tasks;
+    assert_eq!(found.into_values().collect::<Vec<_>>(), [task]);
 }
