@@ -16,7 +16,7 @@ use borg_core::{
     survey::{self, Collisions, Survey},
     verdict::{RuleFailure, Thresholds, Verdict, risk, verdict},
 };
-use borg_plugins::{Compiler, Kind, Limits, Options, Permits, Plugins, Rule, compile};
+use borg_plugins::{Compiler, Facts, Kind, Limits, Options, Permits, Plugins, Rule, compile};
 use borg_tests::process::command;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,8 +67,9 @@ async fn main() -> Result<()> {
         let before = counts.commits;
         for (base, head) in commits(&git, repository, args.commits)? {
             let change = change(&git, repository, &base, &head)?;
-            let (findings, failures) = judge(&rules, &change).await;
-            let (ruling, causes) = counts.add(&findings, &failures, &change.incomplete);
+            let incomplete = change.incomplete.clone();
+            let (findings, failures) = judge(&rules, &Facts::new(change)).await;
+            let (ruling, causes) = counts.add(&findings, &failures, &incomplete);
             if let (Some(list), true) = (&mut list, ruling > Verdict::Pass) {
                 writeln!(list, "{name} {head} {ruling:?} {}", causes.into_iter().collect::<Vec<_>>().join(" "))?;
             }
@@ -184,11 +185,11 @@ fn texts(git: &Git, repository: &Path, survey: &mut Survey) -> Result<()> {
     Ok(())
 }
 
-async fn judge(rules: &[(String, Rule)], change: &Change) -> (Vec<Finding>, Vec<RuleFailure>) {
+async fn judge(rules: &[(String, Rule)], facts: &Facts) -> (Vec<Finding>, Vec<RuleFailure>) {
     let (mut findings, mut failures) = (Vec::new(), Vec::new());
     for (name, rule) in rules {
         let failed = |why| RuleFailure { rule: name.clone(), why };
-        match rule.judge(&serde_json::json!({}), change).await {
+        match rule.judge(&serde_json::json!({}), facts).await {
             Ok(Ok(found)) => findings.extend(found),
             Ok(Err(why)) => failures.push(failed(why)),
             Err(error) => failures.push(failed(error.to_string())),

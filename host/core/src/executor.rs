@@ -1,6 +1,6 @@
 //! What the host and an executor say to each other. The WIT form of these is `wit/executor.wit`, where each field is described.
 
-use crate::{budget::Usage, persona::TaskBrief};
+use crate::{budget::Usage, persona::TaskBrief, tool::Tool};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,13 +20,24 @@ pub struct ExecutorInfo {
     pub bundle: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseFile {
     pub path: String,
     pub text: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A way out of the sandbox, as the process in it sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayOut {
+    /// As in `[egress.NAME]`.
+    pub name: String,
+    /// As policy spells it.
+    pub provider: String,
+    pub url: String,
+    pub placeholder: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     pub task: TaskBrief,
     pub persona: String,
@@ -34,13 +45,14 @@ pub struct Job {
     pub attempt: u32,
     pub system_prompt: String,
     pub prompt: String,
-    pub tools: Vec<String>,
+    pub tools: Vec<Tool>,
     pub write: Vec<String>,
     pub model: Option<String>,
     pub max_turns: Option<u32>,
     pub resume: Option<String>,
-    pub gateway_url: String,
-    pub placeholder_key: String,
+    pub ways_out: Vec<WayOut>,
+    /// Stands in where there are none, for executors of contract 0.1.0: they are always told of one.
+    pub closed: WayOut,
     pub workspace: String,
     pub in_dir: String,
     pub out_dir: String,
@@ -112,6 +124,17 @@ pub struct RunEnd {
     /// Last lines of standard error, at most 16 KiB.
     #[serde(with = "crate::kept::aside::text")]
     pub stderr_tail: String,
+}
+
+/// A limit of a run, and how near it came to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// With its unit, such as `wall-ms`.
+    pub name: &'static str,
+    pub given: u64,
+    /// None where the host sees no more than whether the limit was reached.
+    pub used: Option<u64>,
+    pub reached: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

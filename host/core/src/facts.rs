@@ -1,6 +1,10 @@
 //! Facts about a change and what rules find in them. The WIT form of these is `wit/rule.wit`, where each field is described.
 
-use crate::{check::harness::Overlaid, collect::LeftBehind};
+use crate::{
+    check::harness::Overlaid,
+    collect::LeftBehind,
+    survey::{Hidden, Runs},
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +50,14 @@ pub enum FileMode {
 }
 
 /// One hunk of a diff; `text` holds its lines with Git's prefixes, joined by line feeds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunk {
     pub old_start: u32,
     pub new_start: u32,
     pub text: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedFile {
     pub path: String,
     pub old_path: Option<String>,
@@ -65,11 +69,23 @@ pub struct ChangedFile {
     pub base_text: Option<String>,
     pub head_text: Option<String>,
     /// Another path at head that some file system takes for this one, where the change brought the two together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collides: Option<String>,
-    /// What the file is beside what its lines say, as rules get it in `extra`: name and words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<(String, String)>,
+    /// Made by [`crate::survey::marks`], last.
+    pub marks: Marks,
+}
+
+/// What a file is beside what its lines say, seen by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// What changed among the keys of a manifest that steer tests or say which code is tested, in words.
+    pub test_keys: Option<String>,
+    /// The path as CI or forge spells it, where this one is spelt otherwise.
+    pub same_as: Option<String>,
+    /// Who runs the file, in words.
+    pub runs: Option<(Runs, String)>,
+    /// The class of a file that was renamed away from its place.
+    pub was: Option<FileClass>,
+    pub hidden: Option<Hidden>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +96,7 @@ pub struct StageCommit {
     pub protected: Vec<String>,
     pub paths: Vec<String>,
     pub left_behind: Vec<LeftBehind>,
-    /// Paths it tried to write and was refused, as the agent's own events tell; an older rule gets them as `extra`.
+    /// Paths it tried to write and was refused, as the agent's own events tell.
     pub refused: Vec<String>,
 }
 
@@ -158,7 +174,7 @@ pub struct OtherRun {
 }
 
 /// All facts of one change, as every rule gets them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     pub files: Vec<ChangedFile>,
     pub commits: Vec<StageCommit>,

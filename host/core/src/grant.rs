@@ -6,6 +6,7 @@ use crate::{
     record::StageRecord,
     run::WriteGrant,
     survey::{CI_FILES, CI_FOLDERS},
+    tool::Tool,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +86,7 @@ pub fn grant(
                 format!("[persona.{persona}] does not grant {said}"),
                 format!("[persona.{persona}] tools = [{quoted}]"),
             ))
-        } else if read_only && matches!(tool.as_str(), "Edit") {
+        } else if read_only && Tool::is_idle_read_only(tool) {
             Some(("the pipeline is read-only".into(), String::new()))
         } else {
             None

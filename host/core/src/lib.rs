@@ -37,5 +37,6 @@ pub mod step;
 pub mod survey;
 pub mod tariff;
 pub mod task;
+pub mod tool;
 pub mod verdict;
 pub mod words;

@@ -3,9 +3,6 @@
 use crate::id::{Digest, RunKey};
 use serde::{Deserialize, Serialize};
 
-/// Tools an agent may be given, by Claude Code's names.
-pub const TOOLS: [&str; 6] = ["Read", "Glob", "Grep", "Write", "Edit", "Bash"];
-
 /// Limits of one sandbox, enforced by the kernel and the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

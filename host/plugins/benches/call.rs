@@ -122,7 +122,7 @@ impl Bare {
     async fn describe(&self) -> Result<Info> {
         let mut store = Store::new(&self.engine, Wasi::default());
         let instance = self.pre.instantiate_async(&mut store).await?;
-        let persona = instance.get_export_index(&mut store, None, "borg:plugin/persona@0.1.0");
+        let persona = instance.get_export_index(&mut store, None, "borg:plugin/persona@0.2.0");
         let describe = instance.get_export_index(&mut store, persona.as_ref(), "describe");
         let describe = describe.context("the component is a persona")?;
         let describe = instance.get_typed_func::<(), (Info,)>(&mut store, describe)?;

@@ -2,6 +2,7 @@
 
 use crate::manifest::Kind;
 use borg_core::id::Digest;
+use semver::Version;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 /// The host cannot run plugins at all.
@@ -80,6 +81,14 @@ pub enum Problem {
         "a {kind} must export `{wanted}`, but this component exports {exports}: correct `kind`, or build it for world `{kind}-plugin`"
     )]
     WrongWorld { kind: Kind, wanted: String, exports: String },
+    #[error(
+        "the manifest says `world = \"{world}\"`, but the component was built for version {built} of `borg:plugin`: set `world = \"{built}\"`, or build it for {world}"
+    )]
+    OtherVersion { world: Version, built: Version },
+    #[error(
+        "the component was built for version {built} of `borg:plugin`, which this host does not speak; it speaks {spoken}: build it for one of these, or use another host"
+    )]
+    UnknownVersion { built: String, spoken: String },
     #[error("the component imports {}, which a {kind} does not get: {remedy}", list(.imports))]
     Imports { kind: Kind, imports: Vec<String>, remedy: String },
     #[error("the component imports `{import}` without asking: add `{ask} = true` to `[asks]` of the manifest")]
@@ -89,7 +98,7 @@ pub enum Problem {
     #[error(
         "the component does not fit `borg:plugin` version {world}: {why}; build it against the `wit/` of that version"
     )]
-    Mismatch { world: semver::Version, why: String },
+    Mismatch { world: Version, why: String },
     #[error("{0}")]
     Probe(#[source] CallError),
     #[error("the manifest says `{manifest}`, but `describe` says `{described}`: make the {what} equal")]

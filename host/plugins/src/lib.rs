@@ -46,4 +46,4 @@ pub use plugin::{Plugin, Summary};
 pub use plugins::{Options, Plugins};
 pub use settings::{Schema, Setting, SettingType};
 pub use shipped::SHIPPED;
-pub use world::{chat::Chat, executor::Executor, persona::Persona, rule::Rule};
+pub use world::{chat::Chat, executor::Executor, facts::Facts, persona::Persona, rule::Rule};

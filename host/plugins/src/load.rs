@@ -10,9 +10,14 @@ use crate::{
     manifest::{MAX_MANIFEST_BYTES, Manifest},
     permits::Permits,
     plugin::Plugin,
-    world::bound::{Bound, Unbound},
+    world::{
+        bind::{self, Unbound},
+        contract::Contract,
+        described::Described,
+    },
 };
 use borg_core::{chat::Transport, id::Digest};
+use semver::Version;
 use std::{
     collections::BTreeSet,
     fs::{self, File},
@@ -124,13 +129,6 @@ pub(crate) fn at(path: &Path, problem: Problem) -> LoadError {
     LoadError { path: path.to_owned(), line: None, problem }
 }
 
-/// A plugin, and the way to call it.
-#[derive(Clone)]
-pub(crate) struct Loaded {
-    pub(crate) plugin: Arc<Plugin>,
-    pub(crate) bound: Bound,
-}
-
 /// Loads what was found.
 pub(crate) async fn load(
     found: Found,
@@ -138,16 +136,17 @@ pub(crate) async fn load(
     cache: &Arc<Cache>,
     compiler: &Compiler,
     permits: &Permits,
-) -> Result<Loaded, LoadError> {
+) -> Result<Plugin, LoadError> {
     let Found { path, manifest, manifest_text, digest, is_shipped: _, overrides } = found;
     let failed = |problem| at(&path, problem);
     let component = code(&digest, runtime, cache, compiler).await.map_err(|error| failed(Problem::Compile(error)))?;
     let names = Names::of(&component, &runtime.engine);
     let (log, clock) = permits.granted(&manifest);
-    names.audit(&manifest, clock).map_err(failed)?;
+    let contract = names.audit(&manifest, clock).map_err(failed)?;
 
-    let world = |error: wasmtime::Error| Problem::Mismatch { world: manifest.world.clone(), why: format!("{error:#}") };
-    let pre = runtime.linker(manifest.kind).instantiate_pre(&component).map_err(|error| failed(world(error)))?;
+    let mismatch =
+        |error: wasmtime::Error| Problem::Mismatch { world: manifest.world.clone(), why: format!("{error:#}") };
+    let pre = runtime.linker(manifest.kind).instantiate_pre(&component).map_err(|error| failed(mismatch(error)))?;
     let guest = Guest {
         runtime: Arc::clone(runtime),
         name: manifest.name.as_str().into(),
@@ -156,9 +155,9 @@ pub(crate) async fn load(
         log,
         clock,
     };
-    let bound = Bound::probe(&guest, pre).await.map_err(|unbound| {
+    let (exports, described) = bind::bind(&guest, contract, pre).await.map_err(|unbound| {
         failed(match unbound {
-            Unbound::World(error) => world(error),
+            Unbound::World(error) => mismatch(error),
             // Whether all records have the right fields shows only when an instance is made.
             Unbound::Probe(error) => match error.cause {
                 crate::Cause::Engine(why) => Problem::Mismatch { world: manifest.world.clone(), why },
@@ -166,9 +165,8 @@ pub(crate) async fn load(
             },
         })
     })?;
-    described(&manifest, &bound).map_err(failed)?;
-    let plugin = Plugin { guest, manifest, manifest_text, path, imports: names.imports, overrides };
-    Ok(Loaded { plugin: Arc::new(plugin), bound })
+    agrees(&manifest, &described).map_err(failed)?;
+    Ok(Plugin { guest, exports, described, manifest, manifest_text, path, imports: names.imports, overrides })
 }
 
 /// The component's machine code, compiled if the cache has none.
@@ -198,21 +196,21 @@ async fn cached(digest: &Digest, runtime: &Arc<Runtime>, cache: &Arc<Cache>) -> 
 }
 
 /// What `describe` and the manifest must agree on.
-fn described(manifest: &Manifest, bound: &Bound) -> Result<(), Problem> {
+fn agrees(manifest: &Manifest, described: &Described) -> Result<(), Problem> {
     let differs = |what, manifest: &str, described: &str| {
         let (manifest, described) = (manifest.to_owned(), described.to_owned());
         Err(Problem::Described { what, manifest, described })
     };
-    if bound.name() != manifest.name {
-        return differs("names", &manifest.name, bound.name());
+    if described.name() != manifest.name {
+        return differs("names", &manifest.name, described.name());
     }
-    match bound {
-        Bound::Executor(_, info) => {
+    match described {
+        Described::Executor(info) => {
             let asked = manifest.asks.bundle.as_deref().unwrap_or_default();
             if info.bundle == asked { Ok(()) } else { differs("bundles", asked, &info.bundle) }
         }
-        Bound::Chat(_, info) if info.transport == Transport::Http => Err(Problem::HttpTransport),
-        Bound::Persona(..) | Bound::Rule(..) | Bound::Chat(..) => Ok(()),
+        Described::Chat(info) if info.transport == Transport::Http => Err(Problem::HttpTransport),
+        Described::Persona(..) | Described::Rule(..) | Described::Chat(..) => Ok(()),
     }
 }
 
@@ -231,18 +229,11 @@ impl Names {
         }
     }
 
-    /// Refuses components of another world, and imports that are not for this kind, not asked for or not granted.
-    fn audit(&self, manifest: &Manifest, clock: bool) -> Result<(), Problem> {
+    /// Refuses components of another world or version, and imports that are not for this kind, not asked for or not granted.
+    fn audit(&self, manifest: &Manifest, clock: bool) -> Result<Contract, Problem> {
         let (kind, name) = (manifest.kind, &manifest.name);
-        let wanted = format!("borg:plugin/{kind}");
-        if !self.exports.iter().any(|export| interface(export) == wanted) {
-            let exports = match self.exports.join(", ") {
-                none if none.is_empty() => "nothing".to_owned(),
-                some => some,
-            };
-            return Err(Problem::WrongWorld { kind, wanted: format!("{wanted}@{}", manifest.world), exports });
-        }
-        let refused: Vec<_> = self.imports.iter().filter(|import| !is_offered(manifest, interface(import))).collect();
+        let contract = self.contract(manifest)?;
+        let refused: Vec<_> = self.imports.iter().filter(|import| !is_offered(manifest, import)).collect();
         if !refused.is_empty() {
             let remedy = if refused.iter().any(|import| import.starts_with("wasi:")) {
                 "plugins reach no files, sockets or HTTP, so build it without them (in Rust: without `std::fs` and `std::net`)"
@@ -267,8 +258,37 @@ impl Names {
             }
         }
         tracing::debug!(%kind, plugin = %name, imports = self.imports.len(), "audited");
-        Ok(())
+        Ok(contract)
     }
+
+    /// The version of the contract that the component was built for: one that this host speaks and the manifest names.
+    fn contract(&self, manifest: &Manifest) -> Result<Contract, Problem> {
+        let (kind, world) = (manifest.kind, &manifest.world);
+        let wanted = format!("borg:plugin/{kind}");
+        let of_kind = self.exports.iter().filter_map(|export| export.strip_prefix(&wanted)?.strip_prefix('@'));
+        let built: Vec<&str> = of_kind.collect();
+        if let Some(contract) = Contract::of(world).filter(|_| built.iter().any(|built| *built == world.to_string())) {
+            return Ok(contract);
+        }
+        if let Some(contract) = built.iter().find_map(|built| spoken(built)) {
+            return Err(Problem::OtherVersion { world: world.clone(), built: contract.version() });
+        }
+        match built.first() {
+            Some(built) => Err(Problem::UnknownVersion { built: (*built).to_owned(), spoken: Contract::spoken() }),
+            None => {
+                let exports = match self.exports.join(", ") {
+                    none if none.is_empty() => "nothing".to_owned(),
+                    some => some,
+                };
+                Err(Problem::WrongWorld { kind, wanted: format!("{wanted}@{world}"), exports })
+            }
+        }
+    }
+}
+
+/// The version of the contract with this number, if this host speaks it.
+fn spoken(version: &str) -> Option<Contract> {
+    Contract::of(&Version::parse(version).ok()?)
 }
 
 /// `borg:plugin/log@0.1.0` without its version.
@@ -276,10 +296,12 @@ fn interface(name: &str) -> &str {
     name.split_once('@').map_or(name, |(interface, _)| interface)
 }
 
-/// Whether the linker of this kind has the interface; see `api::linker`.
-fn is_offered(manifest: &Manifest, interface: &str) -> bool {
+/// Whether the linker of this kind has what is imported; see `api::linker`.
+fn is_offered(manifest: &Manifest, import: &str) -> bool {
     use crate::Kind;
-    match interface.split_once('/') {
+    let version = import.split_once('@').map_or("", |(_, version)| version);
+    match interface(import).split_once('/') {
+        Some(("borg:plugin", _)) if spoken(version).is_none() => false,
         Some(("borg:plugin", "types")) => true,
         Some(("borg:plugin", "log")) => manifest.kind != Kind::Rule,
         Some(("borg:plugin", "clock")) => manifest.kind == Kind::Chat,

@@ -5,7 +5,9 @@
 use crate::{
     nearest::did_you_mean,
     settings::{self, Schema, Setting},
+    world::contract::Contract,
 };
+use borg_core::tool::Tool;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,9 +16,6 @@ use std::{collections::BTreeMap, fmt};
 
 /// Largest `plugin.toml` that is read, in bytes.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 10;
-
-/// Versions of `borg:plugin` that this host speaks.
-const WORLDS: [Version; 1] = [Version::new(0, 1, 0)];
 
 /// What a plugin does; each kind is one world of `wit/worlds.wit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,11 +121,11 @@ impl Manifest {
         }
         let world = faults.version(&file.world);
         if let Some(world) = &world
-            && !WORLDS.contains(world)
+            && Contract::of(world).is_none()
         {
-            let known = WORLDS.each_ref().map(Version::to_string).join(", ");
             let text = format!(
-                "this host does not speak version {world} of `borg:plugin`; it speaks {known}: build the plugin for one of these, or use another host"
+                "this host does not speak version {world} of `borg:plugin`; it speaks {}: build the plugin for one of these, or use another host",
+                Contract::spoken()
             );
             faults.at(&file.world, text);
         }
@@ -201,7 +200,7 @@ impl Asks {
         if kind != Kind::Chat && self.clock {
             faults.push(only("chats", "clock"));
         }
-        let tools = borg_core::run::TOOLS;
+        let tools = Tool::names();
         for tool in self.tools.iter().filter(|tool| !tools.contains(&tool.as_str())) {
             faults.push(format!("`{tool}` is no tool{}; there are {}", did_you_mean(tool, tools), tools.join(", ")));
         }
@@ -246,7 +245,7 @@ mod tests {
     const GOOD: &str = r#"
 name = "worker"
 kind = "persona"
-world = "0.1.0"
+world = "0.2.0"
 version = "1.2.3"
 summary = "implements"
 
@@ -281,7 +280,12 @@ doc = "How it speaks."
             ("name = \"worker\"", "name = \"../worker\"", 2, "no plugin name"),
             ("name = \"worker\"", "nmae = \"worker\"", 2, "unknown field `nmae`"),
             ("kind = \"persona\"", "kind = \"person\"", 3, "unknown variant `person`"),
-            ("world = \"0.1.0\"", "world = \"0.2.0\"", 4, "does not speak version 0.2.0"),
+            (
+                "world = \"0.2.0\"",
+                "world = \"0.3.0\"",
+                4,
+                "does not speak version 0.3.0 of `borg:plugin`; it speaks 0.1.0, 0.2.0:",
+            ),
             ("version = \"1.2.3\"", "version = \"1.2\"", 5, "no version"),
             ("summary = \"implements\"", "summary = \"\"", 6, "1 to 200 characters"),
             ("summary = \"implements\"", "summary = \"x\"\nwasm = \"../x.wasm\"", 7, "in the folder"),
@@ -312,7 +316,7 @@ doc = "How it speaks."
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let text = GOOD.replace("0.1.0", "9.0.0").replace("\"worker\"", "\"W\"").replace("\"Bash\"", "\"Nope\"");
+        let text = GOOD.replace("0.2.0", "9.0.0").replace("\"worker\"", "\"W\"").replace("\"Bash\"", "\"Nope\"");
         assert_eq!(faults(&text).len(), 3);
     }
 }

@@ -1,17 +1,22 @@
 //! One loaded plugin, and what people are shown of it.
 
 use crate::{
+    error::CallError,
     guest::Guest,
     manifest::{Kind, Manifest},
+    world::{described::Described, exports::Exports},
 };
 use borg_core::id::Digest;
 use semver::Version;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use wasmtime::component::{ComponentNamedList, Lift, Lower};
 
 /// A component that was compiled, audited, bound to its world and asked who it is.
 pub struct Plugin {
     pub(crate) guest: Guest,
+    pub(crate) exports: Exports,
+    pub(crate) described: Described,
     pub(crate) manifest: Manifest,
     pub(crate) manifest_text: String,
     /// The manifest's file.
@@ -22,6 +27,16 @@ pub struct Plugin {
 }
 
 impl Plugin {
+    /// Calls one of its functions in a fresh instance; `P` and `R` are the types of the contract that it speaks.
+    pub(crate) async fn call<P, R>(&self, function: &'static str, given: P) -> Result<R, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        self.exports.call(&self.guest, function, given).await
+    }
+
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }

@@ -8,12 +8,12 @@ use crate::{
     found::Found,
     guest::Runtime,
     limits::Limits,
-    load::{self, Loaded},
+    load,
     manifest::{Kind, Manifest},
     nearest::did_you_mean,
     permits::Permits,
-    plugin::Summary,
-    world::{bound::Bound, chat::Chat, executor::Executor, persona::Persona, rule::Rule},
+    plugin::{Plugin, Summary},
+    world::{chat::Chat, described::Described, executor::Executor, persona::Persona, rule::Rule},
 };
 use borg_core::id::Digest;
 use std::{
@@ -61,9 +61,9 @@ struct Shared {
 #[derive(Clone, Default)]
 struct Registry {
     /// By name: what new work gets.
-    current: BTreeMap<String, Loaded>,
+    current: BTreeMap<String, Arc<Plugin>>,
     /// What unfinished work began with, or somebody holds a handle of, and the folders no longer have.
-    kept: Vec<Loaded>,
+    kept: Vec<Arc<Plugin>>,
 }
 
 impl Plugins {
@@ -124,25 +124,25 @@ impl Plugins {
                 }
                 let name = found.manifest.name.clone();
                 match self.load_one(found, &old, permits).await {
-                    Ok(loaded) => drop(new.current.insert(name, loaded)),
+                    Ok(plugin) => drop(new.current.insert(name, plugin)),
                     Err(error) => errors.push(error),
                 }
                 break;
             }
         }
         for digest in &permits.keep {
-            if new.current.values().any(|loaded| loaded.plugin.digest() == *digest) {
+            if new.current.values().any(|plugin| plugin.digest() == *digest) {
                 continue;
             }
-            if let Some(loaded) = old.plugins().find(|loaded| loaded.plugin.digest() == *digest) {
-                new.kept.push(loaded.clone());
+            if let Some(plugin) = old.plugins().find(|plugin| plugin.digest() == *digest) {
+                new.kept.push(Arc::clone(plugin));
                 continue;
             }
             let (digest, cache) = (*digest, Arc::clone(&shared.cache));
             let revived = tokio::task::spawn_blocking(move || load::revive(digest, &cache));
             match revived.await.expect("reading the cache does not panic") {
                 Ok(found) => match self.load_one(found, &old, permits).await {
-                    Ok(loaded) => new.kept.push(loaded),
+                    Ok(plugin) => new.kept.push(plugin),
                     Err(error) => errors.push(error),
                 },
                 Err(found) => errors.extend(found),
@@ -154,7 +154,7 @@ impl Plugins {
         {
             let mut registry = shared.registry.write().unwrap_or_else(PoisonError::into_inner);
             new.keep_held(&registry);
-            keep.extend(new.plugins().map(|loaded| loaded.plugin.digest()));
+            keep.extend(new.plugins().map(|plugin| plugin.digest()));
             *registry = new;
         }
         let cache = Arc::clone(&shared.cache);
@@ -207,91 +207,91 @@ impl Plugins {
     }
 
     /// Loads a plugin, or takes it over when nothing about it has changed.
-    async fn load_one(&self, found: Found, old: &Registry, permits: &Permits) -> Result<Loaded, LoadError> {
-        let same = |loaded: &&Loaded| {
-            let plugin = &loaded.plugin;
+    async fn load_one(&self, found: Found, old: &Registry, permits: &Permits) -> Result<Arc<Plugin>, LoadError> {
+        let same = |plugin: &&Arc<Plugin>| {
             plugin.digest() == found.digest
                 && plugin.manifest_text == found.manifest_text
                 && plugin.path == found.path
                 && plugin.overrides == found.overrides
                 && (plugin.guest.log, plugin.guest.clock) == permits.granted(&found.manifest)
         };
-        if let Some(loaded) = old.plugins().find(same) {
-            return Ok(loaded.clone());
+        if let Some(plugin) = old.plugins().find(same) {
+            return Ok(Arc::clone(plugin));
         }
         let shared = &self.shared;
-        load::load(found, &shared.runtime, &shared.cache, &shared.compiler, permits).await
+        load::load(found, &shared.runtime, &shared.cache, &shared.compiler, permits).await.map(Arc::new)
     }
 
     /// All plugins that new work can use, by name.
     pub fn list(&self) -> Vec<Summary> {
-        self.registry().current.values().map(|loaded| loaded.plugin.summary()).collect()
+        self.registry().current.values().map(|plugin| plugin.summary()).collect()
     }
 
     /// The manifest of a plugin that new work can use.
     pub fn manifest(&self, kind: Kind, name: &str) -> Option<Manifest> {
-        self.registry()
-            .current
-            .get(name)
-            .map(|loaded| loaded.plugin.manifest.clone())
-            .filter(|manifest| manifest.kind == kind)
+        self.registry().current.get(name).map(|plugin| plugin.manifest.clone()).filter(|manifest| manifest.kind == kind)
     }
 
     /// A persona: the current one, or the one with this digest that an attempt began with.
     pub fn persona(&self, name: &str, digest: Option<Digest>) -> Result<Persona, CallError> {
-        let Loaded { plugin, bound } = self.find(Kind::Persona, name, digest)?;
-        match bound {
-            Bound::Persona(pre, info) => Ok(Persona { pre, info, plugin }),
-            Bound::Rule(..) | Bound::Executor(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
+        let plugin = self.find(Kind::Persona, name, digest)?;
+        match &plugin.described {
+            Described::Persona(info) => Ok(Persona { info: Arc::clone(info), plugin }),
+            Described::Rule(..) | Described::Executor(..) | Described::Chat(..) => {
+                unreachable!("`find` looked for the kind")
+            }
         }
     }
 
     /// A rule; see [`Self::persona`].
     pub fn rule(&self, name: &str, digest: Option<Digest>) -> Result<Rule, CallError> {
-        let Loaded { plugin, bound } = self.find(Kind::Rule, name, digest)?;
-        match bound {
-            Bound::Rule(pre, info) => Ok(Rule { pre, info, plugin }),
-            Bound::Persona(..) | Bound::Executor(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
+        let plugin = self.find(Kind::Rule, name, digest)?;
+        match &plugin.described {
+            Described::Rule(info) => Ok(Rule { info: Arc::clone(info), plugin }),
+            Described::Persona(..) | Described::Executor(..) | Described::Chat(..) => {
+                unreachable!("`find` looked for the kind")
+            }
         }
     }
 
     /// An executor; see [`Self::persona`].
     pub fn executor(&self, name: &str, digest: Option<Digest>) -> Result<Executor, CallError> {
-        let Loaded { plugin, bound } = self.find(Kind::Executor, name, digest)?;
-        match bound {
-            Bound::Executor(pre, info) => Ok(Executor { pre, info, plugin }),
-            Bound::Persona(..) | Bound::Rule(..) | Bound::Chat(..) => unreachable!("`find` looked for the kind"),
+        let plugin = self.find(Kind::Executor, name, digest)?;
+        match &plugin.described {
+            Described::Executor(info) => Ok(Executor { info: Arc::clone(info), plugin }),
+            Described::Persona(..) | Described::Rule(..) | Described::Chat(..) => {
+                unreachable!("`find` looked for the kind")
+            }
         }
     }
 
     /// A chat frontend; see [`Self::persona`].
     pub fn chat(&self, name: &str, digest: Option<Digest>) -> Result<Chat, CallError> {
-        let Loaded { plugin, bound } = self.find(Kind::Chat, name, digest)?;
-        match bound {
-            Bound::Chat(pre, info) => Ok(Chat { pre, info, plugin }),
-            Bound::Persona(..) | Bound::Rule(..) | Bound::Executor(..) => unreachable!("`find` looked for the kind"),
+        let plugin = self.find(Kind::Chat, name, digest)?;
+        match &plugin.described {
+            Described::Chat(info) => Ok(Chat { info: Arc::clone(info), plugin }),
+            Described::Persona(..) | Described::Rule(..) | Described::Executor(..) => {
+                unreachable!("`find` looked for the kind")
+            }
         }
     }
 
-    fn find(&self, kind: Kind, name: &str, digest: Option<Digest>) -> Result<Loaded, CallError> {
+    fn find(&self, kind: Kind, name: &str, digest: Option<Digest>) -> Result<Arc<Plugin>, CallError> {
         let registry = self.registry();
-        let is_it = |loaded: &&Loaded| loaded.plugin.manifest.kind == kind && loaded.plugin.manifest.name == name;
+        let is_it = |plugin: &&Arc<Plugin>| plugin.manifest.kind == kind && plugin.manifest.name == name;
         let found = match digest {
             None => registry.current.get(name).filter(is_it),
-            Some(digest) => registry.plugins().filter(is_it).find(|loaded| loaded.plugin.digest() == digest),
+            Some(digest) => registry.plugins().filter(is_it).find(|plugin| plugin.digest() == digest),
         };
-        if let Some(loaded) = found {
-            return Ok(loaded.clone());
+        if let Some(plugin) = found {
+            return Ok(Arc::clone(plugin));
         }
         let cause = match (digest, registry.current.get(name)) {
             (Some(digest), _) => Cause::DigestGone(digest),
-            (None, Some(other)) => {
-                Cause::Missing(kind, format!("; there is a {} of that name", other.plugin.manifest.kind))
-            }
+            (None, Some(other)) => Cause::Missing(kind, format!("; there is a {} of that name", other.manifest.kind)),
             (None, None) => {
-                let names = registry.current.values().map(|loaded| &loaded.plugin.manifest);
-                let names = names.filter(|manifest| manifest.kind == kind);
-                Cause::Missing(kind, did_you_mean(name, names.map(|manifest| manifest.name.as_str())))
+                let names = registry.current.values().filter(|plugin| plugin.manifest.kind == kind);
+                Cause::Missing(kind, did_you_mean(name, names.map(|plugin| plugin.manifest.name.as_str())))
             }
         };
         Err(CallError { plugin: name.to_owned(), kind, function: "lookup", cause, stderr: String::new() })
@@ -306,18 +306,17 @@ impl Registry {
     /// Takes over what somebody holds a handle of: a run that is just starting is in no journal yet, so `keep` cannot name what it
     /// began with. Nobody gets a handle meanwhile, since that needs the lock under which `old` is looked at.
     fn keep_held(&mut self, old: &Registry) {
-        for loaded in old.plugins().filter(|loaded| Arc::strong_count(&loaded.plugin) > 1) {
-            let plugin = &loaded.plugin;
-            let is_here = |other: &Loaded| {
-                (other.plugin.digest(), &other.plugin.manifest.name) == (plugin.digest(), &plugin.manifest.name)
+        for plugin in old.plugins().filter(|plugin| Arc::strong_count(plugin) > 1) {
+            let is_here = |other: &Arc<Plugin>| {
+                (other.digest(), &other.manifest.name) == (plugin.digest(), &plugin.manifest.name)
             };
             if !self.plugins().any(is_here) {
-                self.kept.push(loaded.clone());
+                self.kept.push(Arc::clone(plugin));
             }
         }
     }
 
-    fn plugins(&self) -> impl Iterator<Item = &Loaded> {
+    fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
         self.current.values().chain(&self.kept)
     }
 }

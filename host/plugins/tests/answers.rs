@@ -7,13 +7,16 @@ mod support;
 use borg_core::{
     budget::Usage,
     chat::{Addressed, Button, Notice, NoticeKind, Part, Post, Transport, Update, UpdateKind},
-    executor::{AgentEvent, BaseFile, EndCause, Features, Job, OutcomeStatus, RunEnd},
+    collect::{LeftBehind, LeftReason},
+    executor::{AgentEvent, BaseFile, EndCause, Features, Job, Limit, OutcomeStatus, RunEnd, WayOut},
     facts::{
-        Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, Hunk, Severity, StageCommit, TestEvidence,
+        Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, HarnessOf, Hunk, Marks, OtherRun, Severity,
+        StageCommit, TestEvidence,
     },
     persona::{Acceptance, Report, Work},
+    tool::Tool,
 };
-use borg_plugins::{CallError, Cause, Kind, MAX_TEXT_BYTES};
+use borg_plugins::{CallError, Cause, Facts, Kind, MAX_TEXT_BYTES};
 use serde_json::{Value, json};
 use support::{Home, task, work};
 
@@ -38,7 +41,7 @@ fn change() -> Change {
         base_text: None,
         head_text: Some("b".into()),
         collides: None,
-        marks: Vec::new(),
+        marks: Marks::default(),
     };
     let commit = StageCommit {
         stage: "impl".into(),
@@ -61,6 +64,10 @@ fn change() -> Change {
     Change { files: vec![file], commits: vec![commit], evidence: vec![evidence], incomplete: vec![] }
 }
 
+fn facts() -> Facts {
+    Facts::new(change())
+}
+
 #[tokio::test]
 async fn findings_are_checked() {
     let home = Home::new();
@@ -68,7 +75,7 @@ async fn findings_are_checked() {
     let plugins = home.open_whole().await;
     let rule = plugins.rule("liar", None).unwrap();
 
-    let findings = rule.judge(&json!({}), &change()).await.unwrap().unwrap();
+    let findings = rule.judge(&json!({}), &facts()).await.unwrap().unwrap();
     assert_eq!(findings.len(), 1);
     let finding = &findings[0];
     assert_eq!((finding.rule.as_str(), finding.id.as_str(), finding.severity), ("liar", "known", Severity::Minor));
@@ -82,9 +89,9 @@ async fn findings_are_checked() {
         ("backwards", "ends before it starts"),
         ("wordy-path", "is 1048576 bytes long"),
     ] {
-        bad_answer(rule.judge(&lie(what), &change()).await.unwrap_err(), "judge", words);
+        bad_answer(rule.judge(&lie(what), &facts()).await.unwrap_err(), "judge", words);
     }
-    assert_eq!(rule.judge(&lie("refuse"), &change()).await.unwrap(), Err("cannot judge this".to_owned()));
+    assert_eq!(rule.judge(&lie("refuse"), &facts()).await.unwrap(), Err("cannot judge this".to_owned()));
 }
 
 /// Findings stand in lists of the host: one must not look like several, nor like what the host says.
@@ -93,11 +100,20 @@ async fn a_rule_begins_no_line_of_its_own_in_what_the_host_tells() {
     let home = Home::new();
     home.lay("plugins", "liar", Kind::Rule, "liar", "");
     let rule = home.open_whole().await.rule("liar", None).unwrap();
-    let findings = rule.judge(&lie("many-lines"), &change()).await.unwrap().unwrap();
+    let findings = rule.judge(&lie("many-lines"), &facts()).await.unwrap().unwrap();
     assert_eq!(findings[0].message, "fine change: 0123456789ab  approved by: Ann");
     assert_eq!(findings[0].rule, "liar", "it speaks under its own name");
-    let refused = rule.judge(&lie("refuse-in-lines"), &change()).await.unwrap();
+    let refused = rule.judge(&lie("refuse-in-lines"), &facts()).await.unwrap();
     assert_eq!(refused, Err("no verdict: pass".to_owned()));
+}
+
+fn way(name: &str) -> WayOut {
+    WayOut {
+        name: name.into(),
+        provider: "anthropic".into(),
+        url: "http://127.0.0.1:8377".into(),
+        placeholder: format!("placeholder-{name}"),
+    }
 }
 
 fn job() -> Job {
@@ -108,13 +124,13 @@ fn job() -> Job {
         attempt: 1,
         system_prompt: "be good".into(),
         prompt: "do it".into(),
-        tools: vec!["Read".into()],
+        tools: vec![Tool::named("Bash")],
         write: vec![],
         model: None,
         max_turns: Some(3),
         resume: None,
-        gateway_url: "http://127.0.0.1:8377".into(),
-        placeholder_key: "placeholder".into(),
+        ways_out: vec![way("one"), way("two")],
+        closed: way("closed"),
         workspace: "/workspace".into(),
         in_dir: "/in".into(),
         out_dir: "/out".into(),
@@ -133,16 +149,16 @@ async fn a_rule_hears_what_changed_among_the_keys_that_steer_tests() {
     change.files[0].path = "package.json".into();
     change.files[0].base_text = Some(r#"{"scripts":{"test":"jest"}}"#.into());
     for (head, told) in [
-        (r#"{"scripts":{"test":"jest"},"version":"2"}"#, "[]"),
+        (r#"{"scripts":{"test":"jest"},"version":"2"}"#, "test-keys: None, same-as: None, runs: None, was: None,"),
         (
             r#"{"scripts":{"test":"true"}}"#,
-            r#"[("test-keys", "`scripts.test` changed"), ("runs-when-started", "`npm run` runs it: `test`")]"#,
+            "test-keys: Some(\"`scripts.test` changed\"), same-as: None, runs: Some(Runs::WhenStarted(\"`npm run` runs it: `test`\")),",
         ),
     ] {
         change.files[0].head_text = Some(head.into());
         change.files[0].marks = borg_core::survey::marks(&change.files[0]);
-        let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
-        assert_eq!(findings[0].message, told);
+        let findings = rule.judge(&lie("tell-marks"), &Facts::new(change.clone())).await.unwrap().unwrap();
+        assert!(findings[0].message.contains(told), "{}", findings[0].message);
     }
 }
 
@@ -156,10 +172,76 @@ async fn a_rule_hears_what_the_survey_makes_of_a_file() {
     change.files[0].hunks[0].text = "+x\u{202e}".into();
     change.files[0].collides = Some(".husky".into());
     change.files[0].marks = borg_core::survey::marks(&change.files[0]);
-    let findings = rule.judge(&lie("tell-extra"), &change).await.unwrap().unwrap();
+    let findings = rule.judge(&lie("tell-marks"), &Facts::new(change)).await.unwrap().unwrap();
     let told = &findings[0].message;
-    for mark in ["\"runs-by-itself\"", "(\"hidden\", \"1 marks that turn", "(\"collides-with\", \".husky\")"] {
+    for mark in
+        ["runs: Some(Runs::ByItself(", "Hidden { line: 1, what: \"marks that turn", "collides-with: Some(\".husky\")"]
+    {
         assert!(told.contains(mark), "{mark}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_hears_what_was_left_behind_and_what_the_other_run_showed() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Rule, "liar", "");
+    let rule = home.open_whole().await.rule("liar", None).unwrap();
+    let mut change = change();
+    change.commits[0].left_behind = vec![LeftBehind { path: "a.sock".into(), reason: LeftReason::NotAFile, count: 1 }];
+    change.evidence[0].other = Some(Box::new(OtherRun {
+        harness: HarnessOf::Change,
+        outcome: CheckOutcome::Red,
+        met: false,
+        reason: "1 test failed".into(),
+        passed: vec![],
+        failed: vec!["b".into()],
+        skipped: vec![],
+    }));
+    change.incomplete = vec!["cut".into()];
+    let facts = Facts::new(change);
+    // The same facts for any number of rules, each with settings of its own.
+    for tone in ["dry", "warm"] {
+        let settings = json!({ "lie": "tell", "tone": tone });
+        let told = rule.judge(&settings, &facts).await.unwrap().unwrap().remove(0).message;
+        for words in [
+            &format!("\"tone\":\"{tone}\""),
+            "left-behind: [LeftBehind { path: \"a.sock\", reason: LeftReason::NotAFile }], refused: [\"README.md\"]",
+            "OtherRun { harness: Harness::Change, outcome: CheckOutcome::Red, met: false, reason: \"1 test failed\", passed: [], failed: [\"b\"]",
+            "incomplete: [\"cut\"]",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_executor_is_told_of_each_way_out_each_tool_and_each_limit() {
+    let home = Home::new();
+    home.lay("plugins", "liar", Kind::Executor, "liar", "");
+    let executor = home.open_whole().await.executor("liar", None).unwrap();
+    let tell = lie("tell");
+    let told = executor.launch(&tell, &job()).await.unwrap().unwrap().argv.remove(1);
+    for words in [
+        "tools: [Tool { name: \"Bash\", writes: false, executes: true }]",
+        "WayOut { name: \"one\", provider: \"anthropic\", url: \"http://127.0.0.1:8377\", placeholder: \"placeholder-one\", extra: [] }",
+        "WayOut { name: \"two\",",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let shut = Job { ways_out: vec![], ..job() };
+    assert!(executor.launch(&tell, &shut).await.unwrap().unwrap().argv[1].contains("ways-out: []"));
+
+    let end = RunEnd { cause: EndCause::Exited, exit_code: Some(1), stderr_tail: String::new() };
+    let limits = [
+        Limit { name: "turns", given: 3, used: Some(3), reached: true },
+        Limit { name: "memory-bytes", given: 9, used: None, reached: false },
+    ];
+    let told = executor.finish(&tell, &job(), b"", &end, &limits).await.unwrap().message;
+    for words in [
+        "Limit { name: \"turns\", given: 3, used: Some(3), reached: true }",
+        "Limit { name: \"memory-bytes\", given: 9, used: None, reached: false }",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
     }
 }
 
@@ -174,10 +256,10 @@ async fn texts_without_end_are_cut_before_anybody_keeps_them() {
     home.lay("plugins", "liar", Kind::Rule, "liar", "");
     let plugins = home.open_whole().await;
     let rule = plugins.rule("liar", None).unwrap();
-    let findings = rule.judge(&lie("wordy"), &change()).await.unwrap().unwrap();
+    let findings = rule.judge(&lie("wordy"), &facts()).await.unwrap().unwrap();
     assert!(is_cut(&findings[0].message), "{}", findings[0].message.len());
-    assert!(is_cut(&rule.judge(&lie("wordy-refusal"), &change()).await.unwrap().unwrap_err()));
-    let error = rule.judge(&lie("wordy-id"), &change()).await.unwrap_err().to_string();
+    assert!(is_cut(&rule.judge(&lie("wordy-refusal"), &facts()).await.unwrap().unwrap_err()));
+    let error = rule.judge(&lie("wordy-id"), &facts()).await.unwrap_err().to_string();
     assert!(error.contains("more bytes were cut)") && error.len() < MAX_TEXT_BYTES + 200, "{}", error.len());
 
     let persona = plugins.persona("hostile", None).unwrap();
@@ -209,7 +291,7 @@ async fn commands_and_states_are_checked() {
 
     let command = executor.launch(&none, &job).await.unwrap().unwrap();
     assert_eq!(command.argv, ["agent", "Add a parser"]);
-    assert_eq!(command.env, [("KEY".to_owned(), "placeholder".to_owned())]);
+    assert_eq!(command.env, ["one", "two"].map(|name| ("KEY".to_owned(), format!("placeholder-{name}"))));
     assert_eq!(command.stdin, b"be good");
     assert_eq!((command.files[0].path.as_str(), command.files[0].executable), (".agent/settings", true));
     for (what, words) in [
@@ -230,7 +312,7 @@ async fn commands_and_states_are_checked() {
     bad_answer(executor.read(&lie("fat-state"), &job, b"", &[]).await.unwrap_err(), "read", "65537 bytes");
 
     let end = RunEnd { cause: EndCause::Exited, exit_code: Some(3), stderr_tail: String::new() };
-    let outcome = executor.finish(&none, &job, b"kept", &end).await.unwrap();
+    let outcome = executor.finish(&none, &job, b"kept", &end, &[]).await.unwrap();
     assert_eq!((outcome.status, outcome.message.as_str()), (OutcomeStatus::Completed, "kept Some(3)"));
     let usage = Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 };
     assert_eq!((outcome.usage, outcome.claimed_cost_micros, outcome.turns), (usage, Some(5), Some(6)));
@@ -251,7 +333,7 @@ async fn what_the_host_hands_over_is_limited_too() {
     let line = "x".repeat(1 << 20);
     let errors = [
         (executor.read(&none, &job, &fat, &[]).await.unwrap_err(), "the state is 65537 long"),
-        (executor.finish(&none, &job, &fat, &end).await.unwrap_err(), "the state"),
+        (executor.finish(&none, &job, &fat, &end, &[]).await.unwrap_err(), "the state"),
         (executor.say(&none, &job, &fat, "").await.unwrap_err(), "the state"),
         (executor.read(&none, &job, b"", &[format!("{line}x")]).await.unwrap_err(), "a line of output is 1048577 long"),
         (executor.read(&none, &job, b"", &vec![line.clone(); 9]).await.unwrap_err(), "a batch of lines"),

@@ -51,7 +51,7 @@ async fn a_summary_tells_what_a_plugin_is_and_could_ask_for() {
     assert_eq!(summary.digest, digest_of(&guest("hostile")));
     assert_eq!(summary.path, home.path("plugins/hostile/plugin.toml"));
     assert!(summary.log && !summary.clock && summary.overrides.is_none());
-    assert!(summary.imports.contains(&"borg:plugin/log@0.1.0".to_owned()), "{:?}", summary.imports);
+    assert!(summary.imports.contains(&"borg:plugin/log@0.2.0".to_owned()), "{:?}", summary.imports);
     assert!(!summary.imports.iter().any(|name| name.contains("filesystem") || name.contains("sockets")));
     assert!(plugins.manifest(Kind::Persona, "hostile").is_some_and(|manifest| manifest.asks.log));
     assert!(plugins.manifest(Kind::Rule, "hostile").is_none());
@@ -102,7 +102,7 @@ async fn a_component_of_another_world_is_refused_by_its_interface() {
     home.lay("plugins", "hostile", Kind::Rule, "hostile", "");
     let (problem, text) = only(home.open().await.1);
     assert!(matches!(problem, Problem::WrongWorld { kind: Kind::Rule, .. }), "{text}");
-    assert!(text.contains("`borg:plugin/rule@0.1.0`") && text.contains("exports borg:plugin/persona@0.1.0"), "{text}");
+    assert!(text.contains("`borg:plugin/rule@0.2.0`") && text.contains("exports borg:plugin/persona@0.2.0"), "{text}");
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_component_that_only_looks_right_is_refused_when_it_is_loaded() {
     home.lay("plugins", "misfit", Kind::Persona, "misfit", "");
     let (problem, text) = only(home.open().await.1);
     assert!(matches!(problem, Problem::Mismatch { .. }), "{text}");
-    assert!(text.contains("does not fit `borg:plugin` version 0.1.0: "), "{text}");
+    assert!(text.contains("does not fit `borg:plugin` version 0.2.0: "), "{text}");
 }
 
 #[tokio::test]

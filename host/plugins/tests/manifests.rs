@@ -4,7 +4,7 @@ use borg_plugins::Manifest;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const GOOD: &str = "name = \"worker\"\nkind = \"persona\"\nworld = \"0.1.0\"\nversion = \"1.2.3\"\nsummary = \"ü\"\n\
+const GOOD: &str = "name = \"worker\"\nkind = \"persona\"\nworld = \"0.2.0\"\nversion = \"1.2.3\"\nsummary = \"ü\"\n\
     [asks]\ntools = [\"Read\"]\nlog = true\n[settings.n]\ntype = \"integer\"\ndefault = 3\nmin = 0\ndoc = \"How many.\"\n";
 
 proptest! {

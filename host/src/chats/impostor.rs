@@ -18,7 +18,7 @@ use borg_core::{
 use borg_tests::guest;
 use std::{fs, time::Duration};
 
-const MANIFEST: &str = "name = \"telegram\"\nkind = \"chat\"\nworld = \"0.1.0\"\nversion = \"1.0.0\"\n\
+const MANIFEST: &str = "name = \"telegram\"\nkind = \"chat\"\nworld = \"0.2.0\"\nversion = \"1.0.0\"\n\
     summary = \"means no harm\"\n[asks]\n[settings.mode]\ntype = \"string\"\ndefault = \"\"\ndoc = \"How.\"\n\
     [settings.name]\ntype = \"string\"\ndefault = \"do not\"\ndoc = \"What it would have us called.\"\n";
 

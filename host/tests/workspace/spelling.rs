@@ -4,9 +4,9 @@
 use super::room::{Room, all, left, write};
 use borg_core::{
     collect::LeftReason,
-    facts::FileClass,
+    facts::{ChangedFile, FileClass},
     run::WriteGrant,
-    survey::{self, Survey, marks},
+    survey::{self, Runs, Survey},
 };
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 
@@ -126,9 +126,13 @@ async fn survey_after(files: &[(&str, &str)], act: impl FnOnce(&Path)) -> (Room,
     (room, survey, patch)
 }
 
-fn marked(survey: &Survey, path: &str, name: &str) -> Option<String> {
-    let file = survey.files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path}"));
-    marks(file).into_iter().find(|(known, _)| known == name).map(|(_, words)| words)
+fn of<'a>(survey: &'a Survey, path: &str) -> &'a ChangedFile {
+    survey.files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path}"))
+}
+
+/// What a reader of the file does not see, in words.
+fn hidden<'a>(survey: &'a Survey, path: &str) -> Option<&'a str> {
+    of(survey, path).marks.hidden.as_ref().map(|hidden| hidden.words.as_str())
 }
 
 #[tokio::test]
@@ -142,10 +146,10 @@ async fn names_that_the_change_makes_collide_are_told() {
     })
     .await;
     assert_eq!(survey.incomplete, [""; 0]);
-    assert_eq!(marked(&survey, "SRC/b.py", "collides-with").as_deref(), Some("src"));
-    assert_eq!(marked(&survey, "src/A.py", "collides-with").as_deref(), Some("src/a.py"));
-    assert_eq!(marked(&survey, "src/c.py", "collides-with"), None);
-    assert!(marked(&survey, "new/Tür.md", "collides-with").is_some());
+    assert_eq!(of(&survey, "SRC/b.py").collides.as_deref(), Some("src"));
+    assert_eq!(of(&survey, "src/A.py").collides.as_deref(), Some("src/a.py"));
+    assert_eq!(of(&survey, "src/c.py").collides, None);
+    assert!(of(&survey, "new/Tür.md").collides.is_some());
 }
 
 #[tokio::test]
@@ -159,8 +163,8 @@ async fn a_link_in_the_place_of_a_folder_of_ci_is_ci() {
     let class = |path: &str| survey.files.iter().find(|file| file.path == path).map(|file| file.class);
     assert_eq!(class(".github"), Some(FileClass::Ci));
     assert_eq!(class("GITLAB~1.YML"), Some(FileClass::Ci));
-    assert_eq!(marked(&survey, "GITLAB~1.YML", "same-as").as_deref(), Some(".gitlab-ci.yml"));
-    assert!(marked(&survey, ".vscode", "runs-by-itself").is_some());
+    assert_eq!(of(&survey, "GITLAB~1.YML").marks.same_as.as_deref(), Some(".gitlab-ci.yml"));
+    assert!(of(&survey, ".vscode").marks.runs.as_ref().is_some_and(|(runs, _)| *runs == Runs::ByItself));
 }
 
 #[tokio::test]
@@ -178,11 +182,12 @@ async fn source_with_a_nul_is_shown_and_told_whatever_the_repository_says_of_it(
     for path in ["src/a.py", "src/Evil.JS", "Makefile"] {
         let file = survey.files.iter().find(|file| file.path == path).unwrap();
         assert!(!file.binary && !file.hunks.is_empty(), "{path}");
-        assert!(marked(&survey, path, "hidden").is_some_and(|words| words.contains("NUL")), "{path}");
+        assert!(hidden(&survey, path).is_some_and(|words| words.contains("NUL")), "{path}");
     }
-    assert!(marked(&survey, "src/turned.py", "hidden").is_some_and(|words| words.starts_with("1 marks that turn")));
-    assert_eq!(marked(&survey, "src/honest.py", "hidden"), None);
-    assert_eq!(marked(&survey, "logo.png", "hidden"), None);
+    let turned = of(&survey, "src/turned.py").marks.hidden.as_ref().unwrap();
+    assert!(turned.line == 1 && turned.words.starts_with("marks that turn"), "{turned:?}");
+    assert_eq!(hidden(&survey, "src/honest.py"), None);
+    assert_eq!(hidden(&survey, "logo.png"), None);
     assert_eq!(survey.incomplete, [""; 0]);
     // What people are shown: the text, and at their sink each such character written out.
     assert!(patch.contains("+os.system('x')") && patch.contains("+\0evil();"), "{patch:?}");

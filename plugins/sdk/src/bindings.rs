@@ -18,12 +18,12 @@ pub mod persona {
         generate_unused_types: true,
         additional_derives: [PartialEq, Eq],
         additional_type_attributes: {
-            "borg:plugin/types@0.1.0/task-brief": [#[derive(Default)]],
-            "borg:plugin/types@0.1.0/handoff": [#[derive(Default)]],
-            "borg:plugin/persona@0.1.0/persona-info": [#[derive(Default)]],
-            "borg:plugin/persona@0.1.0/work": [#[derive(Default)]],
-            "borg:plugin/persona@0.1.0/assignment": [#[derive(Default)]],
-            "borg:plugin/persona@0.1.0/report": [#[derive(Default)]],
+            "borg:plugin/types@0.2.0/task-brief": [#[derive(Default)]],
+            "borg:plugin/types@0.2.0/handoff": [#[derive(Default)]],
+            "borg:plugin/persona@0.2.0/persona-info": [#[derive(Default)]],
+            "borg:plugin/persona@0.2.0/work": [#[derive(Default)]],
+            "borg:plugin/persona@0.2.0/assignment": [#[derive(Default)]],
+            "borg:plugin/persona@0.2.0/report": [#[derive(Default)]],
         },
     });
 }
@@ -36,12 +36,13 @@ pub mod rule {
         export_macro_name: "export_rule",
         default_bindings_module: "borg_sdk::bindings::rule",
         additional_derives: [PartialEq, Eq],
-        with: { "borg:plugin/types@0.1.0": crate::bindings::persona::borg::plugin::types },
+        with: { "borg:plugin/types@0.2.0": crate::bindings::persona::borg::plugin::types },
         additional_type_attributes: {
-            "borg:plugin/rule@0.1.0/rule-info": [#[derive(Default)]],
-            "borg:plugin/rule@0.1.0/hunk": [#[derive(Default)]],
-            "borg:plugin/rule@0.1.0/stage-commit": [#[derive(Default)]],
-            "borg:plugin/rule@0.1.0/change": [#[derive(Default)]],
+            "borg:plugin/rule@0.2.0/rule-info": [#[derive(Default)]],
+            "borg:plugin/rule@0.2.0/hunk": [#[derive(Default)]],
+            "borg:plugin/rule@0.2.0/marks": [#[derive(Default)]],
+            "borg:plugin/rule@0.2.0/stage-commit": [#[derive(Default)]],
+            "borg:plugin/rule@0.2.0/change": [#[derive(Default)]],
         },
     });
 }
@@ -55,14 +56,16 @@ pub mod executor {
         default_bindings_module: "borg_sdk::bindings::executor",
         additional_derives: [PartialEq, Eq],
         with: {
-            "borg:plugin/types@0.1.0": crate::bindings::persona::borg::plugin::types,
-            "borg:plugin/log@0.1.0": crate::bindings::persona::borg::plugin::log,
+            "borg:plugin/types@0.2.0": crate::bindings::persona::borg::plugin::types,
+            "borg:plugin/log@0.2.0": crate::bindings::persona::borg::plugin::log,
         },
         additional_type_attributes: {
-            "borg:plugin/executor@0.1.0/job": [#[derive(Default)]],
-            "borg:plugin/executor@0.1.0/command": [#[derive(Default)]],
-            "borg:plugin/executor@0.1.0/usage": [#[derive(Default)]],
-            "borg:plugin/executor@0.1.0/read-step": [#[derive(Default)]],
+            "borg:plugin/executor@0.2.0/tool": [#[derive(Default)]],
+            "borg:plugin/executor@0.2.0/way-out": [#[derive(Default)]],
+            "borg:plugin/executor@0.2.0/job": [#[derive(Default)]],
+            "borg:plugin/executor@0.2.0/command": [#[derive(Default)]],
+            "borg:plugin/executor@0.2.0/usage": [#[derive(Default)]],
+            "borg:plugin/executor@0.2.0/read-step": [#[derive(Default)]],
         },
     });
 }
@@ -76,12 +79,12 @@ pub mod chat {
         default_bindings_module: "borg_sdk::bindings::chat",
         additional_derives: [PartialEq, Eq],
         with: {
-            "borg:plugin/types@0.1.0": crate::bindings::persona::borg::plugin::types,
-            "borg:plugin/log@0.1.0": crate::bindings::persona::borg::plugin::log,
+            "borg:plugin/types@0.2.0": crate::bindings::persona::borg::plugin::types,
+            "borg:plugin/log@0.2.0": crate::bindings::persona::borg::plugin::log,
         },
         additional_type_attributes: {
-            "borg:plugin/chat@0.1.0/document": [#[derive(Default)]],
-            "borg:plugin/chat@0.1.0/text-post": [#[derive(Default)]],
+            "borg:plugin/chat@0.2.0/document": [#[derive(Default)]],
+            "borg:plugin/chat@0.2.0/text-post": [#[derive(Default)]],
         },
     });
 }

@@ -4,7 +4,7 @@ use crate::visible;
 
 pub use crate::bindings::chat::borg::plugin::clock;
 pub use crate::bindings::chat::exports::borg::plugin::chat::{
-    Addressed, Batch, Button, ChatInfo, Document, DocumentPost, EditPost, Notice, NoticeKind, Part, Post, Said,
+    Addressed, Batch, Button, ChatInfo, Document, DocumentPost, EditPost, Marks, Notice, NoticeKind, Part, Post, Said,
     SendError, TextPost, Toast, Transport, Update, UpdateKind,
 };
 

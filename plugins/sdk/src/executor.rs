@@ -1,8 +1,8 @@
 //! World `executor-plugin`: how to start a coding agent and how to read it. The records are those of `wit/executor.wit`.
 
 pub use crate::bindings::executor::exports::borg::plugin::executor::{
-    AgentEvent, Command, Denial, EndCause, ExecutorInfo, Features, HomeFile, Job, Outcome, ReadStep, Retry, RunEnd,
-    Status, ToolResult, ToolUse, Usage,
+    AgentEvent, Command, Denial, EndCause, ExecutorInfo, Features, HomeFile, Job, Limit, Outcome, ReadStep, Retry,
+    RunEnd, Status, Tool, ToolResult, ToolUse, Usage, WayOut,
 };
 pub use crate::{BaseFile, TaskBrief};
 
@@ -67,6 +67,30 @@ impl ExecutorInfo {
             bundle: String::new(),
             extra: Vec::new(),
         }
+    }
+}
+
+impl Job {
+    /// The way out to this provider, by policy's name for it.
+    pub fn way_out(&self, provider: &str) -> Option<&WayOut> {
+        self.ways_out.iter().find(|way| way.provider == provider)
+    }
+
+    /// True where a tool of this name was granted.
+    pub fn has_tool(&self, name: &str) -> bool {
+        self.tools.iter().any(|tool| tool.name == name)
+    }
+}
+
+impl RunEnd {
+    /// An end of which only this is known.
+    pub fn new(cause: EndCause, exit_code: Option<i32>) -> Self {
+        RunEnd { cause, exit_code, stderr_tail: String::new(), limits: Vec::new(), extra: Vec::new() }
+    }
+
+    /// The first limit that the host held against the run. With [`EndCause::Exited`] it is one of the budget: a request was refused for it.
+    pub fn reached(&self) -> Option<&Limit> {
+        self.limits.iter().find(|limit| limit.reached)
     }
 }
 

@@ -4,8 +4,8 @@ mod lines;
 
 pub use crate::Span;
 pub use crate::bindings::rule::exports::borg::plugin::rule::{
-    Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, Finding, Hunk, RuleInfo, Severity, StageCommit,
-    TestEvidence,
+    Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, Finding, Harness, Hidden, Hunk, LeftBehind,
+    LeftReason, Marks, OtherRun, RuleInfo, Runs, Severity, StageCommit, TestEvidence,
 };
 pub use lines::{Line, Side};
 
@@ -13,8 +13,8 @@ pub use lines::{Line, Side};
 pub trait Rule {
     /// Name, summary and the ids of its findings; the name must be the one in `plugin.toml`.
     fn describe() -> RuleInfo;
-    /// All findings for one change; an error sends the change to review.
-    fn judge(change: Change) -> Result<Vec<Finding>, String>;
+    /// All findings for one change; an error sends the change to review. `settings` is for [`crate::settings`].
+    fn judge(settings: &str, change: Change) -> Result<Vec<Finding>, String>;
 }
 
 /// Makes a type that is a [`Rule`] the rule of this component.
@@ -29,8 +29,8 @@ macro_rules! rule {
                 fn describe() -> RuleInfo {
                     <$rule as Rule>::describe()
                 }
-                fn judge(change: Change) -> Result<Vec<Finding>, String> {
-                    <$rule as Rule>::judge(change)
+                fn judge(settings: String, change: Change) -> Result<Vec<Finding>, String> {
+                    <$rule as Rule>::judge(&settings, change)
                 }
             }
     $crate::bindings::rule::export_rule!(Component with_types_in $crate::bindings::rule);

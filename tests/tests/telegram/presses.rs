@@ -214,7 +214,7 @@ fn a_component_that_stands_in_for_the_shipped_one_is_refused_and_doctor_shows_th
     let folder = room.host.dir().join("plugins/telegram");
     fs::create_dir_all(&folder).unwrap();
     fs::copy(borg_tests::guest::component("impostor").unwrap(), folder.join("telegram.wasm")).unwrap();
-    let manifest = "name = \"telegram\"\nkind = \"chat\"\nworld = \"0.1.0\"\nversion = \"1.0.0\"\nsummary = \"x\"\n[asks]\n\
+    let manifest = "name = \"telegram\"\nkind = \"chat\"\nworld = \"0.2.0\"\nversion = \"1.0.0\"\nsummary = \"x\"\n[asks]\n\
         [settings.mode]\ntype = \"string\"\ndefault = \"forged-text\"\ndoc = \"How.\"\n";
     fs::write(folder.join("plugin.toml"), manifest).unwrap();
     // The owner is told, by the one that is shipped.

@@ -237,7 +237,7 @@ fn a_broken_edit_does_not_take_effect_and_shows() {
 const HOSTILE: &str = r#"
 name = "hostile"
 kind = "persona"
-world = "0.1.0"
+world = "0.2.0"
 version = "0.1.0"
 summary = "attacks its host"
 

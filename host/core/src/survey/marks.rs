@@ -1,38 +1,21 @@
-//! What rules are told of a file beside its record: pairs of a name and words, described in `wit/rule.wit`.
+//! What a changed file is beside what its lines say, for rules: the WIT form is `marks` of `wit/rule.wit`.
 
 use super::{Runs, cause, classify, hidden, plain, scripts};
 use crate::{
     check::harness::mixed_changes,
-    facts::{ChangedFile, FileClass, FileStatus},
+    facts::{ChangedFile, FileClass, FileStatus, Marks},
 };
 
 /// Everything that can be said of a changed file by itself.
-pub fn marks(file: &ChangedFile) -> Vec<(String, String)> {
-    let mut marks = Vec::new();
-    let mut tell = |name: &str, words: String| marks.push((name.to_owned(), words));
-    if let Some(keys) = mixed_changes(&file.path, file.base_text.as_deref(), file.head_text.as_deref()) {
-        tell("test-keys", keys);
-    }
+pub fn marks(file: &ChangedFile) -> Marks {
     let path = plain(&file.path);
-    if path != file.path {
-        tell("same-as", path.into_owned());
+    Marks {
+        test_keys: mixed_changes(&file.path, file.base_text.as_deref(), file.head_text.as_deref()),
+        same_as: (path != file.path).then(|| path.into_owned()),
+        runs: runs(file),
+        was: left(file),
+        hidden: hidden(file),
     }
-    if let Some((runs, words)) = runs(file) {
-        match runs {
-            Runs::ByItself => tell("runs-by-itself", words),
-            Runs::WhenStarted => tell("runs-when-started", words),
-        }
-    }
-    if let Some(class) = left(file) {
-        tell("was", class.to_owned());
-    }
-    if let Some(hidden) = hidden(file) {
-        tell("hidden", format!("{} {}", hidden.line, hidden.words));
-    }
-    if let Some(other) = &file.collides {
-        tell("collides-with", other.clone());
-    }
-    marks
 }
 
 /// Why the file runs: what its lines say counts for more than its name, unless it says less.
@@ -48,10 +31,9 @@ fn runs(file: &ChangedFile) -> Option<(Runs, String)> {
 }
 
 /// The class a renamed file had, where it steered a CI or a forge and no longer does.
-fn left(file: &ChangedFile) -> Option<&'static str> {
+fn left(file: &ChangedFile) -> Option<FileClass> {
     match classify(file.old_path.as_deref()?) {
-        FileClass::Ci if file.class != FileClass::Ci => Some("ci"),
-        FileClass::Ownership if file.class != FileClass::Ownership => Some("ownership"),
+        was @ (FileClass::Ci | FileClass::Ownership) if was != file.class => Some(was),
         FileClass::Source
         | FileClass::Test
         | FileClass::Fixture

@@ -25,7 +25,7 @@ pub use quote::{show, unquote};
 pub use raw::{RawEntry, RawStatus, read_raw};
 pub use runs::{Cause, Runs, cause};
 
-use crate::facts::{ChangedFile, FileClass, FileMode, FileStatus};
+use crate::facts::{ChangedFile, FileClass, FileMode, FileStatus, Marks};
 
 /// `git ARGS BASE HEAD`: which files changed, NUL-separated. BASE and HEAD are full object ids, so neither can be an option.
 pub const RAW_ARGS: [&str; 10] = [
@@ -180,7 +180,7 @@ fn file_of(entry: &RawEntry) -> ChangedFile {
         base_text: None,
         head_text: None,
         collides: None,
-        marks: Vec::new(),
+        marks: Marks::default(),
     }
 }
 

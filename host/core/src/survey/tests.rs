@@ -19,7 +19,7 @@ pub(super) fn file(path: &str, status: FileStatus, lines: &[&str]) -> ChangedFil
         base_text: None,
         head_text: None,
         collides: None,
-        marks: Vec::new(),
+        marks: Marks::default(),
     }
 }
 

@@ -1,6 +1,14 @@
 //! `borg:plugin/clock`: the time of day, for plugins that were granted it. A component that imports it ungranted is not loaded.
 
-use super::shared::borg::plugin::clock::Host;
+use crate::state::State;
+use semver::Version;
+use wasmtime::component::Linker;
+
+/// Offers the interface under the name it has in this version of the contract; it is the same in all of them.
+pub(crate) fn offer(linker: &mut Linker<State>, version: &Version) -> wasmtime::Result<()> {
+    let mut clock = linker.instance(&format!("borg:plugin/clock@{version}"))?;
+    clock.func_wrap("now-ms", |store, (): ()| Ok((store.data().clock.now_ms(),)))
+}
 
 /// Reads the host's clock, or stands still.
 #[derive(Clone)]
@@ -17,11 +25,5 @@ impl Clock {
     /// Milliseconds since 1970-01-01 00:00 UTC.
     pub(crate) fn now_ms(&self) -> u64 {
         self.now_ms.map_or(0, |now_ms| now_ms())
-    }
-}
-
-impl Host for Clock {
-    fn now_ms(&mut self) -> u64 {
-        Clock::now_ms(self)
     }
 }

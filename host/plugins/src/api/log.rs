@@ -1,8 +1,19 @@
 //! `borg:plugin/log`: lines of a plugin in the host's log, under the plugin's name. Without the grant they go nowhere, silently: a
 //! plugin cannot tell.
 
-use super::shared::borg::plugin::log::{Host, Level};
+use crate::{state::State, world::wit::log::Level};
+use semver::Version;
 use std::sync::Arc;
+use wasmtime::component::Linker;
+
+/// Offers the interface under the name it has in this version of the contract; it is the same in all of them.
+pub(crate) fn offer(linker: &mut Linker<State>, version: &Version) -> wasmtime::Result<()> {
+    let mut log = linker.instance(&format!("borg:plugin/log@{version}"))?;
+    log.func_wrap("write", |mut store, (level, message): (Level, String)| {
+        store.data_mut().log.write(level, &message);
+        Ok(())
+    })
+}
 
 /// Longest line, in bytes.
 const MAX_LINE: usize = 4 << 10;
@@ -21,10 +32,8 @@ impl Log {
     pub(crate) fn new(plugin: Arc<str>, granted: bool) -> Log {
         Log { plugin, granted, lines: 0, dropped: 0 }
     }
-}
 
-impl Host for Log {
-    fn write(&mut self, level: Level, message: String) {
+    fn write(&mut self, level: Level, message: &str) {
         if !self.granted {
             return;
         }
@@ -33,7 +42,7 @@ impl Host for Log {
             return;
         }
         self.lines += 1;
-        let line = printable(&message);
+        let line = printable(message);
         let plugin = &*self.plugin;
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{line}"),

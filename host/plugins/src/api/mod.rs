@@ -1,18 +1,14 @@
 //! What the host offers to plugins: nothing of the system but the quiet part of WASI, and the interfaces of `wit/host.wit`, one file
-//! each. Which kind is linked to what is [`linker`]'s table.
+//! each, under their name in every version of the contract. Which kind is linked to what is [`linker`]'s table.
 //!
 //! Quiet means: streams that lead nowhere, an empty environment, clocks, randomness, exit. No files, no sockets, no HTTP: a component
 //! that imports these is refused when it is loaded.
 
 pub(crate) mod clock;
 pub(crate) mod log;
-pub(crate) mod shared;
 
-use crate::{manifest::Kind, state::State};
-use wasmtime::{
-    Engine,
-    component::{HasSelf, Linker},
-};
+use crate::{manifest::Kind, state::State, world::contract::Contract};
+use wasmtime::{Engine, component::Linker};
 use wasmtime_wasi::{
     WasiView,
     cli::{WasiCli, WasiCliView},
@@ -39,11 +35,13 @@ pub(crate) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<Sta
         Kind::Persona | Kind::Executor => (true, false),
         Kind::Chat => (true, true),
     };
-    if log {
-        shared::borg::plugin::log::add_to_linker::<State, HasSelf<log::Log>>(l, |state| &mut state.log)?;
-    }
-    if clock {
-        shared::borg::plugin::clock::add_to_linker::<State, HasSelf<clock::Clock>>(l, |state| &mut state.clock)?;
+    for version in Contract::ALL.map(Contract::version) {
+        if log {
+            log::offer(l, &version)?;
+        }
+        if clock {
+            clock::offer(l, &version)?;
+        }
     }
     Ok(linker)
 }

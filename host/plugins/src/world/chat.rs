@@ -1,31 +1,22 @@
 //! World `chat-plugin`: how people talk to us. `poll` and `send` are for transport `http`, which no host speaks yet: a component of
 //! that transport is refused when it is loaded.
 
-use super::each;
+use super::{
+    contract::Contract,
+    each,
+    exports::{Exports, Functions},
+    v0_1::chat as v0_1,
+    wit::chat as wit,
+};
 use crate::{
     error::{CallError, Cause},
     guest::Guest,
     plugin::Plugin,
-    state::State,
 };
 use borg_core::chat as core;
-use exports::borg::plugin::chat as wit;
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::time::timeout;
-
-wasmtime::component::bindgen!({
-    world: "chat-plugin",
-    path: "../../wit",
-    exports: { default: async },
-    with: {
-        "borg:plugin/types@0.1.0": crate::api::shared::borg::plugin::types,
-        "borg:plugin/log@0.1.0": crate::api::shared::borg::plugin::log,
-        "borg:plugin/clock@0.1.0": crate::api::shared::borg::plugin::clock,
-    },
-});
-
-pub(crate) type Pre = ChatPluginPre<State>;
+use wasmtime::component::{ComponentType, Lower};
 
 /// Longest `action` of a button, in bytes.
 const MAX_ACTION: usize = 64;
@@ -34,7 +25,6 @@ const MAX_ACTION: usize = 64;
 #[derive(Clone)]
 pub struct Chat {
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) pre: Pre,
     pub(crate) info: Arc<core::ChatInfo>,
 }
 
@@ -51,51 +41,43 @@ impl Chat {
 
     /// Asks the component again; [`Self::info`] is the same for less.
     pub async fn describe(&self) -> Result<core::ChatInfo, CallError> {
-        describe(&self.plugin.guest, &self.pre).await
+        describe(&self.plugin.guest, &self.plugin.exports).await
     }
 
     /// What an update says; it may say nothing to us. `settings` must have been validated.
     pub async fn hear(&self, settings: &Value, update: &core::Update) -> Result<Vec<core::Said>, CallError> {
         let (settings, update) = (settings.to_string(), wit::Update::from(update));
-        let mut call = self.plugin.guest.open("hear").await?;
-        let answer = timeout(call.limit, async {
-            let chat = self.pre.instantiate_async(&mut call.store).await?;
-            chat.borg_plugin_chat().call_hear(&mut call.store, &settings, &update).await
-        })
-        .await;
-        Ok(call.close(answer)?.into_iter().map(core::Said::from).collect())
+        let said: Vec<wit::Said> = match self.plugin.exports.contract {
+            Contract::V0_2 => self.plugin.call("hear", (&settings, &update)).await?,
+            Contract::V0_1 => self.plugin.call("hear", (&settings, &v0_1::Update::from(update))).await?,
+        };
+        Ok(said.into_iter().map(core::Said::from).collect())
     }
 
     /// Posts that show a notice, in order. Refused as an answer: a button whose action is longer than 64 bytes.
     pub async fn show(&self, settings: &Value, notice: &core::Notice) -> Result<Vec<core::Post>, CallError> {
         let (settings, notice) = (settings.to_string(), wit::Notice::from(notice));
-        let guest = &self.plugin.guest;
-        let mut call = guest.open("show").await?;
-        let answer = timeout(call.limit, async {
-            let chat = self.pre.instantiate_async(&mut call.store).await?;
-            chat.borg_plugin_chat().call_show(&mut call.store, &settings, &notice).await
-        })
-        .await;
-        let posts: Vec<core::Post> = call.close(answer)?.into_iter().map(core::Post::from).collect();
+        let posts: Vec<wit::Post> = self.plugin.call("show", (&settings, &notice)).await?;
+        let posts: Vec<core::Post> = posts.into_iter().map(core::Post::from).collect();
         let long = posts.iter().flat_map(buttons).find(|button| button.action.len() > MAX_ACTION);
         match long {
             Some(button) => {
                 let why = format!("a button's action of {} bytes, over the limit of {MAX_ACTION}", button.action.len());
-                Err(guest.error("show", Cause::BadAnswer(why)))
+                Err(self.plugin.guest.error("show", Cause::BadAnswer(why)))
             }
             None => Ok(posts),
         }
     }
 }
 
-pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::ChatInfo, CallError> {
-    let mut call = guest.open("describe").await?;
-    let answer = timeout(call.limit, async {
-        let chat = pre.instantiate_async(&mut call.store).await?;
-        chat.borg_plugin_chat().call_describe(&mut call.store).await
-    })
-    .await;
-    let info = call.close(answer)?;
+/// Asks the component who it is, once all its functions were found to be those of the contract.
+pub(crate) async fn describe(guest: &Guest, exports: &Exports) -> Result<core::ChatInfo, CallError> {
+    let info: wit::ChatInfo = exports
+        .describe(guest, |functions| match exports.contract {
+            Contract::V0_2 => fits::<wit::Update>(functions),
+            Contract::V0_1 => fits::<v0_1::Update>(functions),
+        })
+        .await?;
     let transport = match info.transport {
         wit::Transport::Telegram => core::Transport::Telegram,
         wit::Transport::Console => core::Transport::Console,
@@ -103,6 +85,12 @@ pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::ChatInfo,
         wit::Transport::Http => core::Transport::Http,
     };
     Ok(core::ChatInfo { name: info.name, summary: info.summary, transport })
+}
+
+/// The functions of a chat that this host calls, with the type that differs between versions.
+fn fits<Update: ComponentType + Lower>(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
+    functions.has::<(&str, &Update), Vec<wit::Said>>("hear")?;
+    functions.has::<(&str, &wit::Notice), Vec<wit::Post>>("show")
 }
 
 fn buttons(post: &core::Post) -> &[core::Button] {
@@ -132,18 +120,10 @@ impl From<&core::Update> for wit::Update {
             },
             reply_to: update.reply_to.clone(),
             raw: update.raw.clone(),
-            extra: marks(update),
+            marks: update.marks.as_ref().map(|marks| wit::Marks { forwarded: marks.forwarded, via_bot: marks.via_bot }),
+            extra: vec![],
         }
     }
-}
-
-/// Whose words they are: `forwarded` and `via-bot`, each `true` where it is so, `unmarked` where nobody told.
-fn marks(update: &core::Update) -> Vec<(String, String)> {
-    let marks = match &update.marks {
-        Some(marks) => vec![("forwarded", marks.forwarded), ("via-bot", marks.via_bot)],
-        None => vec![("unmarked", true)],
-    };
-    marks.into_iter().filter(|(_, is_so)| *is_so).map(|(name, _)| (name.to_owned(), "true".to_owned())).collect()
 }
 
 impl From<wit::Said> for core::Said {

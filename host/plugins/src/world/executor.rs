@@ -1,40 +1,31 @@
 //! World `executor-plugin`: which coding agent, how to start it, how to read it.
 
-use super::each;
+use super::{
+    contract::Contract,
+    each,
+    exports::{Exports, Functions},
+    v0_1::executor as v0_1,
+    wit::executor as wit,
+};
 use crate::{
     error::{CallError, Cause},
     guest::Guest,
     limits::{MAX_BATCH_BYTES, MAX_LINE_BYTES, MAX_SAID_BYTES, MAX_STATE_BYTES},
     plugin::Plugin,
-    state::State,
     text::{check_list, clip, clip_at},
 };
-use borg_core::{budget, executor as core};
-use exports::borg::plugin::executor as wit;
+use borg_core::{budget, executor as core, tool::Tool};
 use serde_json::Value;
 use std::{
     path::{Component, Path},
     sync::Arc,
 };
-use tokio::time::timeout;
-
-wasmtime::component::bindgen!({
-    world: "executor-plugin",
-    path: "../../wit",
-    exports: { default: async },
-    with: {
-        "borg:plugin/types@0.1.0": crate::api::shared::borg::plugin::types,
-        "borg:plugin/log@0.1.0": crate::api::shared::borg::plugin::log,
-    },
-});
-
-pub(crate) type Pre = ExecutorPluginPre<State>;
+use wasmtime::component::{ComponentType, Lower};
 
 /// A loaded executor; cheap to clone, and good for as long as it is held, whatever happens to the file.
 #[derive(Clone)]
 pub struct Executor {
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) pre: Pre,
     pub(crate) info: Arc<core::ExecutorInfo>,
 }
 
@@ -51,24 +42,21 @@ impl Executor {
 
     /// Asks the component again; [`Self::info`] is the same for less.
     pub async fn describe(&self) -> Result<core::ExecutorInfo, CallError> {
-        describe(&self.plugin.guest, &self.pre).await
+        describe(&self.plugin.guest, &self.plugin.exports).await
     }
 
     /// The process for one run; the inner error is a refusal. `settings` must have been validated.
     ///
     /// Refused as an answer: no program, NUL bytes, names of variables that are none, files that are not below the home.
     pub async fn launch(&self, settings: &Value, job: &core::Job) -> Result<Result<core::Command, String>, CallError> {
-        let job = job_of(settings, job);
-        let guest = &self.plugin.guest;
-        let mut call = guest.open("launch").await?;
-        let answer = timeout(call.limit, async {
-            let executor = self.pre.instantiate_async(&mut call.store).await?;
-            executor.borg_plugin_executor().call_launch(&mut call.store, &job).await
-        })
-        .await;
-        match call.close(answer)? {
+        let (job, closed) = (job_of(settings, job), &job.closed);
+        let answer: Result<wit::Command, String> = match self.plugin.exports.contract {
+            Contract::V0_2 => self.plugin.call("launch", (&job,)).await?,
+            Contract::V0_1 => self.plugin.call("launch", (&v0_1::Job::of(job, closed),)).await?,
+        };
+        match answer {
             Ok(command) => {
-                check_command(&command).map_err(|why| guest.error("launch", Cause::BadAnswer(why)))?;
+                check_command(&command).map_err(|why| self.plugin.guest.error("launch", Cause::BadAnswer(why)))?;
                 Ok(Ok(command.into()))
             }
             Err(refusal) => Ok(Err(clip(refusal))),
@@ -94,14 +82,11 @@ impl Executor {
         within("a line of output", lines.iter().map(String::len).max().unwrap_or(0), MAX_LINE_BYTES)?;
         within("a batch of lines", lines.iter().map(String::len).sum(), MAX_BATCH_BYTES)?;
 
-        let job = job_of(settings, job);
-        let mut call = guest.open("read").await?;
-        let answer = timeout(call.limit, async {
-            let executor = self.pre.instantiate_async(&mut call.store).await?;
-            executor.borg_plugin_executor().call_read(&mut call.store, &job, state, lines).await
-        })
-        .await;
-        let step = call.close(answer)?;
+        let (job, closed) = (job_of(settings, job), &job.closed);
+        let step: wit::ReadStep = match self.plugin.exports.contract {
+            Contract::V0_2 => self.plugin.call("read", (&job, state, lines)).await?,
+            Contract::V0_1 => self.plugin.call("read", (&v0_1::Job::of(job, closed), state, lines)).await?,
+        };
         if step.state.len() > MAX_STATE_BYTES {
             let why = format!("a state of {} bytes, over the limit of {MAX_STATE_BYTES}", step.state.len());
             return Err(guest.error("read", Cause::BadAnswer(why)));
@@ -109,23 +94,26 @@ impl Executor {
         Ok(core::ReadStep { state: step.state, events: step.events.into_iter().map(core::AgentEvent::from).collect() })
     }
 
-    /// What came of the run.
+    /// What came of the run. `limits` are those the host held it to.
     pub async fn finish(
         &self,
         settings: &Value,
         job: &core::Job,
         state: &[u8],
         end: &core::RunEnd,
+        limits: &[core::Limit],
     ) -> Result<core::Outcome, CallError> {
         self.check_state("finish", state)?;
-        let (job, end) = (job_of(settings, job), wit::RunEnd::from(end));
-        let mut call = self.plugin.guest.open("finish").await?;
-        let answer = timeout(call.limit, async {
-            let executor = self.pre.instantiate_async(&mut call.store).await?;
-            executor.borg_plugin_executor().call_finish(&mut call.store, &job, state, &end).await
-        })
-        .await;
-        Ok(call.close(answer)?.into())
+        let (job, closed) = (job_of(settings, job), &job.closed);
+        let end = end_of(end, limits);
+        let outcome: wit::Outcome = match self.plugin.exports.contract {
+            Contract::V0_2 => self.plugin.call("finish", (&job, state, &end)).await?,
+            Contract::V0_1 => {
+                let (job, end) = (v0_1::Job::of(job, closed), v0_1::RunEnd::from(end));
+                self.plugin.call("finish", (&job, state, &end)).await?
+            }
+        };
+        Ok(outcome.into())
     }
 
     /// The next turn for a persistent agent, as bytes for its standard input; none when it cannot.
@@ -137,14 +125,11 @@ impl Executor {
         text: &str,
     ) -> Result<Option<Vec<u8>>, CallError> {
         self.check_state("say", state)?;
-        let job = job_of(settings, job);
-        let mut call = self.plugin.guest.open("say").await?;
-        let answer = timeout(call.limit, async {
-            let executor = self.pre.instantiate_async(&mut call.store).await?;
-            executor.borg_plugin_executor().call_say(&mut call.store, &job, state, text).await
-        })
-        .await;
-        call.close(answer)
+        let (job, closed) = (job_of(settings, job), &job.closed);
+        match self.plugin.exports.contract {
+            Contract::V0_2 => self.plugin.call("say", (&job, state, text)).await,
+            Contract::V0_1 => self.plugin.call("say", (&v0_1::Job::of(job, closed), state, text)).await,
+        }
     }
 
     fn check_state(&self, function: &'static str, state: &[u8]) -> Result<(), CallError> {
@@ -154,14 +139,14 @@ impl Executor {
     }
 }
 
-pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::ExecutorInfo, CallError> {
-    let mut call = guest.open("describe").await?;
-    let answer = timeout(call.limit, async {
-        let executor = pre.instantiate_async(&mut call.store).await?;
-        executor.borg_plugin_executor().call_describe(&mut call.store).await
-    })
-    .await;
-    let info = call.close(answer)?;
+/// Asks the component who it is, once all its functions were found to be those of the contract.
+pub(crate) async fn describe(guest: &Guest, exports: &Exports) -> Result<core::ExecutorInfo, CallError> {
+    let info: wit::ExecutorInfo = exports
+        .describe(guest, |functions| match exports.contract {
+            Contract::V0_2 => fits::<wit::Job, wit::RunEnd>(functions),
+            Contract::V0_1 => fits::<v0_1::Job, v0_1::RunEnd>(functions),
+        })
+        .await?;
     check_list("files to read", &info.reads)
         .and_then(|()| check_list("bundles", std::slice::from_ref(&info.bundle)))
         .map_err(|why| guest.error("describe", Cause::BadAnswer(why)))?;
@@ -176,6 +161,16 @@ pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::ExecutorI
         reads: info.reads,
         bundle: info.bundle,
     })
+}
+
+/// The functions of an executor, with the types that differ between versions.
+fn fits<Job: ComponentType + Lower, RunEnd: ComponentType + Lower>(
+    functions: &mut Functions<'_>,
+) -> wasmtime::Result<()> {
+    functions.has::<(&Job,), Result<wit::Command, String>>("launch")?;
+    functions.has::<(&Job, &[u8], &[String]), wit::ReadStep>("read")?;
+    functions.has::<(&Job, &[u8], &RunEnd), wit::Outcome>("finish")?;
+    functions.has::<(&Job, &[u8], &str), Option<Vec<u8>>>("say")
 }
 
 /// Refuses what no process can be started with, and files outside the home.
@@ -206,13 +201,12 @@ fn job_of(settings: &Value, job: &core::Job) -> wit::Job {
         attempt: job.attempt,
         system_prompt: job.system_prompt.clone(),
         prompt: job.prompt.clone(),
-        tools: job.tools.clone(),
+        tools: each(&job.tools),
         write: job.write.clone(),
         model: job.model.clone(),
         max_turns: job.max_turns,
         resume: job.resume.clone(),
-        gateway_url: job.gateway_url.clone(),
-        placeholder_key: job.placeholder_key.clone(),
+        ways_out: each(&job.ways_out),
         workspace: job.workspace.clone(),
         in_dir: job.in_dir.clone(),
         out_dir: job.out_dir.clone(),
@@ -221,6 +215,24 @@ fn job_of(settings: &Value, job: &core::Job) -> wit::Job {
         base_files: each(&job.base_files),
         settings: settings.to_string(),
         extra: vec![],
+    }
+}
+
+impl From<&Tool> for wit::Tool {
+    fn from(tool: &Tool) -> Self {
+        wit::Tool { name: tool.name.clone(), writes: tool.writes, executes: tool.executes }
+    }
+}
+
+impl From<&core::WayOut> for wit::WayOut {
+    fn from(way: &core::WayOut) -> Self {
+        wit::WayOut {
+            name: way.name.clone(),
+            provider: way.provider.clone(),
+            url: way.url.clone(),
+            placeholder: way.placeholder.clone(),
+            extra: vec![],
+        }
     }
 }
 
@@ -275,25 +287,30 @@ impl From<wit::AgentEvent> for core::AgentEvent {
     }
 }
 
-impl From<&core::RunEnd> for wit::RunEnd {
-    fn from(end: &core::RunEnd) -> Self {
-        wit::RunEnd {
-            cause: match end.cause {
-                core::EndCause::Exited => wit::EndCause::Exited,
-                core::EndCause::KilledBySignal => wit::EndCause::KilledBySignal,
-                core::EndCause::TimedOut => wit::EndCause::TimedOut,
-                core::EndCause::Silent => wit::EndCause::Silent,
-                core::EndCause::OutOfMemory => wit::EndCause::OutOfMemory,
-                core::EndCause::OutputCap => wit::EndCause::OutputCap,
-                core::EndCause::DiskCap => wit::EndCause::DiskCap,
-                core::EndCause::Capped => wit::EndCause::Capped,
-                core::EndCause::Cancelled => wit::EndCause::Cancelled,
-                core::EndCause::Lost => wit::EndCause::Lost,
-            },
-            exit_code: end.exit_code,
-            stderr_tail: end.stderr_tail.clone(),
-            extra: vec![],
-        }
+fn end_of(end: &core::RunEnd, limits: &[core::Limit]) -> wit::RunEnd {
+    wit::RunEnd {
+        cause: match end.cause {
+            core::EndCause::Exited => wit::EndCause::Exited,
+            core::EndCause::KilledBySignal => wit::EndCause::KilledBySignal,
+            core::EndCause::TimedOut => wit::EndCause::TimedOut,
+            core::EndCause::Silent => wit::EndCause::Silent,
+            core::EndCause::OutOfMemory => wit::EndCause::OutOfMemory,
+            core::EndCause::OutputCap => wit::EndCause::OutputCap,
+            core::EndCause::DiskCap => wit::EndCause::DiskCap,
+            core::EndCause::Capped => wit::EndCause::Capped,
+            core::EndCause::Cancelled => wit::EndCause::Cancelled,
+            core::EndCause::Lost => wit::EndCause::Lost,
+        },
+        exit_code: end.exit_code,
+        stderr_tail: end.stderr_tail.clone(),
+        limits: each(limits),
+        extra: vec![],
+    }
+}
+
+impl From<&core::Limit> for wit::Limit {
+    fn from(limit: &core::Limit) -> Self {
+        wit::Limit { name: limit.name.to_owned(), given: limit.given, used: limit.used, reached: limit.reached }
     }
 }
 

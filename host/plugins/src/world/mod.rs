@@ -1,14 +1,23 @@
-//! One file per world of `wit/worlds.wit`: its bindings, the handle the host calls it by, and the way from WIT's types to the core's
-//! and back. Generated types do not leave these files.
+//! The contract with plugins, `wit/`: one file per kind, with the handle the host calls it by and the way from WIT's types to the core's
+//! and back. Generated types do not leave this folder.
+//!
+//! These files speak the newest version. Each older one has a folder (`v0_1`) with what differs in it, made from the newest one's types;
+//! what did not change since is called as it is, under the older name. [`contract::Contract`] lists them.
 
-pub(crate) mod bound;
+pub(crate) mod bind;
 pub(crate) mod chat;
+pub(crate) mod contract;
+pub(crate) mod described;
 pub(crate) mod executor;
+pub(crate) mod exports;
+pub(crate) mod facts;
 pub(crate) mod persona;
 pub(crate) mod rule;
+mod v0_1;
+pub(crate) mod wit;
 
-use crate::api::shared::borg::plugin::types;
 use borg_core::{executor::BaseFile, facts::Span, persona as core};
+use wit::types;
 
 impl From<&core::TaskBrief> for types::TaskBrief {
     fn from(task: &core::TaskBrief) -> Self {

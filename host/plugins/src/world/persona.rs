@@ -1,36 +1,20 @@
 //! World `persona-plugin`: who works, and how.
 
-use super::each;
+use super::{each, exports::Exports, wit::persona as wit};
 use crate::{
     error::{CallError, Cause},
     guest::Guest,
     plugin::Plugin,
-    state::State,
     text::{check_list, clip},
 };
 use borg_core::persona as core;
-use exports::borg::plugin::persona as wit;
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::time::timeout;
-
-wasmtime::component::bindgen!({
-    world: "persona-plugin",
-    path: "../../wit",
-    exports: { default: async },
-    with: {
-        "borg:plugin/types@0.1.0": crate::api::shared::borg::plugin::types,
-        "borg:plugin/log@0.1.0": crate::api::shared::borg::plugin::log,
-    },
-});
-
-pub(crate) type Pre = PersonaPluginPre<State>;
 
 /// A loaded persona; cheap to clone, and good for as long as it is held, whatever happens to the file.
 #[derive(Clone)]
 pub struct Persona {
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) pre: Pre,
     pub(crate) info: Arc<core::PersonaInfo>,
 }
 
@@ -47,7 +31,7 @@ impl Persona {
 
     /// Asks the component again; [`Self::info`] is the same for less.
     pub async fn describe(&self) -> Result<core::PersonaInfo, CallError> {
-        describe(&self.plugin.guest, &self.pre).await
+        describe(&self.plugin.guest, &self.plugin.exports).await
     }
 
     /// Turns work into orders; the inner error is a refusal for the person who asked. `settings` must have been validated.
@@ -59,18 +43,12 @@ impl Persona {
         work: &core::Work,
     ) -> Result<Result<core::Assignment, String>, CallError> {
         let work = work_of(settings, work);
-        let guest = &self.plugin.guest;
-        let mut call = guest.open("brief").await?;
-        let answer = timeout(call.limit, async {
-            let persona = self.pre.instantiate_async(&mut call.store).await?;
-            persona.borg_plugin_persona().call_brief(&mut call.store, &work).await
-        })
-        .await;
-        match call.close(answer)? {
+        let answer: Result<wit::Assignment, String> = self.plugin.call("brief", (&work,)).await?;
+        match answer {
             Ok(assignment) => {
                 check_list("tools", &assignment.tools)
                     .and_then(|()| check_list("patterns to write", &assignment.write))
-                    .map_err(|why| guest.error("brief", Cause::BadAnswer(why)))?;
+                    .map_err(|why| self.plugin.guest.error("brief", Cause::BadAnswer(why)))?;
                 Ok(Ok(assignment.into()))
             }
             Err(refusal) => Ok(Err(clip(refusal))),
@@ -85,24 +63,19 @@ impl Persona {
         report: &core::Report,
     ) -> Result<core::Acceptance, CallError> {
         let (work, report) = (work_of(settings, work), wit::Report::from(report));
-        let mut call = self.plugin.guest.open("accept").await?;
-        let answer = timeout(call.limit, async {
-            let persona = self.pre.instantiate_async(&mut call.store).await?;
-            persona.borg_plugin_persona().call_accept(&mut call.store, &work, &report).await
-        })
-        .await;
-        Ok(call.close(answer)?.into())
+        let acceptance: wit::Acceptance = self.plugin.call("accept", (&work, &report)).await?;
+        Ok(acceptance.into())
     }
 }
 
-pub(crate) async fn describe(guest: &Guest, pre: &Pre) -> Result<core::PersonaInfo, CallError> {
-    let mut call = guest.open("describe").await?;
-    let answer = timeout(call.limit, async {
-        let persona = pre.instantiate_async(&mut call.store).await?;
-        persona.borg_plugin_persona().call_describe(&mut call.store).await
-    })
-    .await;
-    let info = call.close(answer)?;
+/// Asks the component who it is, once all its functions were found to be those of the contract.
+pub(crate) async fn describe(guest: &Guest, exports: &Exports) -> Result<core::PersonaInfo, CallError> {
+    let info: wit::PersonaInfo = exports
+        .describe(guest, |functions| {
+            functions.has::<(&wit::Work,), Result<wit::Assignment, String>>("brief")?;
+            functions.has::<(&wit::Work, &wit::Report), wit::Acceptance>("accept")
+        })
+        .await?;
     check_list("artefacts", &info.produces).map_err(|why| guest.error("describe", Cause::BadAnswer(why)))?;
     Ok(core::PersonaInfo { name: info.name, summary: clip(info.summary), produces: info.produces })
 }

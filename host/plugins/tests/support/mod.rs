@@ -106,7 +106,7 @@ impl Home {
         let place = self.path(folder).join(name);
         fs::create_dir_all(&place).expect("a folder");
         let manifest = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nworld = \"0.1.0\"\nversion = \"1.0.0\"\nsummary = \"a guest\"\n{more}\n"
+            "name = \"{name}\"\nkind = \"{kind}\"\nworld = \"0.2.0\"\nversion = \"1.0.0\"\nsummary = \"a guest\"\n{more}\n"
         );
         fs::write(place.join("plugin.toml"), manifest).expect("a manifest");
         fs::copy(guest(guest_name), place.join(format!("{name}.wasm"))).expect("a component");

@@ -14,7 +14,7 @@ use borg_core::{
     survey,
     verdict::{self, RuleFailure},
 };
-use borg_plugins::{Kind, Plugins};
+use borg_plugins::{Facts, Kind, Plugins};
 use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,15 +44,9 @@ impl Judge {
         };
         incomplete.extend(survey.incomplete.iter().cloned());
         incomplete.extend(unjudged(rules));
-        let change = Change {
-            files: survey.files.clone(),
-            commits: order.commits.clone(),
-            evidence: order.evidence.clone(),
-            incomplete: incomplete.clone(),
-        };
-        let mut findings = harness::told(&change.evidence);
+        let mut findings = harness::told(&order.evidence);
         if let Some(command) = &order.check {
-            match self.steering(&mirror, command, order, &change.files).await {
+            match self.steering(&mirror, command, order, &survey.files).await {
                 Ok((found, unread)) => {
                     findings.extend(found);
                     incomplete.extend((unread > 0).then(|| {
@@ -64,8 +58,16 @@ impl Judge {
                 }
             }
         }
+        // The survey is kept for others: its texts are copied here, once for all rules.
+        let files = survey.files.clone();
+        let facts = Facts::new(Change {
+            files,
+            commits: order.commits.clone(),
+            evidence: order.evidence.clone(),
+            incomplete: incomplete.clone(),
+        });
         // All at once: none waits for another, and what they find is put in order afterwards.
-        let judging = rules.iter().map(|(name, given)| self.findings_of(name, given, &change));
+        let judging = rules.iter().map(|(name, given)| self.findings_of(name, given, &facts));
         let mut failures = Vec::new();
         for ((rule, _), judged) in rules.iter().zip(join_all(judging).await) {
             match judged {
@@ -78,10 +80,10 @@ impl Judge {
     }
 
     /// One rule's findings, or why there are none.
-    async fn findings_of(&self, rule: &str, given: &Value, change: &Change) -> Result<Vec<Finding>, String> {
+    async fn findings_of(&self, rule: &str, given: &Value, facts: &Facts) -> Result<Vec<Finding>, String> {
         let settings = settings(&self.plugins, Kind::Rule, rule, given)?;
         let rule = self.plugins.rule(rule, None).map_err(|error| chain(&error))?;
-        rule.judge(&settings, change).await.map_err(|error| chain(&error))?
+        rule.judge(&settings, facts).await.map_err(|error| chain(&error))?
     }
 
     /// What of a change steers its tests without being harness by its name; and how many files of the base were too many to look into.

@@ -9,6 +9,7 @@ mod collect;
 mod deliver;
 mod held;
 mod judge;
+mod limits;
 mod prepare;
 mod refused;
 mod run;

@@ -2,7 +2,9 @@
 //! happened to the files is collection's to say.
 
 use crate::sandbox::{HOME, OUT, WORKSPACE};
-use borg_core::{denial::DenialNote, executor::AgentEvent, grant::claimed, run::WriteGrant, spelling::Forbidden};
+use borg_core::{
+    denial::DenialNote, executor::AgentEvent, grant::claimed, run::WriteGrant, spelling::Forbidden, tool::Tool,
+};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// What the kernel says when a mount, a mode or Landlock refuses a write (strerror(3)).
@@ -39,7 +41,7 @@ impl Watch {
     /// Every write in the event that the grant does not cover.
     pub fn refused(&self, event: &AgentEvent) -> Vec<Refused> {
         match event {
-            AgentEvent::ToolUse { tool, path: Some(path), .. } if matches!(tool.as_str(), "Write" | "Edit") => {
+            AgentEvent::ToolUse { tool, path: Some(path), .. } if Tool::is_writer(tool) => {
                 self.against(path).into_iter().collect()
             }
             AgentEvent::ToolResult { ok: false, detail, .. } if REFUSALS.iter().any(|words| detail.contains(words)) => {

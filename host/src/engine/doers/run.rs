@@ -7,7 +7,7 @@
 mod before;
 
 use super::{
-    Performed, Runs, chain, held, plugin_failed,
+    Performed, Runs, chain, held, limits, plugin_failed,
     refused::{Refused, Watch},
     runs::Held,
     settings,
@@ -208,8 +208,10 @@ impl Runner {
             self.sandbox.remove(run).await?;
             return Ok(Performed::Lost);
         }
+        let left = before::left(what, earlier_ms);
+        let limits = limits::told(&order.limits, left, &spent, door.cap(), end.cause);
         let outcome = executor
-            .finish(&settings, &job, &state, &end)
+            .finish(&settings, &job, &state, &end, &limits)
             .await
             .map_err(|error| Failure::Body(plugin_failed(&error).into()))?;
         let outcome = held::hold(outcome, door.cap(), &held::drain(&mut news), !order.egress.is_empty());

@@ -98,6 +98,7 @@ mod tests {
             kind,
             reply_to: None,
             raw: String::new(),
+            marks: None,
             extra: vec![],
         }
     }

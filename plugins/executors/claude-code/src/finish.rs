@@ -85,7 +85,7 @@ fn exited(state: &State, end: &RunEnd) -> (Status, String) {
     let code = end.exit_code.unwrap_or(-1);
     match (&state.result, code) {
         (Some(result), _) if result.is_error || result.subtype.starts_with("error") => {
-            (reason(state, result), words(state))
+            (reason(state, result, end), words(state))
         }
         (Some(_), 0) => (Status::Completed, state.words().to_owned()),
         (Some(_), code) => {
@@ -99,16 +99,23 @@ fn exited(state: &State, end: &RunEnd) -> (Status, String) {
                 end,
             ),
         ),
-        (None, code) => {
-            (Status::Failed, with_stderr(&format!("the agent ended with exit code {code} and without a result"), end))
-        }
+        (None, code) => match end.reached() {
+            Some(limit) => {
+                (Status::Capped, format!("the agent ended without a result, its limit of {} reached", limit.name))
+            }
+            None => {
+                let message = format!("the agent ended with exit code {code} and without a result");
+                (Status::Failed, with_stderr(&message, end))
+            }
+        },
     }
 }
 
 /// Why a result is an error. What the gateway says comes first: it stands in the text, behind whatever the agent makes of the status.
-fn reason(state: &State, result: &Finished) -> Status {
+fn reason(state: &State, result: &Finished, end: &RunEnd) -> Status {
     let (words, kind) = (state.words(), state.api_error.as_deref().unwrap_or(""));
-    if words.contains("borg: budget reached") {
+    // The words alone where a request was refused because others were under way that may need the rest.
+    if end.reached().is_some() || words.contains("borg: budget reached") {
         return Status::Capped;
     }
     if words.contains("borg: refused") {

@@ -6,7 +6,7 @@
 //!   are in a fresh home, so there are none.
 //! - Without `--include-partial-messages` nothing is printed while a message streams, and a long answer would look like silence.
 
-use borg_sdk::executor::{Command, Job};
+use borg_sdk::executor::{Command, Job, Tool};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -29,6 +29,9 @@ enum SystemPrompt {
     Replace,
 }
 
+/// Whose API it asks, as policy calls it.
+const PROVIDER: &str = "anthropic";
+
 /// Linux refuses a single argument of 128 KiB.
 const SYSTEM_PROMPT_LIMIT_BYTES: usize = 120 * 1024;
 
@@ -41,9 +44,12 @@ pub fn launch(job: &Job) -> Result<Command, String> {
         // It would end with exit code 0 and print nothing at all.
         return Err("the prompt is blank; the persona has to say what is to be done".into());
     }
-    if let Some(tool) = job.tools.iter().find(|tool| !is_plain(tool)) {
-        return Err(format!("`{tool}` is no name of a tool; mend `tools` of the persona in policy"));
+    if let Some(Tool { name, .. }) = job.tools.iter().find(|tool| !is_plain(&tool.name)) {
+        return Err(format!("`{name}` is no name of a tool; mend `tools` of the persona in policy"));
     }
+    let way = job.way_out(PROVIDER).ok_or_else(|| {
+        format!("it has no way out to `{PROVIDER}`; name an `[egress.NAME]` of that provider in `egress` of the executor in policy")
+    })?;
     let system_prompt = system_prompt(job);
     if system_prompt.len() > SYSTEM_PROMPT_LIMIT_BYTES {
         return Err("the system prompt is longer than 120 KiB; the persona has to move text into the prompt".into());
@@ -52,7 +58,8 @@ pub fn launch(job: &Job) -> Result<Command, String> {
         ["claude", "--print", "--output-format", "stream-json", "--verbose"].map(Into::into).into();
     argv.extend(["--include-partial-messages", "--setting-sources", "user", "--strict-mcp-config"].map(Into::into));
     argv.extend(["--disable-slash-commands", "--permission-mode", "dontAsk"].map(Into::into));
-    argv.extend(["--tools".into(), job.tools.join(",")]);
+    let tools: Vec<&str> = job.tools.iter().map(|tool| tool.name.as_str()).collect();
+    argv.extend(["--tools".into(), tools.join(",")]);
     let rules = rules(job);
     if !rules.is_empty() {
         argv.push("--allowedTools".into());
@@ -77,8 +84,8 @@ pub fn launch(job: &Job) -> Result<Command, String> {
         }
     }
     let mut command = Command::new(argv)
-        .env("ANTHROPIC_BASE_URL", &job.gateway_url)
-        .env("ANTHROPIC_API_KEY", &job.placeholder_key)
+        .env("ANTHROPIC_BASE_URL", &way.url)
+        .env("ANTHROPIC_API_KEY", &way.placeholder)
         .env("NO_PROXY", "127.0.0.1,localhost")
         .env("CLAUDE_CODE_MAX_RETRIES", settings.max_retries.to_string());
     for quiet in [
@@ -117,18 +124,14 @@ fn system_prompt(job: &Job) -> String {
 /// Approvals. Reading is not narrowed to folders: the sandbox holds nothing that the agent may not read. `Write` and `Edit` are both governed by
 /// rules called `Edit`; `//` begins an absolute path.
 fn rules(job: &Job) -> Vec<String> {
-    let mut rules: Vec<String> = job.tools.iter().filter(|tool| !may_write(tool)).cloned().collect();
-    if job.tools.iter().any(|tool| may_write(tool)) {
+    let mut rules: Vec<String> = job.tools.iter().filter(|tool| !tool.writes).map(|tool| tool.name.clone()).collect();
+    if job.tools.iter().any(|tool| tool.writes) {
         rules.push(format!("Edit(/{}/**)", job.out_dir));
         for glob in job.write.iter().flat_map(|glob| without_braces(glob)) {
             rules.push(format!("Edit(/{}/{})", job.workspace, glob.trim_start_matches('/')));
         }
     }
     rules
-}
-
-fn may_write(tool: &str) -> bool {
-    matches!(tool, "Write" | "Edit" | "MultiEdit" | "NotebookEdit")
 }
 
 /// Its patterns are those of `.gitignore`, which know no braces: `*.{ts,js}` becomes two. A parenthesis would end the rule: `?` stands in for it.
@@ -151,15 +154,23 @@ fn without_braces(glob: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use borg_sdk::executor::WayOut;
+
+    fn tool(name: &str) -> Tool {
+        Tool { name: name.into(), writes: matches!(name, "Write" | "Edit"), executes: name == "Bash" }
+    }
+
+    fn way(provider: &str, url: &str) -> WayOut {
+        WayOut { provider: provider.into(), url: url.into(), placeholder: "placeholder".into(), ..WayOut::default() }
+    }
 
     fn job(tools: &[&str], write: &[&str]) -> Job {
         Job {
             prompt: "do it".into(),
             system_prompt: "you are".into(),
-            tools: tools.iter().map(|tool| tool.to_string()).collect(),
+            tools: tools.iter().map(|name| tool(name)).collect(),
             write: write.iter().map(|glob| glob.to_string()).collect(),
-            gateway_url: "http://127.0.0.1:8377".into(),
-            placeholder_key: "placeholder".into(),
+            ways_out: vec![way("other", "http://127.0.0.1:1"), way(PROVIDER, "http://127.0.0.1:8377")],
             workspace: "/workspace".into(),
             in_dir: "/in".into(),
             out_dir: "/out".into(),
@@ -239,9 +250,10 @@ mod tests {
             change(&mut job);
             launch(&job).unwrap_err()
         };
+        assert!(refused(&|job| job.ways_out.truncate(1)).contains("no way out to `anthropic`"));
         assert!(refused(&|job| job.prompt = " \n".into()).contains("blank"));
         assert!(refused(&|job| job.resume = Some("--dangerously-skip-permissions".into())).contains("--resume"));
-        assert!(refused(&|job| job.tools.push("Bash(rm *)".into())).contains("no name of a tool"));
+        assert!(refused(&|job| job.tools.push(tool("Bash(rm *)"))).contains("no name of a tool"));
         assert!(refused(&|job| job.settings = r#"{"max-retries": "x"}"#.into()).contains("settings do not fit"));
         assert!(refused(&|job| job.system_prompt = "x".repeat(200_000)).contains("120 KiB"));
     }

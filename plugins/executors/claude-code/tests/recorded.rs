@@ -59,7 +59,7 @@ fn end_of(name: &str, expected: &Expected) -> RunEnd {
         Some(other) => panic!("{name}: unknown cause {other}"),
     };
     let stderr_tail = fs::read_to_string(recorded().join(format!("{name}.stderr"))).unwrap_or_default();
-    RunEnd { cause, exit_code: expected.exit, stderr_tail, extra: vec![] }
+    RunEnd { stderr_tail, ..RunEnd::new(cause, expected.exit) }
 }
 
 /// Reads in as many calls as there are batches, as the host does, and holds every state to its limit.
@@ -75,7 +75,7 @@ fn play(batches: &[Vec<String>]) -> (Vec<u8>, Vec<AgentEvent>) {
 }
 
 fn exited(code: i32) -> RunEnd {
-    RunEnd { cause: EndCause::Exited, exit_code: Some(code), stderr_tail: String::new(), extra: vec![] }
+    RunEnd::new(EndCause::Exited, Some(code))
 }
 
 fn finish(lines: &[String], end: RunEnd) -> Outcome {
@@ -184,7 +184,7 @@ fn success_counts_only_together_with_exit_code_0() {
         (EndCause::Cancelled, Status::Failed),
         (EndCause::Lost, Status::Transient),
     ] {
-        let end = RunEnd { cause, exit_code: None, stderr_tail: String::new(), extra: vec![] };
+        let end = RunEnd::new(cause, None);
         assert_eq!(finish(&good, end).status, status, "{cause:?}");
     }
     assert_eq!(finish(&stream("e401-full"), exited(0)).status, Status::Auth);
@@ -217,7 +217,7 @@ fn a_result_printed_twice_counts_once_and_two_turns_add_up() {
 #[test]
 fn rate_limits_tell_how_long_to_wait() {
     assert_eq!(finish(&stream("e429-noretry"), exited(1)).retry_after_ms, Some(1000));
-    let end = RunEnd { cause: EndCause::TimedOut, exit_code: None, stderr_tail: String::new(), extra: vec![] };
+    let end = RunEnd::new(EndCause::TimedOut, None);
     let outcome = finish(&stream("rate-limited-long"), end);
     assert_eq!((outcome.status, outcome.retry_after_ms), (Status::RateLimited, Some(45_000)));
     assert_eq!(finish(&stream("text"), exited(0)).retry_after_ms, None);
@@ -273,7 +273,7 @@ fn hooks_and_failed_servers_are_told() {
 
 #[test]
 fn silence_is_the_tools_or_the_models() {
-    let end = || RunEnd { cause: EndCause::Silent, exit_code: None, stderr_tail: String::new(), extra: vec![] };
+    let end = || RunEnd::new(EndCause::Silent, None);
     let calls: Vec<_> = stream("tool-allowed").into_iter().take(2).collect();
     let outcome = finish(&calls, end());
     assert_eq!(outcome.status, Status::Failed);

@@ -34,7 +34,7 @@ fn play(out: &mut String, job: &Job, number: usize, action: &Action) {
         return plainly(out, &action.verb);
     };
     line(out, &json!({"call": id, "tool": tools[0], "detail": detail, "path": path}));
-    if !action.force && !tools.iter().any(|tool| job.tools.iter().any(|granted| granted == tool)) {
+    if !action.force && !tools.iter().any(|tool| job.has_tool(tool)) {
         line(out, &json!({"denied": id, "tool": tools[0], "detail": detail}));
         if action.must {
             out.push_str("exit 1\n");

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use borg_sdk::executor::{AgentEvent, EndCause, Executor, Job, Outcome, RunEnd, Status, TaskBrief};
+use borg_sdk::executor::{AgentEvent, EndCause, Executor, Job, Outcome, RunEnd, Status, TaskBrief, Tool};
 use proptest::prelude::*;
 use scripted::Scripted;
 use std::{fs, path::Path, process::Stdio};
@@ -44,7 +44,7 @@ fn play_with(tools: &[&str], actions: &str) -> Played {
     let path = |folder: &str| root.path().join(folder).to_str().unwrap().to_owned();
     let job = Job {
         task: TaskBrief { description: format!("```borg-script\n[[step]]\n{actions}\n```"), ..TaskBrief::default() },
-        tools: tools.iter().map(|tool| tool.to_string()).collect(),
+        tools: tools.iter().map(|name| Tool { name: (*name).into(), ..Tool::default() }).collect(),
         workspace: path("workspace"),
         in_dir: path("in"),
         out_dir: path("out"),
@@ -70,7 +70,7 @@ fn play_with(tools: &[&str], actions: &str) -> Played {
     let step = Scripted::read(job.clone(), vec![], lines);
     assert!(step.state.len() <= 64 * 1024);
     let stderr_tail = String::from_utf8_lossy(&output.stderr).into_owned();
-    let end = RunEnd { cause: EndCause::Exited, exit_code: output.status.code(), stderr_tail, extra: vec![] };
+    let end = RunEnd { stderr_tail, ..RunEnd::new(EndCause::Exited, output.status.code()) };
     let outcome = Scripted::finish(job, step.state, end);
     Played { root, events: step.events, outcome }
 }
@@ -195,7 +195,7 @@ fn an_unfinished_script_is_a_failure_however_it_ended() {
         (EndCause::Capped, Status::Capped),
         (EndCause::Lost, Status::Transient),
     ] {
-        let end = RunEnd { cause, exit_code: Some(0), stderr_tail: String::new(), extra: vec![] };
+        let end = RunEnd::new(cause, Some(0));
         assert_eq!(Scripted::finish(job(), step.state.clone(), end).status, status, "{cause:?}");
     }
 }

@@ -6,7 +6,8 @@ mod marked;
 mod spelling;
 
 use borg_sdk::rule::{
-    Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Rule, RuleInfo, Severity, StageCommit,
+    Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, LeftBehind, LeftReason, Rule, RuleInfo, Severity,
+    StageCommit,
 };
 use std::collections::BTreeMap;
 
@@ -35,7 +36,7 @@ impl Rule for Scope {
         RuleInfo::new("scope", "finds paths that a persona may not write, and things left behind", FINDINGS)
     }
 
-    fn judge(change: Change) -> Result<Vec<Finding>, String> {
+    fn judge(_settings: &str, change: Change) -> Result<Vec<Finding>, String> {
         let mut findings = Vec::new();
         for commit in &change.commits {
             granted(commit, &mut findings);
@@ -79,82 +80,54 @@ fn is_protected(commit: &StageCommit, path: &str) -> bool {
     commit.protected.iter().any(|pattern| glob::forbids(pattern, path))
 }
 
-/// What was written and not taken. Why is told as `extra` pairs; where it is not, it follows from the grant.
+/// What was written and not taken, and why.
 fn left_behind(commit: &StageCommit, findings: &mut Vec<Finding>) {
-    let told: BTreeMap<&str, &str> = commit
-        .extra
-        .iter()
-        .filter(|(name, _)| name == "left-behind")
-        .filter_map(|(_, value)| value.split_once(' '))
-        .map(|(reason, path)| (path, reason))
-        .collect();
     let (who, stage) = (&commit.persona, &commit.stage);
-    for path in &commit.left_behind {
-        let reason = told.get(path.as_str()).copied().unwrap_or_else(|| deduced(commit, path));
+    for LeftBehind { path, reason } in &commit.left_behind {
+        let unusable = |why: &str| {
+            let message =
+                format!("{path}, written by {who} in stage {stage}, was left behind because {why}: look at it");
+            (Severity::Major, 50, message)
+        };
         let (severity, confidence, message) = match reason {
-            "git-lookalike" => (
+            LeftReason::GitLookalike => (
                 Severity::Critical,
                 85,
                 format!(
                     "{who} made {path}, which looks like a Git directory, in stage {stage}; it was left behind: find out why"
                 ),
             ),
-            "protected" | "pinned" => (
+            LeftReason::Protected | LeftReason::Pinned => (
                 Severity::Major,
                 75,
                 format!(
                     "{who} tried to change {path}, which is protected in stage {stage}; it was left behind: check what it was after"
                 ),
             ),
-            "not-granted" if path.starts_with("/out/") => (
+            LeftReason::NotGranted if path.starts_with("/out/") => (
                 Severity::Minor,
                 60,
                 format!(
                     "{who} wrote {path}, which stage {stage} does not hand on; it was left behind: name it in `produces` if it should"
                 ),
             ),
-            "not-granted" => (
+            LeftReason::NotGranted => (
                 Severity::Minor,
                 60,
                 format!("{who} wrote {path}, which its grant in stage {stage} does not cover; it was left behind"),
             ),
-            other => {
-                let why = match other {
-                    "not-a-file" => "it is no plain file",
-                    "unreadable" => "its own mode forbids reading it",
-                    "over-limit" => "it is over a limit of size or count",
-                    "bad-name" => "its name cannot be kept",
-                    _ => "it is no plain file, unreadable, or too large",
-                };
-                (
-                    Severity::Major,
-                    50,
-                    format!("{path}, written by {who} in stage {stage}, was left behind because {why}: look at it"),
-                )
-            }
+            LeftReason::NotAFile => unusable("it is no plain file"),
+            LeftReason::Unreadable => unusable("its own mode forbids reading it"),
+            LeftReason::OverLimit => unusable("it is over a limit of size or count"),
+            LeftReason::BadName => unusable("its name cannot be kept"),
         };
         findings.push(Finding::new("left-behind", severity, confidence, message).at_head(path, 1, 1));
     }
 }
 
-/// Why a path was left behind, as far as the grant tells.
-fn deduced(commit: &StageCommit, path: &str) -> &'static str {
-    let folder = path.trim_end_matches('/');
-    let inside = |pattern: &String| glob::forbids(pattern, folder) || pattern.starts_with(&format!("{folder}/"));
-    if lookalike::is_git(path) {
-        "git-lookalike"
-    } else if commit.protected.iter().any(inside) {
-        "protected"
-    } else if !glob::any(&commit.write, folder) && !glob::any(&commit.write, &format!("{folder}/x")) {
-        "not-granted"
-    } else {
-        ""
-    }
-}
-
-/// What was tried and did not work: the sandbox or the agent's own permissions said no. The facts carry it as `extra` pairs.
+/// What was tried and did not work: the sandbox or the agent's own permissions said no.
 fn refused(commit: &StageCommit, findings: &mut Vec<Finding>) {
-    for (_, path) in commit.extra.iter().filter(|(name, _)| name == "refused") {
+    for path in &commit.refused {
         let (who, stage) = (&commit.persona, &commit.stage);
         let (severity, confidence, message) = if is_protected(commit, path) {
             let message = format!(
@@ -218,16 +191,16 @@ fn looks_like_test(path: &str) -> bool {
 /// Files that decide what runs in somebody's CI, who reviews, and what a test run is.
 fn steering(file: &ChangedFile, findings: &mut Vec<Finding>) {
     let path = &file.path;
-    if let Some(was) = marked::mark(file, "was") {
+    if let Some(was) = file.marks.was {
         let old = file.old_path.as_deref().unwrap_or(path);
         let (id, what) = match was {
-            "ci" => ("ci-touched", "what CI runs"),
+            FileClass::Ci => ("ci-touched", "what CI runs"),
             _ => ("ownership-touched", "who reviews, or how Git treats files"),
         };
         let message = format!("{old}, which decides {what}, became {path}: a person must read this change");
         findings.push(Finding::new(id, Severity::Major, 70, message).at_base(old, 1, 1).at_head(path, 1, 1));
     }
-    let same = marked::mark(file, "same-as").map(|same| format!(", on some systems the same as {same},"));
+    let same = file.marks.same_as.as_ref().map(|same| format!(", on some systems the same as {same},"));
     let same = same.unwrap_or_default();
     match file.class {
         FileClass::Ci => {
@@ -241,8 +214,7 @@ fn steering(file: &ChangedFile, findings: &mut Vec<Finding>) {
         }
         FileClass::Build => {
             // A new manifest steers nothing that was there before.
-            let told = file.extra.iter().find(|(name, _)| name == "test-keys");
-            if let Some((_, keys)) = told.filter(|_| file.status != FileStatus::Added) {
+            if let Some(keys) = file.marks.test_keys.as_ref().filter(|_| file.status != FileStatus::Added) {
                 let message = format!("{path} changes how tests are run ({keys}): confirm that the task asks for that");
                 findings.push(
                     Finding::new("test-keys-changed", Severity::Major, 50, message)

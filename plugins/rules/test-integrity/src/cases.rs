@@ -2,7 +2,7 @@
 
 use crate::judge::judge;
 use borg_core::{facts, survey};
-use borg_sdk::rule::{Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Hunk, Severity};
+use borg_sdk::rule::{Change, ChangedFile, FileClass, FileMode, FileStatus, Finding, Hunk, Marks, Severity};
 use std::{collections::BTreeMap, fs, path::Path};
 
 #[derive(serde::Deserialize)]
@@ -91,6 +91,7 @@ fn changed(path: &str, old_path: Option<&str>, base: Option<&str>, head: Option<
         hunks: hunks(base.unwrap_or_default(), head.unwrap_or_default()),
         base_text: base.map(str::to_owned),
         head_text: head.map(str::to_owned),
+        marks: Marks::default(),
         extra: Vec::new(),
     }
 }

@@ -26,7 +26,7 @@ impl Rule for TestIntegrity {
         RuleInfo::new("test-integrity", summary, &Id::ALL.map(Id::as_str))
     }
 
-    fn judge(change: Change) -> Result<Vec<Finding>, String> {
+    fn judge(_settings: &str, change: Change) -> Result<Vec<Finding>, String> {
         Ok(judge::judge(&change))
     }
 }

@@ -5,8 +5,8 @@ wit_bindgen::generate!({
     inline: "
         package guest:liar;
         world liar {
-            export borg:plugin/rule@0.1.0;
-            export borg:plugin/executor@0.1.0;
+            export borg:plugin/rule@0.2.0;
+            export borg:plugin/executor@0.2.0;
         }
     ",
     path: "../../../wit",
@@ -30,7 +30,7 @@ impl rule::Guest for Liar {
         RuleInfo { name: "liar".into(), summary: "lies".into(), findings: vec!["known".into()], extra: vec![] }
     }
 
-    fn judge(change: Change) -> Result<Vec<Finding>, String> {
+    fn judge(settings: String, change: Change) -> Result<Vec<Finding>, String> {
         let finding = Finding {
             id: "known".into(),
             severity: Severity::Minor,
@@ -40,7 +40,7 @@ impl rule::Guest for Liar {
             message: format!("{} files, {} commits", change.files.len(), change.commits.len()),
             extra: vec![],
         };
-        match lie(&change.settings).as_str() {
+        match lie(&settings).as_str() {
             "many" => Ok(vec![finding; 10_001]),
             "unknown-id" => Ok(vec![Finding { id: "made-up".into(), ..finding }]),
             "too-sure" => Ok(vec![Finding { confidence: 101, ..finding }]),
@@ -55,8 +55,8 @@ impl rule::Guest for Liar {
                 Ok(vec![Finding { head, ..finding }])
             }
             "wordy-refusal" => Err("x".repeat(1 << 20)),
-            "tell-extra" => Ok(vec![Finding { message: format!("{:?}", change.files[0].extra), ..finding }]),
-            "tell" => Ok(vec![Finding { message: format!("{change:?}"), ..finding }]),
+            "tell" => Ok(vec![Finding { message: format!("{settings} {change:?}"), ..finding }]),
+            "tell-marks" => Ok(vec![Finding { message: format!("{:?}", change.files[0].marks), ..finding }]),
             "refuse" => Err("cannot judge this".into()),
             "many-lines" => {
                 Ok(vec![Finding { message: "fine\nchange: 0123456789ab\r\napproved by: Ann".into(), ..finding }])
@@ -83,7 +83,7 @@ impl executor::Guest for Liar {
         let file = |path: &str| vec![HomeFile { path: path.into(), text: job.prompt.clone(), executable: true }];
         let command = Command {
             argv: vec!["agent".into(), job.task.title.clone()],
-            env: vec![("KEY".into(), job.placeholder_key.clone())],
+            env: job.ways_out.iter().map(|way| ("KEY".into(), way.placeholder.clone())).collect(),
             files: file(".agent/settings"),
             stdin: job.system_prompt.clone().into_bytes(),
             extra: vec![],

@@ -3,7 +3,7 @@
 
 wit_bindgen::generate!({
     inline: "
-        package borg:plugin@0.1.0;
+        package borg:plugin@0.2.0;
         interface persona {
             record persona-info { name: string }
             describe: func() -> persona-info;

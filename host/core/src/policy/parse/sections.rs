@@ -10,8 +10,9 @@ use crate::{
         PluginGrant, Policy, ProviderName, RepoPolicy, RulePolicy, SandboxChoice, Strangers, Subscription, pipeline,
         section::dollars, source::SourceFile,
     },
-    run::{Limits, TOOLS},
+    run::Limits,
     tariff::{LARGEST_WINDOW, Long, Tariff},
+    tool::Tool,
     verdict::Thresholds,
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -25,10 +26,14 @@ impl<'a> Builder<'a> {
         let Some(mut section) = Section::new(file, format!("[persona.{name}]"), value, &mut self.out) else { return };
         let mut tools = Vec::new();
         for (tool, span) in section.strings("tools") {
-            if TOOLS.contains(&tool.as_str()) {
+            if Tool::names().contains(&tool.as_str()) {
                 tools.push(tool);
             } else {
-                section.wrong(span, format!("there is no tool `{tool}`"), format!("tools are {}", TOOLS.join(", ")));
+                section.wrong(
+                    span,
+                    format!("there is no tool `{tool}`"),
+                    format!("tools are {}", Tool::names().join(", ")),
+                );
             }
         }
         let write = section.globs("write");

@@ -11,8 +11,9 @@ fn texts(path: &str, base: Option<&str>, head: &str) -> ChangedFile {
     file
 }
 
-fn named(file: &ChangedFile, name: &str) -> Option<String> {
-    marks(file).into_iter().find(|(known, _)| known == name).map(|(_, words)| words)
+/// Why the file runs, where it does so by itself.
+fn by_itself(file: &ChangedFile) -> Option<String> {
+    marks(file).runs.filter(|(runs, _)| *runs == Runs::ByItself).map(|(_, words)| words)
 }
 
 #[test]
@@ -25,25 +26,21 @@ fn scripts_that_an_install_runs_are_seen_where_they_are_added_or_changed() {
         r#"{"scripts":{"postinstall":"a"},"lint-staged":{"*":"x"}}"#,
         r#"{"scripts":{"postinstall":"a"},"husky":{"hooks":{}}}"#,
     ] {
-        assert!(named(&texts("web/package.json", Some(base), head), "runs-by-itself").is_some(), "{head}");
-        assert!(named(&texts("Package.JSON", None, head), "runs-by-itself").is_some(), "{head}");
+        assert!(by_itself(&texts("web/package.json", Some(base), head)).is_some(), "{head}");
+        assert!(by_itself(&texts("Package.JSON", None, head)).is_some(), "{head}");
     }
     let other = r#"{"scripts":{"postinstall":"a","test":"t","build":"x"}}"#;
-    assert_eq!(named(&texts("package.json", Some(base), other), "runs-by-itself"), None);
-    assert!(
-        named(&texts("package.json", Some(base), other), "runs-when-started")
-            .is_some_and(|words| words.contains("`build`"))
-    );
+    let (runs, words) = marks(&texts("package.json", Some(base), other)).runs.unwrap();
+    assert!(runs == Runs::WhenStarted && words.contains("`build`"), "{words}");
     for harmless in [
         base,
         r#"{"scripts":{"postinstall":"a","test":"t"},"dependencies":{"left-pad":"1"}}"#,
         r#"{"scripts":{}}"#,
         "{",
     ] {
-        let mut marks = marks(&texts("package.json", Some(base), harmless));
         // What steers its tests is another matter.
-        marks.retain(|(name, _)| name != "test-keys");
-        assert_eq!(marks, [], "{harmless}");
+        let marks = Marks { test_keys: None, ..marks(&texts("package.json", Some(base), harmless)) };
+        assert_eq!(marks, Marks::default(), "{harmless}");
     }
 }
 
@@ -58,7 +55,7 @@ fn lines_that_name_a_program_or_a_source_of_packages_are_seen() {
         ("shop.gemspec", "  s.extensions = ['ext/extconf.rb']"),
         ("composer.json", r#"{"scripts":{"post-install-cmd":"x"}}"#),
     ] {
-        assert!(named(&texts(path, Some("{}"), text), "runs-by-itself").is_some(), "{path} {text}");
+        assert!(by_itself(&texts(path, Some("{}"), text)).is_some(), "{path} {text}");
     }
     for (path, text) in [
         (".npmrc", "engine-strict=true"),
@@ -67,7 +64,7 @@ fn lines_that_name_a_program_or_a_source_of_packages_are_seen() {
         ("composer.json", r#"{"scripts":{"lint":"x"}}"#),
         ("composer.json", "{"),
     ] {
-        assert_eq!(named(&texts(path, Some("{}"), text), "runs-by-itself"), None, "{path} {text}");
+        assert_eq!(by_itself(&texts(path, Some("{}"), text)), None, "{path} {text}");
     }
 }
 
@@ -80,10 +77,10 @@ fn another_spelling_and_a_place_left_are_told() {
         (".GITLAB-CI.yml", ".gitlab-ci.yml"),
         ("a/codeowners", "a/CODEOWNERS"),
     ] {
-        assert_eq!(named(&file(path, FileStatus::Added, &["+x"]), "same-as").as_deref(), Some(same), "{path}");
+        assert_eq!(marks(&file(path, FileStatus::Added, &["+x"])).same_as.as_deref(), Some(same), "{path}");
     }
-    assert_eq!(named(&file(".github/workflows/ci.yml", FileStatus::Added, &["+x"]), "same-as"), None);
+    assert_eq!(marks(&file(".github/workflows/ci.yml", FileStatus::Added, &["+x"])).same_as, None);
     let mut moved = file("docs/ci.txt", FileStatus::Renamed, &[]);
     moved.old_path = Some(".github/workflows/ci.yml".into());
-    assert_eq!(named(&moved, "was").as_deref(), Some("ci"));
+    assert_eq!(marks(&moved).was, Some(FileClass::Ci));
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    facts::{FileClass, FileStatus},
+    facts::{FileClass, FileStatus, Marks},
     survey::{classify, marks, tests::file},
 };
 
@@ -216,9 +216,9 @@ fn every_file_that_runs_by_itself_is_seen() {
         assert_eq!(found.runs, Runs::ByItself, "{path}: {}", found.words);
         for status in [FileStatus::Added, FileStatus::Modified, FileStatus::Renamed, FileStatus::TypeChanged] {
             let marks = marks(&file(path, status, &["+x"]));
-            assert!(marks.contains(&("runs-by-itself".into(), found.words.into())), "{path} {status:?} {marks:?}");
+            assert_eq!(marks.runs, Some((Runs::ByItself, found.words.to_owned())), "{path} {status:?}");
         }
-        assert!(marks(&file(path, FileStatus::Deleted, &["-x"])).is_empty(), "{path}");
+        assert_eq!(marks(&file(path, FileStatus::Deleted, &["-x"])), Marks::default(), "{path}");
     }
     for path in CI {
         assert_eq!(classify(path), FileClass::Ci, "{path}");
@@ -233,7 +233,7 @@ fn what_a_build_runs_is_only_noted_and_the_rest_is_neither() {
     for path in NEITHER {
         assert!(cause(path).is_none(), "{path}: {:?}", cause(path));
         assert!(!matches!(classify(path), FileClass::Ci | FileClass::Ownership), "{path}");
-        assert_eq!(marks(&file(path, FileStatus::Added, &["+x"])), [], "{path}");
+        assert_eq!(marks(&file(path, FileStatus::Added, &["+x"])), Marks::default(), "{path}");
     }
 }
 

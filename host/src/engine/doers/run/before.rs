@@ -10,11 +10,12 @@ use borg_core::{
     budget::{Budget, Hold, Spent},
     dispatch::Running,
     effect::RunOrder,
-    executor::{BaseFile, Job},
+    executor::{BaseFile, Job, WayOut},
     id::RunKey,
     persona::Assignment,
     policy::{EgressPolicy, ProviderName, Subscription},
     run::{ImageRef, Limits, SandboxSpec},
+    tool::Tool,
 };
 use borg_gateway::{Access, Door, Egress, Elder, provider};
 use borg_plugins::Executor;
@@ -47,13 +48,13 @@ impl Runner {
             attempt: order.attempt,
             system_prompt: assignment.system_prompt,
             prompt: assignment.prompt,
-            tools: order.tools.clone(),
+            tools: order.tools.iter().map(|name| Tool::named(name)).collect(),
             write: order.write.allow.clone(),
             model: order.model.clone(),
             max_turns: Some(order.allowance.turns),
             resume: None,
-            gateway_url: GATEWAY_URL.to_owned(),
-            placeholder_key: placeholder(&what.egress).to_owned(),
+            ways_out: what.egress.iter().map(|(name, entry)| seen(name, entry)).collect(),
+            closed: seen_as("", ProviderName::default()),
             workspace: WORKSPACE.to_owned(),
             in_dir: IN.to_owned(),
             out_dir: OUT.to_owned(),
@@ -95,7 +96,7 @@ impl Runner {
             stdin: command.stdin,
             write: order.write.clone(),
             gateway: !order.egress.is_empty(),
-            exec: order.tools.iter().any(|tool| tool == "Bash"),
+            exec: order.tools.iter().any(|name| Tool::named(name).executes),
             host_paths: Vec::new(),
             bundle: (!bundle.is_empty()).then(|| bundle.clone()),
             policy: order.policy,
@@ -147,14 +148,23 @@ impl Runner {
 }
 
 /// What the run may still spend, when it has run for so long that no figure of its owner tells of yet.
-fn left(what: &Running, earlier_ms: u64) -> Budget {
+pub(super) fn left(what: &Running, earlier_ms: u64) -> Budget {
     what.allowance.left(&Spent { wall_ms: earlier_ms, ..Spent::default() })
 }
 
-/// What stands for the key of the provider that a run with these ways out asks, or would ask.
-fn placeholder(egress: &[(String, EgressPolicy)]) -> &'static str {
-    let model = egress.iter().find_map(|(_, entry)| entry.model());
-    provider::named(model.map_or(ProviderName::default(), |model| model.provider)).placeholder()
+/// A way out as the agent sees it.
+fn seen(name: &str, entry: &EgressPolicy) -> WayOut {
+    let EgressPolicy::Model(entry) = entry;
+    seen_as(name, entry.provider)
+}
+
+fn seen_as(name: &str, provider: ProviderName) -> WayOut {
+    WayOut {
+        name: name.to_owned(),
+        provider: provider.as_str().to_owned(),
+        url: GATEWAY_URL.to_owned(),
+        placeholder: provider::named(provider).placeholder().to_owned(),
+    }
 }
 
 /// A way out as policy says it.

@@ -75,6 +75,7 @@ pub fn update(raw: &str) -> Update {
         kind,
         reply_to: answered.is_object().then(|| id(&answered["message_id"])),
         raw: raw.to_owned(),
+        marks: None,
         extra: vec![],
     }
 }

@@ -20,7 +20,7 @@ fn file(path: &str, base: Option<&str>, head: &str) -> ChangedFile {
         base_text: base.map(str::to_owned),
         head_text: Some(head.into()),
         collides: None,
-        marks: Vec::new(),
+        marks: crate::facts::Marks::default(),
     }
 }
 
