@@ -2,6 +2,7 @@
 //! what people meet.
 
 use crate::{
+    agents::Agents,
     chats::{Chats, Conversation, Operators, telegram},
     engine::{
         self, Desk, Engine, Handle,
@@ -98,6 +99,7 @@ impl Fixture {
             free_floor_bytes: 0,
         };
         let doers = Doers::new(Services {
+            agents: Agents::new(&data),
             data_dir: data,
             free_floor_bytes: 0,
             workspace,

@@ -6,7 +6,7 @@ mod digest;
 mod watch;
 
 use crate::{
-    agents,
+    agents::Agents,
     chats::{
         Chats, Conversation, Operators,
         telegram::{self, Telegram},
@@ -184,6 +184,7 @@ pub async fn assemble(settings: &Settings, wish: SandboxWish) -> Result<Host> {
         data_dir: data.clone(),
     };
     let doers = Doers::new(Services {
+        agents: Agents::new(&data),
         data_dir: data,
         free_floor_bytes: policy.host.free_space_floor,
         workspace,
@@ -333,13 +334,6 @@ impl Host {
 /// Runs the engine to its end while it is told to stop: where its queue is full, there is room for that only while it runs.
 async fn stopped<T>(engine: impl Future<Output = T>, stop: impl Future<Output = ()>) -> T {
     tokio::join!(engine, stop).0
-}
-
-/// Agent bundles known and whether they are installed, for `doctor` and `agent`.
-pub fn bundles(data: &Path) -> Vec<(String, String, bool)> {
-    agents::known()
-        .map(|(name, version)| (name.to_owned(), version.to_owned(), agents::installed(name, data).is_some()))
-        .collect()
 }
 
 #[cfg(test)]

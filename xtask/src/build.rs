@@ -113,7 +113,10 @@ fn install(plugin: &Plugin, to: &Path) -> Result<()> {
     let wasm = sh::target().join(WASM).join("guest").join(format!("{}.wasm", plugin.package.replace('-', "_")));
     let folder = to.join(format!("{}s", plugin.kind)).join(&plugin.name);
     fs::create_dir_all(&folder)?;
-    copy(&plugin.folder.join("plugin.toml"), &folder.join("plugin.toml"))?;
+    for file in ["plugin.toml", "bundle.toml"].map(|name| plugin.folder.join(name)).iter().filter(|file| file.exists())
+    {
+        copy(file, &folder.join(file.file_name().context("a file has a name")?))?;
+    }
     copy(&wasm, &folder.join(format!("{}.wasm", plugin.name)))
 }
 

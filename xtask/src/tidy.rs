@@ -33,10 +33,10 @@ const VENDOR: [&str; 3] = ["anthropic", "x-api-key", "sk-ant"];
 /// The host's own code, that serves all vendors alike.
 const VENDORLESS: [&str; 4] = ["host/core/src/", "host/gateway/src/", "host/plugins/src/", "host/src/"];
 
-/// What may name a vendor all the same: the vendor's own folder in the gateway, the name policy calls it by, the agents that are pinned, and
-/// what people type: settings and commands.
-const VENDORS_OWN: [&str; 5] =
-    ["host/core/src/policy/", "host/gateway/src/provider/", "host/src/agents/", "host/src/cli/", "host/src/settings"];
+/// What may name a vendor all the same: the vendor's own folder in the gateway, the name policy calls it by, and what people type:
+/// settings and commands.
+const VENDORS_OWN: [&str; 4] =
+    ["host/core/src/policy/", "host/gateway/src/provider/", "host/src/cli/", "host/src/settings"];
 
 /// Folders that hold other people's code, made up or recorded: data, not ours to keep tidy.
 const DATA: [&str; 6] = ["corpus", "scenarios", "fixtures", "captures", "recorded", "golden"];

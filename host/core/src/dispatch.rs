@@ -11,7 +11,7 @@ use crate::{
         AcceptOrder, BriefOrder, CheckOrder, CollectOrder, DeliverOrder, ForgetOrder, JudgeOrder, Order, PrepareOrder,
         RunOrder, StopOrder, TellOrder,
     },
-    id::{RunKey, TaskId},
+    id::{Digest, RunKey, TaskId},
     owner::Owner,
     people::{PersonId, Role},
     policy::{EgressPolicy, ExecutorPolicy, PersonaPolicy, Policy, RepoPolicy},
@@ -72,6 +72,8 @@ pub struct Running {
     pub order: RunOrder,
     /// `[executor.NAME.settings]`, as given.
     pub settings: Value,
+    /// SHA-256 of the agent bundle that policy pins; none where it says nothing of it.
+    pub bundle: Option<Digest>,
     /// Its ways out, by name; one that policy knows no more is no way out.
     pub egress: Vec<(String, EgressPolicy)>,
     /// What it may spend from now on.
@@ -205,6 +207,7 @@ fn running(order: RunOrder, task: Option<&Task>, policy: &Policy) -> Running {
     let ways = order.egress.iter().filter_map(|name| Some((name.clone(), policy.egress.get(name)?.clone())));
     Running {
         settings: executor.map(|granted| granted.settings.clone()).unwrap_or_default(),
+        bundle: executor.and_then(|granted| granted.bundle),
         egress: ways.collect(),
         allowance: task.map_or(order.allowance, |task| task.allowance(policy)),
         spent: task.map(|task| task.stage_spent).unwrap_or_default(),

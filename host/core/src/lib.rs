@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod asked;
 pub mod budget;
+pub mod bundle;
 pub mod chat;
 pub mod check;
 pub mod collect;

@@ -56,6 +56,16 @@ pub enum Problem {
     Manifest(String),
     #[error("the manifest names `{wasm}`, which is not there: build the plugin, or correct `wasm`")]
     NoComponent { wasm: String },
+    #[error(
+        "asks for the bundle `{asked}`, but no bundle.toml lies beside it: put one there that says where its programs come from, or take `bundle` out of `[asks]`"
+    )]
+    NoBundle { asked: String },
+    #[error(
+        "nobody asks for it: add `bundle = \"NAME\"` to `[asks]` of the executor's plugin.toml beside it, or remove it"
+    )]
+    BundleUnasked,
+    #[error("is of the bundle `{found}`, but the plugin.toml beside it asks for `{asked}`: make the names equal")]
+    BundleName { asked: String, found: String },
     #[error("the name `{name}` is taken by {by}: rename one of the two, in its manifest and in `describe`", by = by.display())]
     NameTaken { name: String, by: PathBuf },
     #[error(

@@ -42,8 +42,8 @@ pub use limits::{
 };
 pub use manifest::{Asks, Fault, Kind, MAX_MANIFEST_BYTES, Manifest};
 pub use permits::Permits;
-pub use plugin::{Plugin, Summary};
-pub use plugins::{Options, Plugins};
+pub use plugin::{Brought, Plugin, Summary};
+pub use plugins::{Options, Plugins, brought};
 pub use settings::{Schema, Setting, SettingType};
 pub use shipped::SHIPPED;
 pub use world::{chat::Chat, executor::Executor, facts::Facts, persona::Persona, rule::Rule};

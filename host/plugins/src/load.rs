@@ -16,7 +16,12 @@ use crate::{
         described::Described,
     },
 };
-use borg_core::{chat::Transport, id::Digest};
+use borg_core::{
+    bundle::{self, Recipe},
+    chat::Transport,
+    id::Digest,
+    policy::source::{Diagnostic, SourceFile},
+};
 use semver::Version;
 use std::{
     collections::BTreeSet,
@@ -28,8 +33,8 @@ use std::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// All plugins of a folder, in the order of their paths. Does blocking I/O.
-pub(crate) fn discover(folder: &Path, cache: &Cache) -> Vec<Result<Found, Vec<LoadError>>> {
+/// All plugins of a folder, in the order of their paths; their components are kept in the cache, where there is one. Does blocking I/O.
+pub(crate) fn discover(folder: &Path, cache: Option<&Cache>) -> Vec<Result<Found, Vec<LoadError>>> {
     let unreadable = |error| vec![Err(vec![at(folder, Problem::Unreadable(error))])];
     let entries: io::Result<Vec<_>> = match fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path().join("plugin.toml"))).collect(),
@@ -72,7 +77,7 @@ pub(crate) fn fingerprint(folders: &[PathBuf]) -> Digest {
     Digest::of_parts(parts.iter().map(String::as_bytes))
 }
 
-fn find(path: &Path, cache: &Cache) -> Result<Found, Vec<LoadError>> {
+fn find(path: &Path, cache: Option<&Cache>) -> Result<Found, Vec<LoadError>> {
     let one = |problem| vec![at(path, problem)];
     let text = read(path, MAX_MANIFEST_BYTES).map_err(one)?;
     let text = String::from_utf8(text).map_err(|_| one(Problem::Manifest("is not UTF-8".to_owned())))?;
@@ -84,9 +89,48 @@ fn find(path: &Path, cache: &Cache) -> Result<Found, Vec<LoadError>> {
         }
         problem => vec![at(&wasm_path, problem)],
     })?;
+    let recipe = recipe(path, &manifest)?;
     let digest = Digest::of_bytes(&wasm);
-    cache.keep(&digest, &wasm, &text).map_err(|error| vec![at(&cache.wasm(&digest), Problem::Unreadable(error))])?;
-    Ok(Found { path: path.to_owned(), manifest, manifest_text: text, digest, is_shipped: false, overrides: None })
+    if let Some(cache) = cache {
+        let kept = cache.keep(&digest, &wasm, &text);
+        kept.map_err(|error| vec![at(&cache.wasm(&digest), Problem::Unreadable(error))])?;
+    }
+    Ok(Found {
+        path: path.to_owned(),
+        manifest,
+        manifest_text: text,
+        digest,
+        recipe,
+        is_shipped: false,
+        overrides: None,
+    })
+}
+
+/// The `bundle.toml` beside the manifest of a plugin that asks for one, and only of such a one.
+fn recipe(manifest_path: &Path, manifest: &Manifest) -> Result<Option<Recipe>, Vec<LoadError>> {
+    let path = manifest_path.with_file_name(bundle::FILE);
+    let one = |problem| vec![at(&path, problem)];
+    let Some(asked) = &manifest.asks.bundle else {
+        return if path.exists() { Err(one(Problem::BundleUnasked)) } else { Ok(None) };
+    };
+    let text = read(&path, bundle::MAX_BYTES).map_err(|problem| match problem {
+        Problem::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
+            vec![at(manifest_path, Problem::NoBundle { asked: asked.clone() })]
+        }
+        problem => one(problem),
+    })?;
+    let text = String::from_utf8(text).map_err(|_| one(Problem::Manifest("is not UTF-8".to_owned())))?;
+    let recipe = Recipe::parse(&SourceFile { name: bundle::FILE.to_owned(), text }).map_err(|faults| {
+        let fault = |Diagnostic { line, message, hint, .. }| {
+            let text = if hint.is_empty() { message } else { format!("{message}: {hint}") };
+            LoadError { path: path.clone(), line: u32::try_from(line).ok(), problem: Problem::Manifest(text) }
+        };
+        faults.into_iter().map(fault).collect::<Vec<_>>()
+    })?;
+    if recipe.name != *asked {
+        return Err(one(Problem::BundleName { asked: asked.clone(), found: recipe.name }));
+    }
+    Ok(Some(recipe))
 }
 
 /// A component that an unfinished task began with, as the cache kept it. Does blocking I/O.
@@ -97,7 +141,7 @@ pub(crate) fn revive(digest: Digest, cache: &Cache) -> Result<Found, Vec<LoadErr
         vec![at(&path, Problem::Forgotten { digest, why })]
     })?;
     let manifest = parse(&path, &text)?;
-    Ok(Found { path, manifest, manifest_text: text, digest, is_shipped: false, overrides: None })
+    Ok(Found { path, manifest, manifest_text: text, digest, recipe: None, is_shipped: false, overrides: None })
 }
 
 fn parse(path: &Path, text: &str) -> Result<Manifest, Vec<LoadError>> {
@@ -137,7 +181,7 @@ pub(crate) async fn load(
     compiler: &Compiler,
     permits: &Permits,
 ) -> Result<Plugin, LoadError> {
-    let Found { path, manifest, manifest_text, digest, is_shipped: _, overrides } = found;
+    let Found { path, manifest, manifest_text, digest, recipe, is_shipped, overrides } = found;
     let failed = |problem| at(&path, problem);
     let component = code(&digest, runtime, cache, compiler).await.map_err(|error| failed(Problem::Compile(error)))?;
     let names = Names::of(&component, &runtime.engine);
@@ -166,7 +210,18 @@ pub(crate) async fn load(
         })
     })?;
     agrees(&manifest, &described).map_err(failed)?;
-    Ok(Plugin { guest, exports, described, manifest, manifest_text, path, imports: names.imports, overrides })
+    Ok(Plugin {
+        guest,
+        exports,
+        described,
+        manifest,
+        manifest_text,
+        recipe,
+        is_shipped,
+        path,
+        imports: names.imports,
+        overrides,
+    })
 }
 
 /// The component's machine code, compiled if the cache has none.

@@ -1,6 +1,11 @@
 //! What policy lets plugins do, and which of them may be loaded.
 
-use crate::{error::Problem, found::Found, manifest::Manifest, shipped};
+use crate::{
+    error::{LoadError, Problem},
+    found::Found,
+    manifest::Manifest,
+    shipped,
+};
 use borg_core::{id::Digest, policy::PluginPolicy};
 use std::collections::BTreeSet;
 
@@ -23,8 +28,20 @@ impl Permits {
         (log, clock)
     }
 
+    /// Of those of one name the one that counts. The one that stands in for all others comes first; one that policy does not pin is refused,
+    /// and takes nobody's place.
+    pub(crate) fn choose(&self, candidates: Vec<Found>, errors: &mut Vec<LoadError>) -> Option<Found> {
+        candidates.into_iter().find(|found| match self.check_pin(found) {
+            Ok(()) => true,
+            Err(problem) => {
+                errors.push(LoadError { path: found.path.clone(), line: None, problem });
+                false
+            }
+        })
+    }
+
     /// What stands in for another of its name is somebody's who may write to a folder; that the operator wants it says a pin only.
-    pub(crate) fn check_pin(&self, plugin: &Found) -> Result<(), Problem> {
+    fn check_pin(&self, plugin: &Found) -> Result<(), Problem> {
         let (name, found, kind) = (plugin.manifest.name.clone(), plugin.digest, plugin.manifest.kind);
         match (self.policy.pins.get(&name), &plugin.overrides) {
             (Some(pinned), _) if *pinned != found => Err(Problem::PinMismatch { name, pinned: *pinned, found }),

@@ -6,7 +6,7 @@ use crate::{
     manifest::{Kind, Manifest},
     world::{described::Described, exports::Exports},
 };
-use borg_core::id::Digest;
+use borg_core::{bundle::Recipe, id::Digest};
 use semver::Version;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Plugin {
     pub(crate) described: Described,
     pub(crate) manifest: Manifest,
     pub(crate) manifest_text: String,
+    pub(crate) recipe: Option<Recipe>,
+    pub(crate) is_shipped: bool,
     /// The manifest's file.
     pub(crate) path: PathBuf,
     pub(crate) imports: Vec<String>,
@@ -51,6 +53,12 @@ impl Plugin {
         &self.path
     }
 
+    /// What an executor brings for its bundle; none where it needs none, and for a component that was kept when its folder went.
+    pub fn brought(&self) -> Option<Brought> {
+        let recipe = self.recipe.clone()?;
+        Some(Brought { executor: self.manifest.name.clone(), recipe, is_shipped: self.is_shipped })
+    }
+
     /// What to show of it.
     pub fn summary(&self) -> Summary {
         Summary {
@@ -67,6 +75,16 @@ impl Plugin {
             overrides: self.overrides.clone(),
         }
     }
+}
+
+/// Where the programs of an executor's agent come from, as its folder says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Name of the executor.
+    pub executor: String,
+    pub recipe: Recipe,
+    /// It came with the program, as the host itself did.
+    pub is_shipped: bool,
 }
 
 /// What people are shown of a plugin.

@@ -12,12 +12,12 @@ use crate::{
     manifest::{Kind, Manifest},
     nearest::did_you_mean,
     permits::Permits,
-    plugin::{Plugin, Summary},
+    plugin::{Brought, Plugin, Summary},
     world::{chat::Chat, described::Described, executor::Executor, persona::Persona, rule::Rule},
 };
-use borg_core::id::Digest;
+use borg_core::{id::Digest, policy::PluginPolicy};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -36,6 +36,60 @@ pub struct Options {
     pub limits: Limits,
     /// The host's clock: milliseconds since 1970-01-01 00:00 UTC.
     pub now_ms: fn() -> u64,
+}
+
+/// The manifests that may count, by name: each with what it overrides, the latest first. So many of the folders, from the first, hold what
+/// came with the program. Does blocking I/O.
+fn candidates(folders: &[PathBuf], shipped: usize, cache: Option<&Cache>) -> (Vec<Vec<Found>>, Vec<LoadError>) {
+    let mut candidates: BTreeMap<String, Vec<(usize, Found)>> = BTreeMap::new();
+    let mut errors = vec![];
+    for (at, folder) in load::distinct(folders) {
+        for found in load::discover(folder, cache) {
+            let mut found = match found {
+                Ok(found) => found,
+                Err(faults) => {
+                    errors.extend(faults);
+                    continue;
+                }
+            };
+            found.is_shipped = at < shipped;
+            let name = found.manifest.name.clone();
+            let earlier = candidates.entry(name.clone()).or_default();
+            // A copy of the first of that name is the same plugin: there is nothing to choose.
+            let is_copy = earlier.last().is_some_and(|(of, first)| {
+                *of != at
+                    && (first.digest, &first.manifest_text, &first.recipe)
+                        == (found.digest, &found.manifest_text, &found.recipe)
+            });
+            if is_copy {
+                continue;
+            }
+            match earlier.first() {
+                Some((before, other)) if *before == at || other.manifest.kind != found.manifest.kind => {
+                    errors.push(load::at(&found.path, Problem::NameTaken { name, by: other.path.clone() }));
+                }
+                Some((_, other)) => {
+                    found.overrides = Some(other.path.clone());
+                    earlier.insert(0, (at, found));
+                }
+                None => earlier.push((at, found)),
+            }
+        }
+    }
+    let found = candidates.into_values().map(|named| named.into_iter().map(|(_, found)| found).collect());
+    (found.collect(), errors)
+}
+
+/// What executors bring for their bundles: of those that would be loaded from these folders under this policy, in the order of their names.
+/// Also what keeps others from it. Nothing is compiled or run. Does blocking I/O.
+pub fn brought(shipped: &[PathBuf], folders: &[PathBuf], policy: &PluginPolicy) -> (Vec<Brought>, Vec<LoadError>) {
+    let permits = Permits { policy: policy.clone(), keep: BTreeSet::new() };
+    let (found, mut errors) = candidates(&[shipped, folders].concat(), shipped.len(), None);
+    let chosen = found.into_iter().filter_map(|named| permits.choose(named, &mut errors));
+    let brought = chosen.filter_map(|Found { manifest, recipe, is_shipped, .. }| {
+        Some(Brought { executor: manifest.name, recipe: recipe?, is_shipped })
+    });
+    (brought.collect(), errors)
 }
 
 /// The plugins of this host; cheap to clone.
@@ -114,20 +168,11 @@ impl Plugins {
         let (found, mut errors) = self.discover().await;
 
         let mut new = Registry::default();
-        for candidates in found {
-            // The one that stands in for all others comes first. One that policy does not pin is refused, and takes nobody's place.
-            for found in candidates {
-                let path = found.path.clone();
-                if let Err(problem) = permits.check_pin(&found) {
-                    errors.push(load::at(&path, problem));
-                    continue;
-                }
-                let name = found.manifest.name.clone();
-                match self.load_one(found, &old, permits).await {
-                    Ok(plugin) => drop(new.current.insert(name, plugin)),
-                    Err(error) => errors.push(error),
-                }
-                break;
+        for found in found.into_iter().filter_map(|named| permits.choose(named, &mut errors)).collect::<Vec<_>>() {
+            let name = found.manifest.name.clone();
+            match self.load_one(found, &old, permits).await {
+                Ok(plugin) => drop(new.current.insert(name, plugin)),
+                Err(error) => errors.push(error),
             }
         }
         for digest in &permits.keep {
@@ -162,48 +207,12 @@ impl Plugins {
         errors
     }
 
-    /// The manifests that may count, by name: each with what it overrides, the latest first.
+    /// See [`candidates`].
     async fn discover(&self) -> (Vec<Vec<Found>>, Vec<LoadError>) {
         let shared = Arc::clone(&self.shared);
-        let found = tokio::task::spawn_blocking(move || {
-            let folders = load::distinct(&shared.folders);
-            folders.into_iter().map(|(at, folder)| (at, load::discover(folder, &shared.cache))).collect::<Vec<_>>()
-        });
-        let mut candidates: BTreeMap<String, Vec<(usize, Found)>> = BTreeMap::new();
-        let mut errors = vec![];
-        for (folder, found) in found.await.expect("reading the folders does not panic") {
-            for found in found {
-                let mut found = match found {
-                    Ok(found) => found,
-                    Err(faults) => {
-                        errors.extend(faults);
-                        continue;
-                    }
-                };
-                found.is_shipped = folder < self.shared.shipped;
-                let name = found.manifest.name.clone();
-                let earlier = candidates.entry(name.clone()).or_default();
-                // A copy of the first of that name is the same plugin: there is nothing to choose.
-                let is_copy = earlier.last().is_some_and(|(of, first)| {
-                    *of != folder && (first.digest, &first.manifest_text) == (found.digest, &found.manifest_text)
-                });
-                if is_copy {
-                    continue;
-                }
-                match earlier.first() {
-                    Some((before, other)) if *before == folder || other.manifest.kind != found.manifest.kind => {
-                        errors.push(load::at(&found.path, Problem::NameTaken { name, by: other.path.clone() }));
-                    }
-                    Some((_, other)) => {
-                        found.overrides = Some(other.path.clone());
-                        earlier.insert(0, (folder, found));
-                    }
-                    None => earlier.push((folder, found)),
-                }
-            }
-        }
-        let found = candidates.into_values().map(|named| named.into_iter().map(|(_, found)| found).collect());
-        (found.collect(), errors)
+        let found =
+            tokio::task::spawn_blocking(move || candidates(&shared.folders, shared.shipped, Some(&shared.cache)));
+        found.await.expect("reading the folders does not panic")
     }
 
     /// Loads a plugin, or takes it over when nothing about it has changed.
@@ -211,6 +220,7 @@ impl Plugins {
         let same = |plugin: &&Arc<Plugin>| {
             plugin.digest() == found.digest
                 && plugin.manifest_text == found.manifest_text
+                && plugin.recipe == found.recipe
                 && plugin.path == found.path
                 && plugin.overrides == found.overrides
                 && (plugin.guest.log, plugin.guest.clock) == permits.granted(&found.manifest)

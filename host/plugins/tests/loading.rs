@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use support::{Home, guest, work};
+use support::{Home, bundle, guest, work};
 
 /// The one error, and what it says.
 fn only(errors: Vec<LoadError>) -> (Problem, String) {
@@ -128,7 +128,8 @@ async fn a_plugin_that_cannot_describe_itself_is_not_loaded() {
 async fn what_describe_says_must_be_what_the_manifest_says() {
     let home = Home::new();
     home.lay("plugins", "friendly", Kind::Persona, "hostile", "[asks]\nlog = true");
-    home.lay("plugins", "liar", Kind::Executor, "liar", "[asks]\nbundle = \"claude-code\"");
+    let liar = home.lay("plugins", "liar", Kind::Executor, "liar", "[asks]\nbundle = \"claude-code\"");
+    fs::write(liar.join("bundle.toml"), bundle("claude-code", "1.0.0")).unwrap();
     let (_, errors) = home.open().await;
     let texts: Vec<_> = errors.iter().map(LoadError::to_string).collect();
     assert_eq!(texts.len(), 2, "{texts:?}");

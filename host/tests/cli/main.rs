@@ -1,5 +1,6 @@
 //! The command line, from the outside.
 
+mod agent;
 mod place;
 mod refusals;
 mod setup;

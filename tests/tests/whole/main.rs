@@ -2,6 +2,7 @@
 
 mod ask;
 mod bad_input;
+mod bundles;
 mod cancel;
 mod chain;
 mod cheats;

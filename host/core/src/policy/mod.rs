@@ -7,7 +7,7 @@ mod example;
 pub mod models;
 pub mod parse;
 mod pipeline;
-mod section;
+pub(crate) mod section;
 pub mod source;
 
 use crate::{
@@ -73,6 +73,8 @@ pub struct PersonaPolicy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecutorPolicy {
     pub image: String,
+    /// SHA-256 over paths and contents of the programs that may be mounted for it; none allows what came with the program, and no other.
+    pub bundle: Option<Digest>,
     /// Limits of one run; the budget may end it sooner.
     pub limits: Limits,
     /// Memory of a run of a read-only pipeline (a question, a conversation), in place of that of `limits`.

@@ -1,4 +1,4 @@
-//! Reads one table of policy, value by value: wrong types, impossible values and unknown keys become diagnostics, never a panic or a default.
+//! Reads one table of policy, or of another file in its manner, value by value: wrong types, impossible values and unknown keys become diagnostics, never a panic or a default.
 
 use super::source::{Diagnostic, SourceFile, nearest};
 use crate::{budget::MicroUsd, grant::whole_folder};
@@ -9,18 +9,18 @@ use toml::{
 };
 
 /// A table being read. [`Section::finish`] reports the keys nobody asked for.
-pub(super) struct Section<'a> {
-    pub(super) file: &'a SourceFile,
+pub(crate) struct Section<'a> {
+    pub(crate) file: &'a SourceFile,
     /// As written in the file, such as `[persona.worker]`.
-    pub(super) path: String,
-    pub(super) span: Range<usize>,
+    pub(crate) path: String,
+    pub(crate) span: Range<usize>,
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
-    pub(super) out: &'a mut Vec<Diagnostic>,
+    pub(crate) out: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         file: &'a SourceFile,
         path: String,
         value: &'a Spanned<DeValue<'a>>,
@@ -39,22 +39,37 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+    /// A whole file, whose keys stand in no table.
+    pub(crate) fn whole(file: &'a SourceFile, table: &'a DeTable<'a>, out: &'a mut Vec<Diagnostic>) -> Self {
+        Section { file, path: String::new(), span: 0..0, table, asked: Vec::new(), out }
+    }
+
+    /// True where the key is there, whatever its value.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    pub(crate) fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.asked.push(key);
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
     /// Where a key's value stands; the whole table when it is absent.
-    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+    pub(crate) fn span_of(&self, key: &str) -> Range<usize> {
         self.table.iter().find(|(name, _)| name.get_ref() == key).map_or(self.span.clone(), |(_, value)| value.span())
     }
 
-    pub(super) fn wrong(&mut self, span: Range<usize>, message: String, hint: impl Into<String>) {
-        let diagnostic = self.file.diagnostic(span, format!("{}: {message}", self.path), hint);
+    pub(crate) fn wrong(&mut self, span: Range<usize>, message: String, hint: impl Into<String>) {
+        let diagnostic = self.file.diagnostic(span, self.told(&message), hint);
         self.out.push(diagnostic);
     }
 
-    pub(super) fn string(&mut self, key: &'static str) -> Option<String> {
+    /// A message with the table it is about.
+    fn told(&self, message: &str) -> String {
+        if self.path.is_empty() { message.to_owned() } else { format!("{}: {message}", self.path) }
+    }
+
+    pub(crate) fn string(&mut self, key: &'static str) -> Option<String> {
         let value = self.raw(key)?;
         match value.get_ref().as_str() {
             Some(text) if !text.trim().is_empty() => Some(text.to_owned()),
@@ -69,7 +84,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn needed(&mut self, key: &'static str, example: &str) -> Option<String> {
+    pub(crate) fn needed(&mut self, key: &'static str, example: &str) -> Option<String> {
         if self.raw(key).is_none() {
             self.wrong(self.span.clone(), format!("`{key}` is missing"), format!("add `{key} = {example}`"));
             return None;
@@ -77,7 +92,7 @@ impl<'a> Section<'a> {
         self.string(key)
     }
 
-    pub(super) fn strings(&mut self, key: &'static str) -> Vec<(String, Range<usize>)> {
+    pub(crate) fn strings(&mut self, key: &'static str) -> Vec<(String, Range<usize>)> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         let Some(items) = value.get_ref().as_array() else {
             self.wrong(value.span(), format!("`{key}` must be a list of strings"), format!("write {key} = [\"…\"]"));
@@ -98,7 +113,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of lists of words, each with its place.
-    pub(super) fn groups(&mut self, key: &'static str) -> Vec<Vec<(String, Range<usize>)>> {
+    pub(crate) fn groups(&mut self, key: &'static str) -> Vec<Vec<(String, Range<usize>)>> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         let words = |item: &'a Spanned<DeValue<'a>>| {
             let words = item.get_ref().as_array()?.iter();
@@ -116,7 +131,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of directories of this machine: absolute, and no more than names.
-    pub(super) fn folders(&mut self, key: &'static str) -> Vec<String> {
+    pub(crate) fn folders(&mut self, key: &'static str) -> Vec<String> {
         let mut out = Vec::new();
         for (path, span) in self.strings(key) {
             let plain = path.len() > 1
@@ -134,13 +149,13 @@ impl<'a> Section<'a> {
     }
 
     /// A list of globs, relative to a repository's root; a folder stands for all below it.
-    pub(super) fn globs(&mut self, key: &'static str) -> Vec<String> {
+    pub(crate) fn globs(&mut self, key: &'static str) -> Vec<String> {
         let globs = self.strings(key);
         self.checked(globs)
     }
 
     /// The same, and with `stage:NAME` the names of stages.
-    pub(super) fn globs_and_stages(&mut self, key: &'static str) -> (Vec<String>, Vec<(String, Range<usize>)>) {
+    pub(crate) fn globs_and_stages(&mut self, key: &'static str) -> (Vec<String>, Vec<(String, Range<usize>)>) {
         let (mut stages, mut globs) = (Vec::new(), Vec::new());
         for (glob, span) in self.strings(key) {
             match glob.strip_prefix("stage:") {
@@ -176,7 +191,7 @@ impl<'a> Section<'a> {
         out
     }
 
-    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&mut self, key: &'static str, default: bool) -> bool {
         let Some(value) = self.raw(key) else { return default };
         value.get_ref().as_bool().unwrap_or_else(|| {
             self.wrong(value.span(), format!("`{key}` must be true or false"), "");
@@ -184,12 +199,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn optional_flag(&mut self, key: &'static str) -> Option<bool> {
+    pub(crate) fn optional_flag(&mut self, key: &'static str) -> Option<bool> {
         self.raw(key)?;
         Some(self.flag(key, false))
     }
 
-    pub(super) fn number(&mut self, key: &'static str, allowed: Range<u64>, default: u64) -> u64 {
+    pub(crate) fn number(&mut self, key: &'static str, allowed: Range<u64>, default: u64) -> u64 {
         let Some(value) = self.raw(key) else { return default };
         let number = value.get_ref().as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
         match number {
@@ -203,7 +218,7 @@ impl<'a> Section<'a> {
     }
 
     /// `"512MiB"`, `"1GiB"`, `"100kB"`; in bytes.
-    pub(super) fn size(&mut self, key: &'static str, default: u64) -> u64 {
+    pub(crate) fn size(&mut self, key: &'static str, default: u64) -> u64 {
         self.measure(key, default, "a size such as \"512MiB\" or \"4GiB\"", |text| {
             measure(
                 text,
@@ -222,20 +237,20 @@ impl<'a> Section<'a> {
     }
 
     /// `"90s"`, `"30min"`, `"2h"`, `"250ms"`; in milliseconds.
-    pub(super) fn duration(&mut self, key: &'static str, default: u64) -> u64 {
+    pub(crate) fn duration(&mut self, key: &'static str, default: u64) -> u64 {
         self.measure(key, default, "a duration such as \"90s\", \"30min\" or \"2h\"", |text| {
             measure(text, &[("ms", 1), ("min", 60_000), ("h", 3_600_000), ("s", 1_000)])
         })
     }
 
     /// `"$0.20"`, exact to a millionth.
-    pub(super) fn money(&mut self, key: &'static str, default: u64) -> MicroUsd {
+    pub(crate) fn money(&mut self, key: &'static str, default: u64) -> MicroUsd {
         MicroUsd(self.measure(key, default, "an amount such as \"$0.20\"", dollars))
     }
 
     /// The same without a default.
-    pub(super) fn optional_money(&mut self, key: &'static str) -> Option<MicroUsd> {
-        let is_there = self.table.iter().any(|(name, _)| name.get_ref() == key);
+    pub(crate) fn optional_money(&mut self, key: &'static str) -> Option<MicroUsd> {
+        let is_there = self.has(key);
         // What stands in for an amount that is none is not read as one of nothing.
         let amount = self.money(key, 1);
         is_there.then_some(amount)
@@ -252,7 +267,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)], default: T) -> T {
+    pub(crate) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)], default: T) -> T {
         let Some(value) = self.raw(key) else { return default };
         let span = value.span();
         let found = value.get_ref().as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
@@ -269,7 +284,7 @@ impl<'a> Section<'a> {
     }
 
     /// A table of free form, as JSON: settings of a plugin, which its manifest describes.
-    pub(super) fn json(&mut self, key: &'static str) -> serde_json::Value {
+    pub(crate) fn json(&mut self, key: &'static str) -> serde_json::Value {
         match self.raw(key) {
             Some(value) => json(value.get_ref()),
             None => serde_json::Value::Object(serde_json::Map::new()),
@@ -277,7 +292,7 @@ impl<'a> Section<'a> {
     }
 
     /// Tables below a key, by name: `[egress.anthropic.price."claude-*"]`.
-    pub(super) fn tables(&mut self, key: &'static str) -> Vec<(String, &'a Spanned<DeValue<'a>>)> {
+    pub(crate) fn tables(&mut self, key: &'static str) -> Vec<(String, &'a Spanned<DeValue<'a>>)> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         match value.get_ref().as_table() {
             Some(table) => table.iter().map(|(name, value)| (name.get_ref().to_string(), value)).collect(),
@@ -289,7 +304,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports every key that was not asked for, with the nearest one that was.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         for (name, _) in self.table.iter() {
             let key = name.get_ref().as_ref();
             if !self.asked.contains(&key) {
@@ -297,7 +312,8 @@ impl<'a> Section<'a> {
                     hint if hint.is_empty() => format!("known here: {}", self.asked.join(", ")),
                     hint => hint,
                 };
-                self.out.push(self.file.diagnostic(name.span(), format!("{}: unknown key `{key}`", self.path), hint));
+                let told = self.told(&format!("unknown key `{key}`"));
+                self.out.push(self.file.diagnostic(name.span(), told, hint));
             }
         }
     }
@@ -310,7 +326,7 @@ fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// Dollars with up to six decimals, in micro-dollars.
-pub(super) fn dollars(text: &str) -> Option<u64> {
+pub(crate) fn dollars(text: &str) -> Option<u64> {
     let amount = text.strip_prefix('$')?;
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

@@ -20,7 +20,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const GUESTS: [&str; 6] = ["hostile", "liar", "burglar", "teller", "misfit", "impostor"];
+const GUESTS: [&str; 7] = ["hostile", "liar", "burglar", "teller", "misfit", "impostor", "outsider"];
 
 /// The frontends that are shipped.
 pub const FRONTENDS: [&str; 2] = ["console", "telegram"];
@@ -74,6 +74,15 @@ fn build(root: &Path, target: &Path, packages: &[&str]) {
             fs::File::options().write(true).open(target.join("wasm32-wasip2/guest").join(format!("{package}.wasm")));
         built.and_then(|file| file.set_modified(SystemTime::now())).expect("the component was built");
     }
+}
+
+/// The text of a `bundle.toml`.
+pub fn bundle(name: &str, version: &str) -> String {
+    let integrity = format!("sha512-{}==", "A".repeat(86));
+    format!(
+        "name = \"{name}\"\nversion = \"{version}\"\n[[package]]\narch = \"x86_64\"\nnpm = \"some-agent\"\nintegrity = \"{integrity}\"\n\
+         [[program]]\nfrom = \"agent\"\nto = \"bin/agent\"\n"
+    )
 }
 
 /// A folder with plugin folders, a cache, and a count of compilations.

@@ -4,12 +4,13 @@ use super::{Finding, Report};
 use crate::cli::{failure, policy, repo, secret, source};
 use anyhow::Result;
 use borg_core::{
+    bundle::spell_pin,
     people::{PersonId, Role},
     policy::{OwnChanges, Policy, SandboxChoice, models},
     tariff,
 };
 use borg_host::{
-    agents,
+    agents::Agents,
     chats::telegram,
     clock::now_ms,
     compiler::{self, Waiting},
@@ -265,17 +266,7 @@ fn used_executors(policy: &Policy) -> BTreeMap<&str, &str> {
 async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, report: &mut Report) -> Result<()> {
     let mut secrets = BTreeSet::new();
     for name in used_executors(policy).into_keys() {
-        let bundle = plugins.executor(name, None).map(|executor| executor.info().bundle.clone()).unwrap_or_default();
-        if !bundle.is_empty() {
-            report.add(match agents::installed(&bundle, &settings.data_dir()) {
-                Some(found) => Finding::good("agents", format!("{} {}", found.name, found.version)),
-                None => Finding::fault(
-                    "agents",
-                    format!("{bundle} is not installed"),
-                    format!("`borg-host agent install {bundle}`"),
-                ),
-            })?;
-        }
+        agent(settings, policy, plugins, name, report).await?;
         let egress = policy.executors.get(name).map(|executor| executor.egress.as_slice()).unwrap_or_default();
         let models = egress.iter().filter_map(|name| policy.egress.get(name)?.model());
         secrets.extend(models.map(|model| model.secret.clone()));
@@ -293,6 +284,32 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
         })?;
     }
     Ok(())
+}
+
+/// The programs of an executor's agent, where it needs any.
+async fn agent(settings: &Settings, policy: &Policy, plugins: &Plugins, name: &str, report: &mut Report) -> Result<()> {
+    let Some(brought) = plugins.executor(name, None).ok().and_then(|executor| executor.plugin().brought()) else {
+        return Ok(());
+    };
+    let pin = policy.executors.get(name).and_then(|executor| executor.bundle);
+    let permitted = Agents::new(&settings.data_dir()).permitted(name, pin, Some(&brought)).await;
+    report.add(match (permitted, pin) {
+        (Ok(found), None) => Finding::warning(
+            "agents",
+            format!("{name} {}; policy does not say that it is this one which may run", found.version),
+            format!(
+                "`borg-host agent install {name}` writes the line: [executor.{name}] bundle = \"{}\"",
+                spell_pin(&found.digest)
+            ),
+        ),
+        (Ok(found), Some(_)) if found.version != brought.recipe.version => Finding::warning(
+            "agents",
+            format!("{name} {} is what policy pins; its executor brings {}", found.version, brought.recipe.version),
+            format!("`borg-host agent install {name}` changes to that one"),
+        ),
+        (Ok(found), Some(_)) => Finding::good("agents", format!("{name} {} ({})", found.version, found.digest.short())),
+        (Err(refusal), _) => Finding::fault("agents", refusal.to_string(), refusal.remedy()),
+    })
 }
 
 /// Models that policy names or agents asked for lately, and what they are paid by.

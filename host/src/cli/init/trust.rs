@@ -9,6 +9,7 @@ use crate::cli::{
 };
 use anyhow::{Context, Result, bail};
 use borg_core::{
+    bundle::spell_pin,
     id::Digest,
     people::Role,
     policy::{EgressPolicy, OwnChanges, Policy, SandboxChoice, Strangers, parse, source::SourceFile},
@@ -163,7 +164,8 @@ fn policy_lines(policy: &Policy) -> Vec<String> {
     }));
     lines.extend(policy.executors.iter().map(|(name, executor)| {
         let ways = if executor.egress.is_empty() { "nothing".to_owned() } else { executor.egress.join(", ") };
-        format!("executor {name} runs in {}, and reaches {ways}", executor.image)
+        let bundle = executor.bundle.map(|pin| format!(" with the agent {}", spell_pin(&pin))).unwrap_or_default();
+        format!("executor {name} runs in {}{bundle}, and reaches {ways}", executor.image)
     }));
     lines.extend(policy.repos.iter().map(|(name, repo)| {
         format!("repository {name} at {}, tested by {}", repo.url, repo.check.as_deref().unwrap_or("make test"))

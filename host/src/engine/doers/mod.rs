@@ -23,6 +23,7 @@ pub(super) use runs::Runs;
 
 use super::Handle;
 use crate::{
+    agents::{Agents, Bundle, Refusal},
     chats::Chats,
     journal::Reads,
     sandbox::Sandbox,
@@ -33,11 +34,11 @@ use borg_core::{
     dispatch::Dispatch,
     effect::InFile,
     event::{Answer, Body},
-    id::EffectKey,
+    id::{Digest, EffectKey},
     persona::Handoff,
 };
 use borg_gateway::Gateway;
-use borg_plugins::{CallError, Kind, Plugins};
+use borg_plugins::{CallError, Executor, Kind, Plugins};
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -52,6 +53,7 @@ pub struct Services {
     pub data_dir: PathBuf,
     /// Bytes that stay free where the data lies, as the sandbox was told at the start.
     pub free_floor_bytes: u64,
+    pub agents: Agents,
     pub workspace: Workspace,
     pub sandbox: Arc<Sandbox>,
     pub gateway: Gateway,
@@ -89,12 +91,22 @@ pub(super) enum Performed {
 
 impl Doers {
     pub fn new(services: Services) -> Self {
-        let Services { data_dir, free_floor_bytes, workspace, sandbox, gateway, plugins, secrets, journal, chats } =
-            services;
+        let Services {
+            data_dir,
+            free_floor_bytes,
+            agents,
+            workspace,
+            sandbox,
+            gateway,
+            plugins,
+            secrets,
+            journal,
+            chats,
+        } = services;
         let runs = Runs::default();
         Doers {
             preparer: prepare::Preparer {
-                data_dir: data_dir.clone(),
+                agents: agents.clone(),
                 workspace: workspace.clone(),
                 sandbox: sandbox.clone(),
                 plugins: plugins.clone(),
@@ -102,7 +114,7 @@ impl Doers {
             },
             personas: brief::Personas { workspace: workspace.clone(), plugins: plugins.clone() },
             runner: run::Runner {
-                data_dir: data_dir.clone(),
+                agents,
                 workspace: workspace.clone(),
                 sandbox: sandbox.clone(),
                 gateway,
@@ -166,6 +178,22 @@ fn settings(plugins: &Plugins, kind: Kind, name: &str, given: &Value) -> Result<
         format!("there is no {} of this name; put its folder with plugin.toml into the plugin folder", kind.as_str())
     })?;
     manifest.validate_settings(given).map_err(|errors| errors.join("; "))
+}
+
+/// The bundle that an executor runs with, as policy pins it; none where it needs none.
+async fn bundle(
+    agents: &Agents,
+    plugins: &Plugins,
+    executor: &Executor,
+    pin: Option<Digest>,
+) -> Result<Option<Bundle>, Refusal> {
+    if executor.info().bundle.is_empty() {
+        return Ok(None);
+    }
+    let name = &executor.info().name;
+    // Of a component that was kept for a task under way nobody knows what it brought; its folder does, as it is now.
+    let brought = plugins.executor(name, None).ok().and_then(|current| current.plugin().brought());
+    agents.permitted(name, pin, brought.as_ref()).await.map(Some)
 }
 
 /// Tries something a few times, with longer and longer pauses; true where it worked.

@@ -1,8 +1,8 @@
 //! Prepares a task: the mirror is fresh, the base is known, and everything its agents need is there before any of them starts.
 
-use super::chain;
+use super::{bundle, chain};
 use crate::{
-    agents,
+    agents::Agents,
     git::{mirror::Mirror, source::Source},
     sandbox::{self, Sandbox},
     secrets::SecretStore,
@@ -16,7 +16,7 @@ use borg_core::{
 };
 use borg_gateway::Secrets as _;
 use borg_plugins::Plugins;
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// Largest Makefile that is looked into, in bytes.
 const MAKEFILE_BYTES: usize = 1 << 20;
@@ -40,7 +40,7 @@ impl From<workspace::Error> for Failure {
 }
 
 pub(super) struct Preparer {
-    pub data_dir: PathBuf,
+    pub agents: Agents,
     pub workspace: Workspace,
     pub sandbox: Arc<Sandbox>,
     pub plugins: Plugins,
@@ -103,12 +103,9 @@ impl Preparer {
             .plugins
             .executor(name, None)
             .map_err(|error| failure(chain(&error), "`borg-host doctor` shows the plugins"))?;
-        let bundle = &executor.info().bundle;
-        if !bundle.is_empty() && agents::installed(bundle, &self.data_dir).is_none() {
-            return Err(failure(
-                format!("the agent {bundle} is not installed"),
-                format!("`borg-host agent install {bundle}`"),
-            ));
+        let pin = policy.as_ref().and_then(|granted| granted.bundle);
+        if let Err(refusal) = bundle(&self.agents, &self.plugins, &executor, pin).await {
+            return Err(failure(refusal.to_string(), refusal.remedy()));
         }
         let Some(granted) = policy else {
             return Err(failure(format!("policy has no [executor.{name}]"), "add it to policies/executors.toml"));

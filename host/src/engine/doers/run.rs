@@ -7,13 +7,13 @@
 mod before;
 
 use super::{
-    Performed, Runs, chain, held, limits, plugin_failed,
+    Performed, Runs, bundle, chain, held, limits, plugin_failed,
     refused::{Refused, Watch},
     runs::Held,
     settings,
 };
 use crate::{
-    agents,
+    agents::{self, Agents},
     clock::now_ms,
     engine::Handle,
     sandbox::{self, Found, Line, RunDirs, Sandbox, Stream},
@@ -67,6 +67,12 @@ impl From<sandbox::Error> for Failure {
     }
 }
 
+impl From<agents::Refusal> for Failure {
+    fn from(refusal: agents::Refusal) -> Self {
+        start_failure(refusal.to_string(), refusal.remedy(), false)
+    }
+}
+
 impl From<workspace::Error> for Failure {
     fn from(error: workspace::Error) -> Self {
         start_failure(
@@ -95,7 +101,7 @@ impl Reader<'_> {
 }
 
 pub(super) struct Runner {
-    pub data_dir: PathBuf,
+    pub agents: Agents,
     pub workspace: Workspace,
     pub sandbox: Arc<Sandbox>,
     pub gateway: Gateway,
@@ -168,8 +174,9 @@ impl Runner {
         let fresh = match &beginning {
             Beginning::Fresh { .. } => {
                 let spec = self.spec(what, &executor, &settings, &job, earlier_ms);
-                let (spec, base_repo) = tokio::join!(spec, self.lay_out(order, &dirs));
-                Some((spec?, base_repo?))
+                let bundle = bundle(&self.agents, &self.plugins, &executor, what.bundle);
+                let (bundle, spec, base_repo) = tokio::join!(bundle, spec, self.lay_out(order, &dirs));
+                Some((bundle?.map(|bundle| bundle.dir), spec?, base_repo?))
             }
             Beginning::Adopted { .. } => None,
         };
@@ -181,7 +188,9 @@ impl Runner {
             return Ok(settled(cancelled_before_start(run)));
         }
         let init_pid = match (fresh, &beginning) {
-            (Some((spec, base_repo)), _) => self.start(what, &executor, (&spec, base_repo), &dirs, handle).await?,
+            (Some((agent, spec, base_repo)), _) => {
+                self.start(what, &executor, &spec, run_dirs(&dirs, agent, base_repo), handle).await?
+            }
             (None, Beginning::Adopted { found, .. }) => found.init_pid.unwrap_or(0),
             (None, Beginning::Fresh { .. }) => 0,
         };
@@ -243,21 +252,11 @@ impl Runner {
         &self,
         what: &Running,
         executor: &Executor,
-        (spec, base_repo): (&SandboxSpec, PathBuf),
-        dirs: &RunDir,
+        spec: &SandboxSpec,
+        dirs: RunDirs,
         handle: &Handle,
     ) -> Result<i32, Failure> {
         let order = &what.order;
-        let bundle = agents::installed(&executor.info().bundle, &self.data_dir);
-        let dirs = RunDirs {
-            workspace: dirs.workspace.clone(),
-            input: dirs.input.clone(),
-            out: dirs.out.clone(),
-            home: dirs.home.clone(),
-            run: dirs.run.clone(),
-            agent: bundle.map(|bundle| bundle.dir),
-            base_repo: Some(base_repo),
-        };
         let started = self.sandbox.start(spec, &dirs).await?;
         let body = Body::Meanwhile(Meanwhile::RunStarted {
             run: order.run,
@@ -374,6 +373,19 @@ fn told_denial(tool: &str, detail: &str, persona: &str) -> DenialNote {
         what: format!("tool {}: {}", claimed(tool), claimed(detail)),
         rule: "the agent's own permissions, set from the grant, as it tells".into(),
         remedy: format!("[persona.{persona}] tools or write"),
+    }
+}
+
+/// The directories of a run as its sandbox gets them.
+fn run_dirs(dirs: &RunDir, agent: Option<PathBuf>, base_repo: PathBuf) -> RunDirs {
+    RunDirs {
+        workspace: dirs.workspace.clone(),
+        input: dirs.input.clone(),
+        out: dirs.out.clone(),
+        home: dirs.home.clone(),
+        run: dirs.run.clone(),
+        agent,
+        base_repo: Some(base_repo),
     }
 }
 

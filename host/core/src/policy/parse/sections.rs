@@ -3,7 +3,7 @@
 use super::{Builder, CHAT_MEMORY_BYTES, RUN_LIMITS, STAGE, Section, secret_source};
 use crate::{
     budget::{Budget, MicroUsd, Price},
-    intent,
+    bundle, intent,
     people::{PersonId, Role},
     policy::{
         ChatPolicy, CheckPolicy, EgressPolicy, ExecutorPolicy, HostPolicy, ModelPolicy, OwnChanges, PersonaPolicy,
@@ -65,10 +65,21 @@ impl<'a> Builder<'a> {
     pub(super) fn executor(&mut self, file: &'a SourceFile, name: String, value: &'a Spanned<DeValue<'a>>) {
         let Some(mut section) = Section::new(file, format!("[executor.{name}]"), value, &mut self.out) else { return };
         let egress = section.strings("egress");
+        let bundle = section.string("bundle").and_then(|pin| {
+            let digest = bundle::read_pin(&pin);
+            if digest.is_none() {
+                let span = section.span_of("bundle");
+                let hint =
+                    format!("`borg-host agent install {name}` writes it; `borg-host agent list` shows what is here");
+                section.wrong(span, "`bundle` must be `sha256:` and 64 hex digits".into(), hint);
+            }
+            digest
+        });
         let limits =
             Limits { idle_ms: section.duration("idle", RUN_LIMITS.idle_ms), ..limits(&mut section, RUN_LIMITS) };
         let executor = ExecutorPolicy {
             image: section.string("image").unwrap_or_else(|| "borg-base:latest".into()),
+            bundle,
             chat_memory_bytes: section.size("chat-memory", CHAT_MEMORY_BYTES.min(limits.memory_bytes)),
             limits,
             egress: egress.iter().map(|(name, _)| name.clone()).collect(),

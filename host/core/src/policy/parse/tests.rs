@@ -118,6 +118,12 @@ fn sense_is_checked_too() {
         ("host.toml", "parallel = 2", "parallel = \"two\"", "whole number"),
         ("executors.toml", "models = [\"claude-*\"]", "models = []", "an empty list allows none"),
         ("executors.toml", "stored:claude", "clipboard", "no place for a secret"),
+        (
+            "executors.toml",
+            "wall = \"1h\"",
+            "bundle = \"2.1.197\"",
+            "must be `sha256:` and 64 hex digits (`borg-host agent install claude-code`",
+        ),
         ("executors.toml", "\"$5.00\"\noutput", "\"5\"\noutput", "dollars per million tokens"),
         ("people.toml", "owner = []", "owner = [\"bob\"]", "does not say where the person is known"),
         ("people.toml", "owner = []", "same = [\"console:1\"]", "must be a list of lists"),
@@ -161,6 +167,18 @@ fn sense_is_checked_too() {
         assert!(told.contains(message), "{from} → {to}: {told}");
         assert!(told.contains(name), "{told}");
     }
+}
+
+#[test]
+fn a_bundle_is_pinned_by_its_digest_and_by_nothing_unless_said() {
+    let digest = Digest::of_bytes(b"programs");
+    assert_eq!(parse(&shipped()).unwrap().executors["claude-code"].bundle, None);
+    let pinned = with("executors.toml", |text| {
+        text.replacen("[executor.claude-code]\n", &format!("[executor.claude-code]\nbundle = \"sha256:{digest}\"\n"), 1)
+    });
+    let policy = parse(&pinned).unwrap();
+    assert_eq!(policy.executors["claude-code"].bundle, Some(digest));
+    assert_eq!(policy.executors["scripted"].bundle, None, "it is of that executor alone");
 }
 
 #[test]
