@@ -4,7 +4,7 @@
 use crate::{
     clock::now_ms,
     engine::Handle,
-    journal::{Batch, Journal, LedgerRow},
+    journal::{Batch, Journal, JournalError, LedgerRow, patiently},
 };
 use borg_core::{
     budget::{Hold, MicroUsd, Spent, Usage},
@@ -16,10 +16,7 @@ use borg_gateway::{
     provider::{self, ProviderName},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-/// Pause between two tries to write a row.
-const PAUSE: Duration = Duration::from_secs(2);
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What the journal keeps of a request, as JSON. Rows of any earlier host are read as this; what one did not say is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,19 +99,11 @@ impl Ledger for JournalLedger {
                 let event = Event { at_ms: now_ms(), owner: run.owner, settles: None, body };
                 return self.handle.post_with_row(event, stored).await.map_err(|error| failed(&error));
             }
-            let run = stored.run.clone();
             let batch = Arc::new(Batch { rows: vec![stored], ..Batch::default() });
-            loop {
-                match self.journal.commit(batch.clone()).await {
-                    Ok(_) => return Ok(()),
-                    // As with events: nothing goes on before there is room, and nothing is lost.
-                    Err(error) if error.is_passing() => {
-                        tracing::error!(%error, %run, "a request waits until it can be recorded");
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                    Err(error) => return Err(failed(&error)),
-                }
-            }
+            let tell = |error: &JournalError| {
+                tracing::error!(%error, run = %batch.rows[0].run, "a request waits until it can be recorded");
+            };
+            patiently(|| self.journal.commit(batch.clone()), tell).await.map(drop).map_err(|error| failed(&error))
         })
     }
 

@@ -1,6 +1,7 @@
 //! borg-host: the adapters of the program, as a library so that tests can drive each of them. `main.rs` wires them, once.
 
 pub mod agents;
+pub mod causes;
 pub mod chats;
 pub mod clock;
 pub mod compiler;

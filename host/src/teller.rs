@@ -14,6 +14,7 @@ use borg_core::{
     event::{Answer, Body, ChatEvent, Event, HostEvent, Meanwhile, Said},
     executor::{AgentEvent, EndCause, OutcomeStatus, RunEnd},
     id::RunKey,
+    list::few,
     people::role_word,
     persona::Acceptance,
     policy::{HostPolicy, Policy, source::SourceFile},
@@ -25,6 +26,8 @@ use borg_core::{
 use replay::{Meaning, Replay};
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Paths named in one line; the rest is counted.
+const PATHS_SHOWN: usize = 5;
 /// Longest line, in characters.
 const LINE_WHOLE: usize = 1000;
 
@@ -219,7 +222,12 @@ impl Teller {
                 let mut text = match collected.changed.as_slice() {
                     [] => format!("{}: nothing changed", self.at(run)),
                     changed => {
-                        format!("{}: commit {} changes {}", self.at(run), collected.commit.short(), few(changed))
+                        format!(
+                            "{}: commit {} changes {}",
+                            self.at(run),
+                            collected.commit.short(),
+                            few(changed, PATHS_SHOWN, "")
+                        )
                     }
                 };
                 for artefact in &collected.artefacts {
@@ -370,15 +378,6 @@ fn cause_words(cause: EndCause) -> &'static str {
         EndCause::Capped => "reached its budget",
         EndCause::Cancelled => "cancelled",
         EndCause::Lost => "its sandbox vanished",
-    }
-}
-
-fn few(paths: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown = paths.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match paths.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod build;
+mod circles;
 mod demo;
 mod licences;
 mod sh;

@@ -1,6 +1,6 @@
 //! Rules of the house that neither the compiler nor a lint holds; `cargo test` runs them too. Each finding names a file and what to do.
 
-use crate::{build, licences, sh};
+use crate::{build, circles, licences, sh};
 use anyhow::{Result, bail};
 use std::{
     fs,
@@ -16,7 +16,7 @@ const ADAPTERS: [&str; 7] = ["agents", "chats", "control", "forge", "sandbox", "
 /// Rooms of `host/src` on which others stand, and what of the crate each may name: what is agreed on knows neither who keeps it nor who asks.
 /// `fixture` is there in tests only.
 const BELOW: [(&str, &[&str]); 3] =
-    [("journal", &[]), ("mail", &["clock", "fixture", "journal"]), ("store", &["clock", "journal", "mail"])];
+    [("journal", &[]), ("mail", &["causes", "clock", "fixture", "journal"]), ("store", &["clock", "journal", "mail"])];
 
 /// Who opens the store. Everybody else is handed the traits it keeps, so that another can take its place.
 const OPENS_STORE: [&str; 4] = ["host/src/cli/", "host/src/fixture.rs", "host/src/host.rs", "host/src/store/"];
@@ -59,6 +59,9 @@ fn check(root: &Path) -> Result<Vec<String>> {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let name = path.strip_prefix(root).expect("found below the root").to_string_lossy().into_owned();
         findings.extend(judge(&name, &text).into_iter().map(|finding| format!("{name}: {finding}")));
+        if ["src/lib.rs", "src/main.rs"].iter().any(|first| name.ends_with(first)) && !name.starts_with("tests/") {
+            findings.extend(circles::check(root, &name)?);
+        }
     }
     Ok(findings)
 }
@@ -215,33 +218,11 @@ fn floors(name: &str, text: &str) -> Vec<String> {
 fn crate_modules(text: &str) -> Vec<String> {
     let code: String =
         text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
-    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let mut modules = Vec::new();
-    for (at, start) in code.match_indices("crate::") {
-        let rest = &code[at + start.len()..];
-        let Some(group) = rest.strip_prefix('{') else {
-            modules.push(word(rest));
-            continue;
-        };
-        let mut depth = 1;
-        let mut item_starts = true;
-        for (i, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => item_starts = true,
-                c if item_starts && !c.is_whitespace() => {
-                    modules.push(word(&group[i..]));
-                    item_starts = false;
-                }
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
-        }
-    }
-    modules
+    circles::paths_of(&code)
+        .into_iter()
+        .filter(|path| path[0] == "crate")
+        .filter_map(|path| path.into_iter().nth(1))
+        .collect()
 }
 
 #[cfg(test)]

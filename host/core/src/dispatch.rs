@@ -140,6 +140,13 @@ pub struct Told {
     pub deciders: Vec<PersonId>,
 }
 
+impl Running {
+    /// What it may still spend when it has run for so long, in milliseconds, that no figure of its owner tells of yet.
+    pub fn left(&self, earlier_ms: u64) -> Budget {
+        self.allowance.left(&Spent { wall_ms: earlier_ms, ..Spent::default() })
+    }
+}
+
 impl Dispatch {
     /// Puts together what an order of this owner needs.
     pub fn new(order: Order, owner: Owner, state: &State, policies: &Policies) -> Dispatch {

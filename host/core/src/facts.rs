@@ -1,10 +1,6 @@
 //! Facts about a change and what rules find in them. The WIT form of these is `wit/rule.wit`, where each field is described.
 
-use crate::{
-    check::harness::Overlaid,
-    collect::LeftBehind,
-    survey::{Hidden, Runs},
-};
+use crate::{check::harness::Overlaid, collect::LeftBehind, survey::Runs};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +68,13 @@ pub struct ChangedFile {
     pub collides: Option<String>,
     /// Made by [`crate::survey::marks`], last.
     pub marks: Marks,
+}
+
+/// What is hidden in a change: kinds in words, and the first line that has one, counted from 1 at head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    pub words: String,
+    pub line: u32,
 }
 
 /// What a file is beside what its lines say, seen by itself.

@@ -1,6 +1,9 @@
 //! What is installed: found, held against the digest of what was unpacked, and against what policy says may run.
 
-use super::{Bundle, RECORD, Record, home, unpack};
+use super::{
+    bundle::{Bundle, RECORD, Record, digest, home},
+    unpack,
+};
 use borg_core::{
     bundle::{Package, Recipe, spell_pin},
     id::Digest,
@@ -144,13 +147,6 @@ impl Agents {
         });
         read.await.expect("reading a bundle does not panic")
     }
-}
-
-/// The digest of a bundle: of its programs' paths and SHA-256s, in the order of the paths.
-pub(super) fn digest<'a>(programs: impl IntoIterator<Item = (&'a str, [u8; 32])>) -> Digest {
-    let mut programs: Vec<_> = programs.into_iter().collect();
-    programs.sort_unstable();
-    Digest::of_parts(programs.iter().flat_map(|(path, hash)| [path.as_bytes(), &hash[..]]))
 }
 
 /// A bundle by its record; none where there is no whole one.

@@ -4,10 +4,14 @@
 //! the integrity that stands there. Which may run is policy's, by the digest of what was unpacked ([`Agents::permitted`]). Bundles lie in
 //! `DATA_DIR/agents/EXECUTOR/VERSION/`. Who mounts them is `sandbox/`; who writes the line of policy is `agent install`.
 
+mod bundle;
+mod error;
 mod installed;
 mod npm;
 mod unpack;
 
+pub use bundle::Bundle;
+pub use error::Error;
 pub use installed::{Agents, Refusal};
 pub use npm::Npm;
 
@@ -16,9 +20,9 @@ use borg_core::{
     id::Digest,
 };
 use borg_plugins::Brought;
-use serde::{Deserialize, Serialize};
+use bundle::{RECORD, Record, home};
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -29,69 +33,6 @@ pub enum Source {
     Npm(Npm),
     /// An archive that is already here.
     File(PathBuf),
-}
-
-/// An installed agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bundle {
-    /// Name of the executor it was installed for.
-    pub executor: String,
-    pub version: String,
-    /// Directory to mount at `/opt/agent`.
-    pub dir: PathBuf,
-    /// SHA-256 over paths and contents of its programs.
-    pub digest: Digest,
-}
-
-/// Why an agent could not be installed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{executor} {version} is not published for {arch} machines with {libc}{}", others(.published))]
-    NoPackage {
-        executor: String,
-        version: String,
-        arch: &'static str,
-        libc: &'static str,
-        /// For which there is one, such as `x86_64 with musl`.
-        published: Vec<String>,
-    },
-    #[error("{path} is not {package} {version}: its integrity is {found}, expected {expected}")]
-    Integrity { path: PathBuf, package: String, version: String, found: String, expected: String },
-    #[error("the package is not as expected: {0}")]
-    Package(String),
-    #[error(
-        "npm could not fetch {package}: {why}; try `npm pack {package}` yourself and pass the file with `--from FILE.tgz`"
-    )]
-    Npm { package: String, why: String },
-    #[error(
-        "{executor} {version} is no package of npm, and nothing else is fetched: run `curl -fLO {url}`, then `borg-host agent install {executor} --from {file}`"
-    )]
-    Fetch { executor: String, version: String, url: String, file: String },
-    #[error("cannot {doing} `{path}`")]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
-}
-
-fn others(published: &[String]) -> String {
-    match published {
-        [] => String::new(),
-        some => format!("; it is for {}", some.join(", ")),
-    }
-}
-
-/// What is written beside an unpacked bundle.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    version: String,
-    /// Of the archive it was taken out of.
-    integrity: String,
-    digest: Digest,
-}
-
-const RECORD: &str = "bundle.json";
-
-/// Folder of an executor's bundles below a data directory.
-fn home(data_dir: &Path, executor: &str) -> PathBuf {
-    data_dir.join("agents").join(executor)
 }
 
 /// Installs what an executor brings for this machine, for images of this libc, and returns its bundle. Where it is there already and is what
@@ -113,7 +54,7 @@ pub async fn install(
         progress(&format!("{executor} {} is already installed", recipe.version));
         return Ok(bundle);
     }
-    create_dir_all(&home)?;
+    unpack::create_dir_all(&home)?;
     // Lives until the end of this function: holds the fetched archive and is where the bundle is unpacked.
     let staging = tempfile::Builder::new().prefix(".new-").tempdir_in(&home).map_err(|source| Error::Io {
         doing: "create a directory in",
@@ -217,10 +158,6 @@ impl Work {
         fs::rename(&bundle, &target).map_err(|source| Error::Io { doing: "create", path: target.clone(), source })?;
         Ok(digest)
     }
-}
-
-fn create_dir_all(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).map_err(|source| Error::Io { doing: "create", path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Verifies and unpacks an archive (gzipped tar, as npm packs them): only the named programs are taken, and an archive that holds anything but
 //! folders and plain files is refused.
 
-use super::{Error, installed};
+use super::{bundle, error::Error};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use borg_core::{
     bundle::{Algorithm, Program},
@@ -91,7 +91,7 @@ pub(super) fn unpack(
             return Err(Error::Package(format!("`{}` is in it twice", path.display())));
         }
         let target = bundle.join(&programs[index].to);
-        super::create_dir_all(target.parent().expect("a program lies in a directory of the bundle"))?;
+        create_dir_all(target.parent().expect("a program lies in a directory of the bundle"))?;
         found[index] = Some(write(&target, 0o755, &mut entry)?);
     }
     let mut taken = Vec::new();
@@ -99,7 +99,7 @@ pub(super) fn unpack(
         let absent = || Error::Package(format!("`{}` is not in it", Path::new(root).join(&program.from).display()));
         taken.push((program.to.as_str(), hash.ok_or_else(absent)?));
     }
-    Ok(installed::digest(taken))
+    Ok(bundle::digest(taken))
 }
 
 /// Writes a new file durably and returns the SHA-256 of what was written.
@@ -128,6 +128,10 @@ pub(super) fn open_to_all(dir: &Path) -> Result<(), Error> {
     };
     let below = open().map_err(|source| Error::Io { doing: "set the mode of", path: dir.to_owned(), source })?;
     below.iter().try_for_each(|dir| open_to_all(dir))
+}
+
+pub(super) fn create_dir_all(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(|source| Error::Io { doing: "create", path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 
 mod screen;
 
-use super::{Conversation, Live, WIDTH};
+use super::{Conversation, Live, operators::TERMINAL};
 use crate::{log, mail::Asked};
 use borg_core::chat::{Marks, Notice, Update, UpdateKind};
 use rustyline::{DefaultEditor, error::ReadlineError};
-use screen::{Cursor, LIVE, Printer, Screen};
+use screen::{Cursor, LIVE, Printer, Screen, width};
 use std::{
     io::{self, BufRead, IsTerminal, Read},
     time::Duration,
@@ -16,8 +16,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Name of the one chat a terminal is.
 const CHAT: &str = "terminal";
-/// The same as the host knows it.
-pub const TERMINAL: &str = "console:terminal";
 
 /// Longest line taken, in bytes; what is longer is refused whole, not cut.
 const LINE_BYTES: u64 = 1 << 20;
@@ -191,12 +189,6 @@ fn read_lines(mut input: impl BufRead, typed: &mpsc::Sender<Typed>) {
             return;
         }
     }
-}
-
-/// Columns of the terminal.
-pub fn width() -> u32 {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).map(|size| u32::from(size.ws_col));
-    size.ok().filter(|columns| *columns >= 20).unwrap_or(WIDTH)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Conversation {
                 let text = format!("{error}. `borg-host doctor` shows the plugins; the other commands work without it");
                 let told =
                     notice(&chat_of(transport, &update.chat), NoticeKind::Warning, vec![Part::Text(text.clone())]);
-                exchanged.push((told, vec![plain(&update.chat, text)]));
+                exchanged.push((told, vec![Post::Send(TextPost::plain(&update.chat, text))]));
             }
         }
         exchanged
@@ -313,18 +313,6 @@ impl Conversation {
 /// A chat as the whole host names it.
 fn chat_of(transport: &str, chat: &str) -> String {
     format!("{transport}:{chat}")
-}
-
-/// A post without a plugin to lay it out.
-fn plain(chat: &str, text: String) -> Post {
-    Post::Send(TextPost {
-        chat: chat.to_owned(),
-        text,
-        entities: String::new(),
-        buttons: Vec::new(),
-        reply_to: None,
-        silent: false,
-    })
 }
 
 fn notice(chat: &str, kind: NoticeKind, parts: Vec<Part>) -> Notice {

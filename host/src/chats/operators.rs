@@ -2,7 +2,7 @@
 //!
 //! Owners are those of the policy in force. Whoever sits at the terminal hears what is said while they sit there; what goes by mail waits.
 
-use super::{Caught, Chats, console};
+use super::{Caught, Chats};
 use crate::{clock::now_ms, engine::Handle};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part},
@@ -11,6 +11,9 @@ use borg_core::{
     people::{PersonId, Role},
 };
 use std::collections::BTreeSet;
+
+/// The chat that the terminal is, as the host knows it.
+pub const TERMINAL: &str = "console:terminal";
 
 /// Reaches the people who run this host. Cheap to clone.
 #[derive(Clone)]
@@ -86,12 +89,12 @@ impl Operators {
 
 /// Chat of one person: a private chat is called as the person is, but a terminal is one chat whoever sits there.
 pub(super) fn chat_of(person: &PersonId) -> String {
-    if *person == here() { console::TERMINAL.to_owned() } else { person.0.clone() }
+    if *person == here() { TERMINAL.to_owned() } else { person.0.clone() }
 }
 
 /// The person whose chat this is, if it is a person's at all: policy knows those.
 pub fn person_of(chat: &str) -> PersonId {
-    if chat == console::TERMINAL { here() } else { PersonId(chat.to_owned()) }
+    if chat == TERMINAL { here() } else { PersonId(chat.to_owned()) }
 }
 
 /// Whoever sits at the terminal this host was started in.
@@ -120,7 +123,7 @@ mod tests {
         let fixture = Fixture::start(&people, Some(plugins)).await;
         let chats = fixture.conversation.chats.clone();
         let store = fixture.store.clone();
-        let mut terminal = chats.listen(console::TERMINAL, || WIDTH);
+        let mut terminal = chats.listen(TERMINAL, || WIDTH);
         let mut last = 0;
         for (n, (admin, by_mail, owed, seen)) in [
             (None, true, vec!["1", "2"], true),
@@ -128,7 +131,7 @@ mod tests {
             (Some("telegram:-100"), true, vec!["-100"], false),
             (Some("telegram:-100"), false, vec![], true),
             (Some("nowhere:7"), true, vec!["1", "2"], true),
-            (Some(console::TERMINAL), true, vec![], true),
+            (Some(TERMINAL), true, vec![], true),
         ]
         .into_iter()
         .enumerate()

@@ -1,9 +1,10 @@
 //! `borg-host ask`: a question about a repository, answered in words. Without a running host the engine runs in this process.
 
 use super::{
+    asked::repository_and_words,
     control,
     failure::{Code, problem},
-    inline, neutral, out, repository_and_words,
+    inline, neutral, out,
     task::Look,
     terminal,
 };
@@ -67,7 +68,7 @@ impl Ask {
 /// Whoever asks a question has not asked for other tasks to go on.
 async fn refuse_company(host: &Host) -> Result<()> {
     let mut live = host.conversation().desk.live_tasks().await?;
-    live.retain(|task| !inline::rests(task));
+    live.retain(|task| !task.phase.rests());
     let Some(first) = live.first() else { return Ok(()) };
     let more = if live.len() > 1 { format!(", and so would {} more", live.len() - 1) } else { String::new() };
     let message = format!("no host is running, and with this question task #{} would go on{more}", first.id());

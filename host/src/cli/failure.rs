@@ -2,6 +2,7 @@
 
 use super::{out::Unwritable, source, terminal};
 use borg_host::{
+    causes::chain,
     control::client::{NoHost, Refusal},
     installation::InstallationError,
     policies::PolicyError,
@@ -53,7 +54,7 @@ fn has_no_reader(error: &anyhow::Error) -> bool {
 
 /// Exit code, message, and what to do (empty where the message says it all).
 pub fn explain(error: &anyhow::Error) -> (Code, String, String) {
-    let message = chain(error);
+    let message = chain(error.as_ref());
     if let Some(problem) = error.downcast_ref::<Problem>() {
         return (problem.code, problem.message.clone(), problem.remedy.clone());
     }
@@ -98,19 +99,6 @@ pub fn explain(error: &anyhow::Error) -> (Code, String, String) {
     }
 }
 
-/// The error and its causes in one line, without what was said already.
-pub fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,11 +110,5 @@ mod tests {
         assert!(has_no_reader(&ours(broken)));
         assert!(!has_no_reader(&ours(io::ErrorKind::StorageFull)));
         assert!(!has_no_reader(&anyhow::Error::new(io::Error::from(broken)).context("the host went away")));
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        let error = anyhow::anyhow!("inner").context("outer: inner").context("top");
-        assert_eq!(chain(&error), "top: outer: inner");
     }
 }

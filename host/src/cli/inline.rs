@@ -102,7 +102,7 @@ impl Work {
                     event(&entry.event)?;
                 }
             }
-            if rests(&task) && !left.0.is_empty() {
+            if task.phase.rests() && !left.0.is_empty() {
                 // No later host will come here to clear up.
                 match tokio::time::timeout(CLEARING, committed.changed()).await {
                     Ok(changed) => {
@@ -121,7 +121,7 @@ impl Work {
                 self.desk.handle.intend(me(), Intent::Cancel { task: id }, None).await?;
                 continue;
             }
-            if rests(&task) {
+            if task.phase.rests() {
                 let diff = self.desk.diff(&task, DIFF).await.map_or_else(|_| String::new(), |(text, _)| text);
                 return Ok(Finished { task, diff });
             }
@@ -154,14 +154,6 @@ impl Left {
         } else if let Body::Answer(Answer::Forgotten { run }) = body {
             self.0.remove(run);
         }
-    }
-}
-
-/// True when nothing more happens without a person.
-pub fn rests(task: &Task) -> bool {
-    match &task.phase {
-        Phase::Ended { .. } | Phase::Blocked { .. } | Phase::NeedsReview { .. } => true,
-        Phase::Queued { .. } | Phase::Running(_) | Phase::Parked { .. } | Phase::Approved { .. } => false,
     }
 }
 

@@ -72,19 +72,6 @@ impl Cursor {
     }
 
     async fn rests(&self, task: TaskId) -> Result<bool, JournalError> {
-        use borg_core::task::Status;
-        let task = self.desk.task(task).await?;
-        Ok(task.is_none_or(|task| match task.status() {
-            Status::Blocked | Status::NeedsReview => true,
-            status @ (Status::Queued
-            | Status::Running
-            | Status::Parked
-            | Status::Capped
-            | Status::Approved
-            | Status::Rejected
-            | Status::Completed
-            | Status::Failed
-            | Status::Cancelled) => status.is_terminal(),
-        }))
+        Ok(self.desk.task(task).await?.is_none_or(|task| task.phase.rests()))
     }
 }

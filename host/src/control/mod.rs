@@ -5,10 +5,10 @@ pub mod client;
 mod follow;
 mod request;
 mod routes;
+mod wire;
 
-use crate::engine::Desk;
-use borg_core::{id::TaskId, intent::Intent};
-use serde::{Deserialize, Serialize};
+pub use wire::{About, EventsQuery, IntentRequest, Served};
+
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
@@ -18,42 +18,6 @@ use tokio::net::UnixListener;
 
 /// Longest path of a Unix socket (`sun_path`, unix(7)).
 const SOCKET_PATH_BYTES: usize = 107;
-
-/// What the socket serves from.
-#[derive(Clone)]
-pub struct Served {
-    pub desk: Desk,
-    pub about: About,
-}
-
-/// `GET /v1/host`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct About {
-    pub version: String,
-    pub installation: String,
-    pub sandbox: String,
-    pub data_dir: PathBuf,
-}
-
-/// `POST /v1/intents`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct IntentRequest {
-    pub intent: Intent,
-    /// Chat that hears of what comes of it.
-    pub chat: Option<String>,
-}
-
-/// `GET /v1/events`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct EventsQuery {
-    /// Sequence number to go on after.
-    #[serde(default)]
-    pub after: u64,
-    pub task: Option<TaskId>,
-    /// Waits for more; ends when the task needs nobody but a person, or has ended.
-    #[serde(default)]
-    pub follow: bool,
-}
 
 /// Where the socket lies.
 pub fn socket_path(data_dir: &Path) -> PathBuf {

@@ -1,8 +1,9 @@
 //! The routes of the control socket. Each asks the engine first whether this person may.
 
 use super::{
-    About, EventsQuery, IntentRequest, Served, follow,
+    follow,
     request::{Body, No, Person, Query, TaskPath},
+    wire::{About, EventsQuery, IntentRequest, Served},
 };
 use crate::{
     engine::Reply,

@@ -8,7 +8,8 @@ use super::{
 use crate::{engine::Reply, fixture::Fixture};
 use borg_core::{
     event::{Body, Said},
-    intent::TaskRequest,
+    id::TaskId,
+    intent::{Intent, TaskRequest},
     people::Role,
     task::Status,
 };

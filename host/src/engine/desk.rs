@@ -1,7 +1,8 @@
 //! What people may look at: tasks, diffs, the journal, the ledger. Frontends ask here, so that none of them knows the journal or the mirrors.
 
-use super::{Handle, doers::chain};
+use super::Handle;
 use crate::{
+    causes::chain,
     clock::{now_ms, utc},
     journal::{JournalError, LedgerRow, MovedTasks, Reads, Recorded, Subscription, TaskRow},
     mail::{Asked, Mail},

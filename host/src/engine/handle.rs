@@ -1,6 +1,5 @@
 //! How the rest of the program talks to the engine.
 
-use super::Answer;
 use crate::journal::{JournalError, LedgerRow, Reads};
 pub use borg_core::decide::Reply;
 use borg_core::{
@@ -17,6 +16,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 #[derive(Debug, thiserror::Error)]
 #[error("the host is stopping")]
 pub struct Stopped;
+
+/// One answer to one question.
+type Answer<T> = oneshot::Sender<T>;
 
 /// What reaches the engine.
 pub enum Input {

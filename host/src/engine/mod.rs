@@ -44,7 +44,7 @@ use std::{
 };
 use strangers::Strangers;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
@@ -472,9 +472,6 @@ impl Queue {
         self.inputs
     }
 }
-
-/// One answer to one question.
-type Answer<T> = oneshot::Sender<T>;
 
 #[cfg(test)]
 mod daily_tests;

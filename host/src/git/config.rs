@@ -1,11 +1,14 @@
 //! What every Git process of the host is told: our configuration file, the environment, and the confinement profile.
 
-use super::{Call, Settings};
+use super::call::{Call, Settings};
 use borg_confine::{ParentDeath, Profile, Rlimits};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
 };
+
+/// E-mail of borg as author of pushes and committer of changes; the domain can never exist (RFC 2606).
+pub const EMAIL: &str = "borg@borg.invalid";
 
 /// Settings for repositories of ours; nothing in them is anybody's taste. (git-config(1))
 const SETTINGS: [(&str, &str); 32] = [
@@ -120,9 +123,9 @@ fn common(home: &Path) -> Vec<(String, OsString)> {
         ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("GIT_NO_LAZY_FETCH", "1"),
         ("GIT_AUTHOR_NAME", "borg"),
-        ("GIT_AUTHOR_EMAIL", super::EMAIL),
+        ("GIT_AUTHOR_EMAIL", EMAIL),
         ("GIT_COMMITTER_NAME", "borg"),
-        ("GIT_COMMITTER_EMAIL", super::EMAIL),
+        ("GIT_COMMITTER_EMAIL", EMAIL),
     ];
     let mut env: Vec<_> = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     env.push(("HOME".into(), home.into()));

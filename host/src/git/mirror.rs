@@ -1,6 +1,5 @@
 //! A mirror, and who may write it: one at a time, by a value that the operations ask for.
 
-use super::Git;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -36,11 +35,11 @@ impl MirrorLock {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Locks(Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>);
 
-impl Git {
+impl Locks {
     /// Waits until nobody else has the lock of this mirror. Who has it already waits for ever.
-    pub async fn lock(&self, mirror: &Mirror) -> MirrorLock {
+    pub(super) async fn lock(&self, mirror: &Mirror) -> MirrorLock {
         let lock = {
-            let mut locks = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             locks.entry(mirror.dir.clone()).or_default().clone()
         };
         MirrorLock { mirror: mirror.clone(), _held: lock.lock_owned().await }

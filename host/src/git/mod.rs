@@ -4,13 +4,18 @@
 //! repository of ours by `--git-dir` and starts in an empty folder. Repositories of others are only spoken to over a pair of
 //! pipes ([`link`]), by a second Git process that runs as their owner. What is fetched or pushed is left to the callers.
 
+mod call;
 pub mod config;
 pub mod link;
 pub mod mirror;
 mod modules;
 pub mod source;
 
-use crate::spawn::{self, Confinement, Output, Running, Spawner, Spec, Stdin, Stdout, Stop, User};
+pub use call::{Call, Settings};
+pub use config::EMAIL;
+
+use self::mirror::{Locks, Mirror, MirrorLock};
+use crate::spawn::{self, Confinement, Output, Running, Spawner, Spec, Stdin, Stdout, Stop};
 use borg_core::collect::CommitId;
 use std::{
     ffi::OsString,
@@ -19,40 +24,11 @@ use std::{
     time::Duration,
 };
 
-/// E-mail of borg as author of pushes and committer of changes; the domain can never exist (RFC 2606).
-pub const EMAIL: &str = "borg@borg.invalid";
-
 /// How long a Git process that is not wanted any more may take to remove its lock files.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What Git says (in the C locale) of a lock that was still there when it had waited long enough.
 pub const LOCKED: &str = ".lock': File exists";
-
-/// How Git is run; part of the host's settings.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub program: PathBuf,
-    /// `borg-init`; without it Git runs unconfined, which [`Git::is_confined`] tells.
-    pub launcher: Option<PathBuf>,
-    /// Longest run of one Git process.
-    pub timeout: Duration,
-    /// Largest file (a pack) Git may write, in bytes.
-    pub max_file_bytes: u64,
-    /// Most memory one Git process may allocate, in bytes: a few kilobytes of a pack can unfold to any size. Held where Git is confined.
-    pub max_memory_bytes: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            program: "/usr/bin/git".into(),
-            launcher: None,
-            timeout: Duration::from_secs(600),
-            max_file_bytes: 8 << 30,
-            max_memory_bytes: 4 << 30,
-        }
-    }
-}
 
 /// Why a Git call gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +57,7 @@ pub struct Git {
     /// An empty folder: working directory and home of every call.
     home: PathBuf,
     config: PathBuf,
-    locks: mirror::Locks,
+    locks: Locks,
 }
 
 impl Git {
@@ -97,7 +73,7 @@ impl Git {
         let fresh = dir.join("config.new");
         prepare(&fresh, std::fs::write(&fresh, config::file()))?;
         prepare(&config, std::fs::rename(&fresh, &config))?;
-        Ok(Git { spawner, settings, home, config, locks: mirror::Locks::default() })
+        Ok(Git { spawner, settings, home, config, locks: Locks::default() })
     }
 
     /// True when Git's processes are held by the kernel to the repositories they work on.
@@ -109,6 +85,11 @@ impl Git {
     pub async fn version(&self) -> Result<String, Error> {
         let output = self.run(self.anywhere("version")).await?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Waits until nobody else has the lock of this mirror. Who has it already waits for ever.
+    pub async fn lock(&self, mirror: &Mirror) -> MirrorLock {
+        self.locks.lock(mirror).await
     }
 
     /// A call on a bare repository of ours, which it may write.
@@ -214,72 +195,6 @@ impl Git {
             stop: Stop::Ask(PATIENCE),
             ..Spec::new(&self.settings.program)
         }
-    }
-}
-
-/// One Git call being put together.
-#[derive(Debug)]
-pub struct Call {
-    what: String,
-    global: Vec<OsString>,
-    args: Vec<OsString>,
-    env: Vec<(String, OsString)>,
-    reads: Vec<PathBuf>,
-    writes: Vec<PathBuf>,
-    stdin: Stdin,
-    stdout: Stdout,
-    keep: Vec<std::os::fd::OwnedFd>,
-    user: Option<User>,
-    /// It is not ended when the host dies: it must end by itself then.
-    outlives: bool,
-}
-
-impl Call {
-    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    pub fn arg(self, arg: impl Into<OsString>) -> Self {
-        self.args([arg])
-    }
-
-    /// Arguments before the command word, such as `-c name=value`.
-    pub fn global<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.global.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
-        self.env.push((name.to_owned(), value.into()));
-        self
-    }
-
-    /// Lets the process read a folder besides its repository.
-    pub fn reads(mut self, path: &Path) -> Self {
-        self.reads.push(path.to_owned());
-        self
-    }
-
-    /// Lets the process write a folder.
-    pub fn writes(mut self, path: &Path) -> Self {
-        self.writes.push(path.to_owned());
-        self
-    }
-
-    pub fn stdin(mut self, stdin: Stdin) -> Self {
-        self.stdin = stdin;
-        self
-    }
-
-    pub fn stdout(mut self, stdout: Stdout) -> Self {
-        self.stdout = stdout;
-        self
-    }
-
-    /// Captures up to `limit` bytes of standard output instead of 1 MiB.
-    pub fn capture(self, limit: usize) -> Self {
-        self.stdout(Stdout::Capture { limit })
     }
 }
 

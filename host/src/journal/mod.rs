@@ -10,11 +10,13 @@
 mod batch;
 pub mod chain;
 mod error;
+mod patience;
 mod rows;
 
 pub use batch::{Batch, Loaded};
 pub use chain::ChainBreak;
 pub use error::JournalError;
+pub use patience::{PAUSE, patiently};
 pub use rows::{LedgerRow, Moved, MovedTasks, Paid, Recorded, Standing, Subscription, TaskRow};
 
 use borg_core::{

@@ -8,8 +8,9 @@
 
 use super::{Answered, Arrived, Change, Head, Incoming, Mail, Offered, Outgoing, Unsent, Waiting, body};
 use crate::{
+    causes::chain,
     clock::now_ms,
-    journal::{Answer, JournalError},
+    journal::{Answer, JournalError, patiently},
 };
 use borg_core::{
     chat::{Notice, NoticeKind, Post},
@@ -20,11 +21,9 @@ use borg_core::{
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 
-/// Pause between two tries while the journal cannot be written.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Longest wait for the receipt of a post whose button was pressed already.
 const RECEIPT: Duration = Duration::from_secs(10);
 
@@ -234,20 +233,10 @@ impl Mailbox {
 
     /// Asks again and again while it fails for something that passes.
     async fn patiently<'a, T>(&'a self, ask: impl Fn(&'a dyn Mail) -> Answer<'a, T>) -> Result<T, JournalError> {
-        loop {
-            match ask(&*self.mail).await {
-                Err(error) if error.is_passing() => {
-                    tracing::error!(
-                        %error,
-                        cause = ?std::error::Error::source(&error),
-                        transport = self.transport,
-                        "mail waits until there is room"
-                    );
-                    sleep(PAUSE).await;
-                }
-                done => return done,
-            }
-        }
+        let tell = |error: &JournalError| {
+            tracing::error!(error = chain(error), transport = self.transport, "mail waits until there is room");
+        };
+        patiently(|| ask(&*self.mail), tell).await
     }
 
     /// The chat as its transport names it.
@@ -263,14 +252,7 @@ mod tests {
     use borg_core::chat::TextPost;
 
     fn post(chat: &str, text: String) -> Post {
-        Post::Send(TextPost {
-            chat: chat.to_owned(),
-            text,
-            entities: String::new(),
-            buttons: Vec::new(),
-            reply_to: None,
-            silent: false,
-        })
+        Post::Send(TextPost::plain(chat, text))
     }
 
     fn notice(chat: &str) -> Notice {
@@ -323,7 +305,7 @@ mod tests {
             mailbox.answered(vec![Answered { id: first.id, posts: outgoing }]),
             mailbox.post("b", &told, long()),
             async {
-                sleep(PAUSE * 3).await;
+                tokio::time::sleep(crate::journal::PAUSE * 3).await;
                 let before = mailbox.heads().await?.len();
                 store.limit_pages(10_000).await?;
                 Ok::<_, JournalError>(before)

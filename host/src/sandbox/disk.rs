@@ -1,5 +1,6 @@
 //! How much disk a run uses and how much is left. When to look, and what follows, is `watch.rs`.
 
+use super::Error;
 use rustix::{
     fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, statvfs},
     io::Errno,
@@ -106,6 +107,15 @@ pub(super) fn space(path: &Path) -> io::Result<Space> {
     let stat = statvfs(path)?;
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
     Ok(Space { free: stat.f_bavail.saturating_mul(stat.f_frsize), used: used.saturating_mul(stat.f_frsize) })
+}
+
+/// Refuses to start a run where too little disk is free.
+pub(super) fn check_floor(path: &Path, floor: u64) -> Result<(), Error> {
+    let free = space(path).map_err(Error::io("measure the disk at", path))?.free;
+    if free >= floor {
+        return Ok(());
+    }
+    Err(Error::BelowFloor { path: path.to_owned(), free_mib: free >> 20, floor_mib: floor >> 20 })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use borg_core::{
     id::RunKey,
 };
 use borg_init::{Record, Stream};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Standard error that is kept, in bytes from its end.
@@ -169,6 +169,20 @@ pub(super) fn note_cause(path: &Path, cause: EndCause) -> Result<(), Error> {
 /// The cause that was noted, if one was. Blocks.
 pub(super) fn noted_cause(path: &Path) -> Option<EndCause> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// How long a process may tidy up after SIGTERM. Together with the kill it stays below two seconds.
+pub(super) fn grace(cause: EndCause) -> Duration {
+    match cause {
+        EndCause::DiskCap | EndCause::OutputCap | EndCause::OutOfMemory => Duration::ZERO,
+        EndCause::Exited
+        | EndCause::KilledBySignal
+        | EndCause::TimedOut
+        | EndCause::Silent
+        | EndCause::Capped
+        | EndCause::Cancelled
+        | EndCause::Lost => Duration::from_millis(1200),
+    }
 }
 
 #[cfg(test)]

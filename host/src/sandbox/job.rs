@@ -123,6 +123,38 @@ pub(super) fn write(job: &Job, dirs: &RunDirs) -> Result<(), Error> {
     Ok(())
 }
 
+/// A directory of a run as its process sees it.
+pub(super) struct Shown {
+    pub dir: PathBuf,
+    /// Where it lies inside.
+    pub inside: &'static str,
+    pub writable: bool,
+}
+
+/// What of a run's directories its process sees, and what of it may be written: the same in both sandboxes.
+pub(super) fn shown(spec: &SandboxSpec, dirs: &RunDirs) -> Vec<Shown> {
+    let mut all = Vec::new();
+    let mut show = |dir: &Path, inside, writable| all.push(Shown { dir: dir.to_owned(), inside, writable });
+    show(&dirs.workspace, borg_init::WORKSPACE, !spec.write.is_read_only());
+    show(&dirs.input, borg_init::IN, false);
+    show(&dirs.out, borg_init::OUT, true);
+    if spec.gateway {
+        show(&dirs.run, borg_init::RUN, false);
+    }
+    if let Some(agent) = &dirs.agent {
+        show(agent, borg_init::AGENT, false);
+    }
+    if let Some(repo) = &dirs.base_repo {
+        show(repo, BASE_REPO, false);
+    }
+    if spec.exec {
+        let [home, tmp] = home_dirs(dirs);
+        show(&home, borg_init::HOME, true);
+        show(&tmp, "/tmp", true);
+    }
+    all
+}
+
 /// Home and `/tmp` of a run that may execute what it writes, on the bounded disk.
 pub(super) fn home_dirs(dirs: &RunDirs) -> [PathBuf; 2] {
     [dirs.home.join("home"), dirs.home.join("tmp")]

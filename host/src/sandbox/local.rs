@@ -6,9 +6,10 @@
 mod tail;
 
 use super::{
-    BASE_REPO, Error, Found, InitBinary, Line, MountRules, RunDirs, Started, Strength, check_floor,
-    follow::{Fate, Reader, note_cause, noted_cause},
-    grace, job,
+    Error, Found, InitBinary, Line, MountRules, RunDirs, Started, Strength,
+    disk::check_floor,
+    follow::{Fate, Reader, grace, note_cause, noted_cause},
+    job::{self, Shown},
     watch::{Progress, Watch, age},
 };
 use crate::spawn::{Spawner, Spec, Stdout, Stop};
@@ -28,7 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tail::Tail;
+use tail::{End, Tail};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -86,13 +87,6 @@ struct Live {
     ended: watch::Receiver<Option<End>>,
     /// Waits for the process; ends with it.
     waiter: JoinHandle<()>,
-}
-
-/// How init itself ended.
-#[derive(Clone)]
-struct End {
-    status: Option<i32>,
-    stderr: String,
 }
 
 /// What is kept of a run, for this host and the next.
@@ -399,26 +393,8 @@ fn search_path(host_paths: &[String]) -> Option<String> {
 /// What is shown inside, every source by its checked real path.
 fn mounts(spec: &SandboxSpec, dirs: &RunDirs, rules: &MountRules) -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
-    let mut add = |source: &PathBuf, inside: &str, writable: bool| -> Result<(), Error> {
-        mounts.push(Mount { host: rules.check(source)?, inside: inside.into(), writable });
-        Ok(())
-    };
-    add(&dirs.workspace, borg_init::WORKSPACE, !spec.write.is_read_only())?;
-    add(&dirs.input, borg_init::IN, false)?;
-    add(&dirs.out, borg_init::OUT, true)?;
-    if spec.gateway {
-        add(&dirs.run, borg_init::RUN, false)?;
-    }
-    if let Some(agent) = &dirs.agent {
-        add(agent, borg_init::AGENT, false)?;
-    }
-    if let Some(repo) = &dirs.base_repo {
-        add(repo, BASE_REPO, false)?;
-    }
-    if spec.exec {
-        let [home, tmp] = job::home_dirs(dirs);
-        add(&home, borg_init::HOME, true)?;
-        add(&tmp, "/tmp", true)?;
+    for Shown { dir, inside, writable } in job::shown(spec, dirs) {
+        mounts.push(Mount { host: rules.check(&dir)?, inside: inside.into(), writable });
     }
     for path in spec.host_paths.iter().map(PathBuf::from) {
         let host = rules.check_granted(&path)?;

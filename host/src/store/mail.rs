@@ -12,7 +12,8 @@ pub(super) use posts::HEADS;
 
 use super::{
     Store,
-    error::{unread, unwritten},
+    error::unwritten,
+    rows::put,
     sqlite::{Sqlite, put_meta},
 };
 use crate::{
@@ -23,7 +24,7 @@ use borg_core::{
     id::TaskId,
     people::{PersonId, Role},
 };
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, params};
 use std::sync::Arc;
 
 impl Mail for Store {
@@ -200,15 +201,4 @@ fn move_chat(db: &Connection, transport: &str, from: &str, to: &str) -> Result<(
     }
     put(db, "DELETE FROM topics WHERE transport = ?1 AND chat = ?2", params![transport, from])?;
     offers::take_along(db, transport, from, to)
-}
-
-fn put(db: &Connection, sql: &str, values: impl Params) -> Result<usize, JournalError> {
-    db.prepare_cached(sql).and_then(|mut put| put.execute(values)).map_err(unwritten)
-}
-
-/// Texts of the one column of a query.
-fn texts(db: &Connection, sql: &str, values: impl Params) -> Result<Vec<String>, JournalError> {
-    let mut query = db.prepare_cached(sql).map_err(unread)?;
-    let rows = query.query_map(values, |row| row.get(0)).map_err(unread)?;
-    rows.map(|row| row.map_err(unread)).collect()
 }

@@ -16,6 +16,18 @@ use borg_core::{
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::{Serialize, de::DeserializeOwned};
 
+/// Makes one statement.
+pub(super) fn put(db: &Connection, sql: &str, values: impl Params) -> Result<usize, JournalError> {
+    db.prepare_cached(sql).and_then(|mut put| put.execute(values)).map_err(unwritten)
+}
+
+/// Texts of the one column of a query.
+pub(super) fn texts(db: &Connection, sql: &str, values: impl Params) -> Result<Vec<String>, JournalError> {
+    let mut query = db.prepare_cached(sql).map_err(unread)?;
+    let rows = query.query_map(values, |row| row.get(0)).map_err(unread)?;
+    rows.map(|row| row.map_err(unread)).collect()
+}
+
 pub(super) fn json<T: Serialize>(value: &T) -> Result<String, JournalError> {
     serde_json::to_string(value).map_err(|error| JournalError::Damaged(error.to_string()))
 }

@@ -1,16 +1,12 @@
 //! Runs the Git commands whose output the survey reads, and fetches the texts it asks for. What they mean is `core::survey`.
 
-use super::{Error, Result, Workspace, blocking, tree};
+use super::{Error, Result, Workspace, blocking, surveys::Which, tree};
 use crate::git::mirror::Mirror;
 use borg_core::{
     collect::CommitId,
     survey::{self, Collisions, Survey},
 };
-use std::{
-    collections::VecDeque,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of the raw list that are read; one row is about a hundred bytes.
 const RAW_BYTES: usize = 32 << 20;
@@ -19,44 +15,8 @@ const TEXTS_BYTES: usize = 64 << 20;
 /// Texts read at once.
 const LOT: usize = 16;
 
-/// Surveys that are kept, and bytes of text in all of them together.
-const SURVEYS: usize = 8;
-const SURVEYS_BYTES: usize = 64 << 20;
-
 /// Held while the attributes of a mirror are written; a data directory has one host.
 static WRITING: Mutex<()> = Mutex::new(());
-
-/// The latest surveys: a change is surveyed when it is checked, when that is done again, and when it is judged, and two commits always differ
-/// by the same.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Surveys(Arc<Mutex<VecDeque<Kept>>>);
-
-type Kept = (Which, Arc<Survey>);
-
-/// What a survey is of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Which {
-    mirror: PathBuf,
-    base: CommitId,
-    head: CommitId,
-    limits: survey::Limits,
-}
-
-impl Surveys {
-    fn get(&self, which: &Which) -> Option<Arc<Survey>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(known, _)| known == which).map(|(_, survey)| survey.clone())
-    }
-
-    /// Lets go of the oldest until there is room.
-    fn keep(&self, which: Which, survey: &Arc<Survey>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_back((which, survey.clone()));
-        while kept.iter().map(|(_, survey)| survey.bytes()).sum::<usize>() > SURVEYS_BYTES || kept.len() > SURVEYS {
-            kept.pop_front();
-        }
-    }
-}
 
 impl Workspace {
     /// Facts about the files that differ between two commits of a mirror.

@@ -1,6 +1,9 @@
 //! A new directory per attempt, and a commit's tree in it: byte for byte, without filters, attributes or line-end conversion.
 
-use super::{Error, Limits, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, tree::Kind, walk};
+use super::{
+    Error, Limits, Result, Workspace, blocking, names, read::Blobs, remove::remove_tree, run_dir::RunDir, tree::Kind,
+    walk,
+};
 use crate::{
     git::{
         self,
@@ -17,35 +20,6 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
-
-/// The folders of one run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunDir {
-    pub root: PathBuf,
-    /// The work tree; the agent's.
-    pub workspace: PathBuf,
-    /// Hand-offs; the host's, read-only inside.
-    pub input: PathBuf,
-    /// Artefacts; the agent's.
-    pub out: PathBuf,
-    /// The agent's home, for runs whose home is on disk.
-    pub home: PathBuf,
-    /// For the gateway's socket; the host's.
-    pub run: PathBuf,
-}
-
-impl RunDir {
-    pub(super) fn below(root: PathBuf) -> Self {
-        RunDir {
-            workspace: root.join("workspace"),
-            input: root.join("in"),
-            out: root.join("out"),
-            home: root.join("home"),
-            run: root.join("run"),
-            root,
-        }
-    }
-}
 
 /// What an attempt starts from.
 #[derive(Clone, Debug)]

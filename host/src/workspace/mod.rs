@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mirror` | refreshes mirrors, resolves branches, keeps refs |
 //! | `read` | reads trees and blobs of a mirror |
-//! | `diff` | what a change consists of, for the survey |
+//! | `diff`, `surveys` | what a change consists of, for the survey |
 //! | `export` | writes a commit's tree raw into an attempt's directory |
 //! | `overlay` | the tree a check runs on: the change with the base's harness |
 //! | `comfort` | the `.git` an agent sees, and the bare repository it borrows objects from |
@@ -13,7 +13,7 @@
 //! | `import`, `quarantine` | the stage's commit: streamed, checked alone, moved into the mirror |
 //! | `writes`, `ignores`, `names`, `left` | which paths are taken; how the others are reported |
 //! | `out` | artefacts from `/out` |
-//! | `remove` | deletes a used directory without following links |
+//! | `discard`, `remove` | deletes a used directory without following links |
 //! | `sweep` | clears up after a host that was killed |
 //!
 //! Starting and stopping sandboxes is left to `sandbox/`, delivery to `forge/`, meaning to `borg-core`. What writes a
@@ -22,10 +22,12 @@
 mod collect;
 mod comfort;
 mod diff;
+mod discard;
 mod export;
 mod ignores;
 mod import;
 mod left;
+mod limits;
 mod merge;
 mod mirror;
 mod names;
@@ -35,18 +37,22 @@ mod overlay;
 mod quarantine;
 mod read;
 mod remove;
+mod run_dir;
+mod surveys;
 mod sweep;
 mod tree;
 mod walk;
 mod writes;
 
-pub use collect::{Collect, Limits};
-pub use export::{Attempt, RunDir};
+pub use collect::Collect;
+pub use export::Attempt;
+pub use limits::Limits;
 pub use mirror::Refreshed;
 pub use names::Slug;
 pub use overlay::{HarnessFrom, Overlay};
 pub use quarantine::Quarantine;
 pub use read::{Blob, TreeEntry};
+pub use run_dir::RunDir;
 
 use crate::{
     git::{self, Git, source},
@@ -83,7 +89,7 @@ pub struct Workspace {
     data: PathBuf,
     git: Git,
     config: Config,
-    surveys: diff::Surveys,
+    surveys: surveys::Surveys,
 }
 
 /// What went wrong with a repository, told so that a person can mend it.
@@ -150,7 +156,7 @@ impl Workspace {
             std::fs::create_dir_all(&dir).map_err(Error::io(format!("create {}", dir.display())))?;
         }
         sweep::sweep(data_dir).map_err(Error::io("clear up after the last run of the host"))?;
-        Ok(Workspace { data: data_dir.to_owned(), git, config, surveys: diff::Surveys::default() })
+        Ok(Workspace { data: data_dir.to_owned(), git, config, surveys: surveys::Surveys::default() })
     }
 
     /// How Git is run, for those who act on a mirror themselves.

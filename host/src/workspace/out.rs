@@ -1,6 +1,6 @@
 //! Artefacts: declared files of `/out`, copied into the data directory under the SHA-256 of their content.
 
-use super::{Error, Result, Workspace, blocking, walk};
+use super::{Error, Result, Workspace, blocking, sweep::PART, walk};
 use borg_core::{
     collect::{Artefact, LeftReason},
     id::Digest,
@@ -15,9 +15,6 @@ use std::{
 
 /// Names looked at in `/out`; an agent that writes more has the rest counted as one.
 const NAMES: usize = 10_000;
-
-/// How the names of artefacts begin that are being written.
-pub(super) const PART: &str = ".part-";
 
 pub(super) struct Taken {
     pub artefacts: Vec<Artefact>,

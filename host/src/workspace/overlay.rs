@@ -6,6 +6,7 @@ use super::{
     Error, Result, Workspace,
     names::show,
     object::Format,
+    sweep::INDEX,
     tree::{self, Kind},
 };
 use crate::{
@@ -26,9 +27,6 @@ use std::{
 /// Mode and id by path.
 type Harness = BTreeMap<Vec<u8>, (u32, String)>;
 
-/// How the names of our indexes in a mirror begin.
-const INDEX: &str = "overlay-";
-
 /// Largest manifest that is taken apart, in bytes; of a larger one the base's is taken.
 const MANIFEST_BYTES: usize = 1 << 20;
 /// Largest `__init__.py` that is looked into: one that does nothing is short.
@@ -38,11 +36,6 @@ const MANIFESTS: usize = 500;
 const LOT: usize = 16;
 /// Harness files of a base that are looked into for what they load.
 const TEXTS: usize = 1000;
-
-/// True for an index of ours in a mirror, and for its lock.
-pub(super) fn is_index(name: &[u8]) -> bool {
-    name.starts_with(INDEX.as_bytes())
-}
 
 /// Where the harness of a check comes from.
 #[derive(Clone, Copy, Debug)]

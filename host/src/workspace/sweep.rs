@@ -1,8 +1,19 @@
 //! Clears up what is left when the host is killed: by Git processes lock files, half-written packs and indexes, and quarantines; by the host
 //! itself half-written artefacts.
 
-use super::{out, overlay, remove::remove_tree};
+use super::remove::remove_tree;
 use std::{fs, io, os::unix::ffi::OsStrExt, path::Path};
+
+/// How the names of artefacts begin that are being written.
+pub(super) const PART: &str = ".part-";
+
+/// How the names of our indexes in a mirror begin.
+pub(super) const INDEX: &str = "overlay-";
+
+/// True for an index of ours in a mirror, and for its lock.
+fn is_index(name: &[u8]) -> bool {
+    name.starts_with(INDEX.as_bytes())
+}
 
 /// Sweeps all repositories below the data directory. Only for a time when no Git process is at work there.
 pub(super) fn sweep(data: &Path) -> io::Result<()> {
@@ -12,12 +23,12 @@ pub(super) fn sweep(data: &Path) -> io::Result<()> {
     for repositories in ["mirrors", "tasks"] {
         for repository in fs::read_dir(data.join(repositories))? {
             let repository = repository?.path();
-            remove_files(&repository, |name| name.ends_with(b".lock") || overlay::is_index(name), Below::No)?;
+            remove_files(&repository, |name| name.ends_with(b".lock") || is_index(name), Below::No)?;
             remove_files(&repository.join("refs"), |name| name.ends_with(b".lock"), Below::Yes)?;
             remove_files(&repository.join("objects"), |name| name.starts_with(b"tmp_"), Below::Yes)?;
         }
     }
-    remove_files(&data.join("artefacts"), |name| name.starts_with(out::PART.as_bytes()), Below::No)
+    remove_files(&data.join("artefacts"), |name| name.starts_with(PART.as_bytes()), Below::No)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

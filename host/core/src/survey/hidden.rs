@@ -16,14 +16,7 @@
 //! raise nothing there; files that run by themselves never are.
 
 use super::runs;
-use crate::facts::{ChangedFile, FileClass, FileStatus};
-
-/// What is hidden in a change: kinds in words, and the first line that has one, counted from 1 at head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hidden {
-    pub words: String,
-    pub line: u32,
-}
+use crate::facts::{ChangedFile, FileClass, FileStatus, Hidden};
 
 /// Kinds, in the order in which they are told.
 const KINDS: [(&str, &str); 6] = [

@@ -18,7 +18,7 @@ mod scripts;
 pub use attributes::attributes;
 pub use classify::{CI_FILES, CI_FOLDERS, Language, classify, language, plain};
 pub use collide::Collisions;
-pub use hidden::{Hidden, hidden};
+pub use hidden::hidden;
 pub use marks::marks;
 pub use patch::{FilePatch, read_patch};
 pub use quote::{show, unquote};

@@ -1,15 +1,5 @@
 //! `borg:plugin/clock`: the time of day, for plugins that were granted it. A component that imports it ungranted is not loaded.
 
-use crate::state::State;
-use semver::Version;
-use wasmtime::component::Linker;
-
-/// Offers the interface under the name it has in this version of the contract; it is the same in all of them.
-pub(crate) fn offer(linker: &mut Linker<State>, version: &Version) -> wasmtime::Result<()> {
-    let mut clock = linker.instance(&format!("borg:plugin/clock@{version}"))?;
-    clock.func_wrap("now-ms", |store, (): ()| Ok((store.data().clock.now_ms(),)))
-}
-
 /// Reads the host's clock, or stands still.
 #[derive(Clone)]
 pub(crate) struct Clock {

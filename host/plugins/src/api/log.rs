@@ -1,19 +1,8 @@
 //! `borg:plugin/log`: lines of a plugin in the host's log, under the plugin's name. Without the grant they go nowhere, silently: a
 //! plugin cannot tell.
 
-use crate::{state::State, world::wit::log::Level};
-use semver::Version;
+use crate::world::wit::log::Level;
 use std::sync::Arc;
-use wasmtime::component::Linker;
-
-/// Offers the interface under the name it has in this version of the contract; it is the same in all of them.
-pub(crate) fn offer(linker: &mut Linker<State>, version: &Version) -> wasmtime::Result<()> {
-    let mut log = linker.instance(&format!("borg:plugin/log@{version}"))?;
-    log.func_wrap("write", |mut store, (level, message): (Level, String)| {
-        store.data_mut().log.write(level, &message);
-        Ok(())
-    })
-}
 
 /// Longest line, in bytes.
 const MAX_LINE: usize = 4 << 10;
@@ -33,7 +22,7 @@ impl Log {
         Log { plugin, granted, lines: 0, dropped: 0 }
     }
 
-    fn write(&mut self, level: Level, message: &str) {
+    pub(crate) fn write(&mut self, level: Level, message: &str) {
         if !self.granted {
             return;
         }

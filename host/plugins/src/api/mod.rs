@@ -7,7 +7,12 @@
 pub(crate) mod clock;
 pub(crate) mod log;
 
-use crate::{manifest::Kind, state::State, world::contract::Contract};
+use crate::{
+    manifest::Kind,
+    state::State,
+    world::{contract::Contract, wit::log::Level},
+};
+use semver::Version;
 use wasmtime::{Engine, component::Linker};
 use wasmtime_wasi::{
     WasiView,
@@ -37,11 +42,26 @@ pub(crate) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<Sta
     };
     for version in Contract::ALL.map(Contract::version) {
         if log {
-            log::offer(l, &version)?;
+            offer_log(l, &version)?;
         }
         if clock {
-            clock::offer(l, &version)?;
+            offer_clock(l, &version)?;
         }
     }
     Ok(linker)
+}
+
+/// Offers `log` under the name it has in this version of the contract; it is the same in all of them.
+fn offer_log(linker: &mut Linker<State>, version: &Version) -> wasmtime::Result<()> {
+    let mut log = linker.instance(&format!("borg:plugin/log@{version}"))?;
+    log.func_wrap("write", |mut store, (level, message): (Level, String)| {
+        store.data_mut().log.write(level, &message);
+        Ok(())
+    })
+}
+
+/// The same of `clock`.
+fn offer_clock(linker: &mut Linker<State>, version: &Version) -> wasmtime::Result<()> {
+    let mut clock = linker.instance(&format!("borg:plugin/clock@{version}"))?;
+    clock.func_wrap("now-ms", |store, (): ()| Ok((store.data().clock.now_ms(),)))
 }

@@ -1,7 +1,6 @@
 //! The terminal as something to print on: lines that stay, and one that is written over.
 
-use super::width;
-use crate::neutral;
+use crate::{chats::WIDTH, neutral};
 use borg_core::chat::Post;
 use rustyline::ExternalPrinter;
 use std::{
@@ -150,6 +149,12 @@ impl Screen {
         drop(self.texts);
         self.ended.await.unwrap_or(Ok(()))
     }
+}
+
+/// Columns of the terminal.
+pub fn width() -> u32 {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).map(|size| u32::from(size.ws_col));
+    size.ok().filter(|columns| *columns >= 20).unwrap_or(WIDTH)
 }
 
 #[cfg(test)]

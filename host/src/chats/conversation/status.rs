@@ -7,6 +7,7 @@ use crate::{
 };
 use borg_core::{
     chat::Part,
+    list::few,
     people::PersonId,
     policy::{Policy, StageWork},
     task::{Status, Task},
@@ -28,12 +29,12 @@ pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>,
     let live = desk.live_tasks().await?;
     let mut figures = Figures::default();
     live.iter().for_each(|task| figures.live(task.status()));
-    parts.push(field("tasks in progress", live.len().to_string()));
+    parts.push(Part::field("tasks in progress", live.len().to_string()));
     if !live.is_empty() {
-        parts.push(field("queue", figures.now()));
+        parts.push(Part::field("queue", figures.now()));
     }
     if desk.is_paused().await? {
-        parts.push(field("paused", "nothing new starts; /resume ends that"));
+        parts.push(Part::field("paused", "nothing new starts; /resume ends that"));
     }
     // What is at work stands before what waits.
     let (at_work, waiting): (Vec<_>, Vec<_>) = live.iter().rev().partition(|task| task.status() == Status::Running);
@@ -43,7 +44,9 @@ pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>,
     }
     let policy = desk.handle.policy();
     parts.extend(
-        models(&policy).into_iter().map(|(executor, models)| field(&format!("model of {executor}"), few(&models))),
+        models(&policy)
+            .into_iter()
+            .map(|(executor, models)| Part::field(format!("model of {executor}"), few(&models, NAMES_SHOWN, ""))),
     );
     parts.extend(words::today(&desk.day().await?, &policy, Some(person), now));
     if let Some(known) = desk.subscription().await? {
@@ -51,12 +54,11 @@ pub(super) async fn of_host(desk: &Desk, person: &PersonId) -> Result<Vec<Part>,
     }
     let chats: Vec<String> = desk.chats().await?.into_keys().collect();
     if !chats.is_empty() {
-        parts.push(field("chats", few(&chats)));
+        parts.push(Part::field("chats", few(&chats, NAMES_SHOWN, "")));
     }
-    parts.push(field("policy", policy.digest.short()));
-    let repositories: Vec<&String> = policy.repos.keys().collect();
-    let none = "none; `borg-host repo add owner/name PATH` adds one".to_owned();
-    parts.push(field("repositories", if repositories.is_empty() { none } else { few(&repositories) }));
+    parts.push(Part::field("policy", policy.digest.short()));
+    let none = "none; `borg-host repo add owner/name PATH` adds one";
+    parts.push(Part::field("repositories", few(policy.repos.keys(), NAMES_SHOWN, none)));
     Ok(parts)
 }
 
@@ -91,7 +93,7 @@ fn subscription(Subscription { told_ms, told }: &Subscription) -> Vec<Part> {
     let mut parts = Vec::new();
     if let Some(status) = told.get("status") {
         let reset = reset("reset").map(|reset| format!(", {reset}")).unwrap_or_default();
-        parts.push(field("subscription", format!("{status}{reset} (as of {})", utc(*told_ms))));
+        parts.push(Part::field("subscription", format!("{status}{reset} (as of {})", utc(*told_ms))));
     }
     for window in ["5h", "7d"] {
         let used = told.get(&format!("{window}-utilization")).and_then(|used| used.parse::<f64>().ok());
@@ -99,23 +101,10 @@ fn subscription(Subscription { told_ms, told }: &Subscription) -> Vec<Part> {
         let status = told.get(&format!("{window}-status")).filter(|status| *status != "allowed").cloned();
         let all: Vec<String> = [used, status, reset(&format!("{window}-reset"))].into_iter().flatten().collect();
         if !all.is_empty() {
-            parts.push(field(&format!("{window} window"), all.join(", ")));
+            parts.push(Part::field(format!("{window} window"), all.join(", ")));
         }
     }
     parts
-}
-
-fn field(label: &str, value: impl Into<String>) -> Part {
-    Part::Field { label: label.into(), value: value.into() }
-}
-
-fn few<'a, T: AsRef<str> + 'a>(names: impl IntoIterator<Item = &'a T>) -> String {
-    let mut names = names.into_iter().map(AsRef::as_ref);
-    let first: Vec<&str> = names.by_ref().take(NAMES_SHOWN).collect();
-    match names.count() {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }
 
 #[cfg(test)]

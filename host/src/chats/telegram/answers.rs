@@ -142,7 +142,7 @@ impl Shared {
                         match post {
                             Post::Answer { press, text, .. } => {
                                 if !courier::toast(&self.bot, press, text).await && !text.trim().is_empty() {
-                                    unheard.push(said(&waiting.chat, text));
+                                    unheard.push(Post::Send(TextPost::plain(&waiting.chat, text)));
                                 }
                             }
                             Post::Typing { .. } => courier::typing(&self.bot, &waiting.chat).await,
@@ -196,16 +196,4 @@ impl Shared {
         }
         self.conversation.exchange(self.mailbox.transport, update, 0, Some(key)).await
     }
-}
-
-/// The words of a toast that came too late, as a message of their own.
-fn said(chat: &str, text: &str) -> Post {
-    Post::Send(TextPost {
-        chat: chat.to_owned(),
-        text: text.to_owned(),
-        entities: String::new(),
-        buttons: Vec::new(),
-        reply_to: None,
-        silent: false,
-    })
 }

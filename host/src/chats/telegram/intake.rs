@@ -1,8 +1,8 @@
 //! Hears what people send: asks Telegram, keeps it in the journal, and only then tells Telegram that it has come.
 
 use super::{
-    POLL, courier,
-    outbox::pause_after,
+    courier,
+    pace::pause_after,
     passed_over::PassedOver,
     standing::Standing,
     updates::{self, WANTED},
@@ -14,8 +14,12 @@ use crate::{
     mail::{Change, Incoming, Mailbox},
 };
 use borg_core::event::{Body, HostEvent};
+use std::time::Duration;
 use teloxide_core::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters, requests::Requester, types};
 use tokio::{sync::watch, time::sleep};
+
+/// Longest wait for something to come.
+pub const POLL: Duration = Duration::from_secs(50);
 
 /// What to do about a failure that passes.
 pub const GOES_ON: &str = "nothing is lost; it goes on by itself when Telegram answers";

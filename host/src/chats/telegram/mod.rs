@@ -30,9 +30,11 @@ use answers::{Answers, Shared};
 use anyhow::{Context, Result};
 use borg_core::{intent::COMMANDS, people::Role, policy::Policy};
 use intake::Intake;
-use outbox::{Outbox, pause_after};
+use outbox::Outbox;
+use pace::pause_after;
 use pairing::Pairing;
 pub use pairing::forget as forget_pairing;
+pub use standing::NAME;
 use standing::Standing;
 use std::{path::Path, sync::Arc, time::Duration};
 use teloxide_core::{
@@ -40,11 +42,6 @@ use teloxide_core::{
 };
 use tokio::{sync::watch, time::sleep};
 
-/// Name of the transport, of its component, and before every chat and person of it.
-pub const NAME: &str = "telegram";
-
-/// Longest wait for something to come.
-const POLL: Duration = Duration::from_secs(50);
 /// What an answer may take on top of that.
 const MARGIN: Duration = Duration::from_secs(20);
 /// At most one edit of progress in this time.
@@ -96,7 +93,8 @@ impl Telegram {
         policies: &Path,
         data: &Path,
     ) -> Result<Telegram> {
-        let patient = default_reqwest_settings().timeout(POLL + MARGIN).build().context("preparing for Telegram")?;
+        let patient =
+            default_reqwest_settings().timeout(intake::POLL + MARGIN).build().context("preparing for Telegram")?;
         let (mut bot, mut polling) = (Bot::new(token), Bot::with_client(token, patient));
         if let Some(api) = api {
             let url = || api.parse().with_context(|| format!("TELEGRAM_API_URL is `{api}`, which is no address"));

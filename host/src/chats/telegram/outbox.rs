@@ -7,7 +7,7 @@
 use super::{
     courier::{self, Outcome},
     intake::TOKEN_REMEDY,
-    pace::Pace,
+    pace::{Pace, pause_after},
     standing::Standing,
 };
 use crate::{
@@ -26,8 +26,6 @@ use tokio::{
 
 /// Posts under way at the same time, each to another chat.
 const FLYING: usize = 16;
-/// Longest pause after failures in a row.
-const PAUSE: Duration = Duration::from_secs(60);
 /// Times a post is tried that Telegram does not answer in its own words, while it answers others so.
 const ATTEMPTS: u32 = 5;
 
@@ -206,9 +204,4 @@ impl Outbox {
 /// A pause from now, in milliseconds since 1970.
 fn later(pause: Duration) -> u64 {
     now_ms().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// 1, 2, 4 … seconds, at most [`PAUSE`].
-pub fn pause_after(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.min(6)).min(PAUSE)
 }

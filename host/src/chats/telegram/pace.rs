@@ -92,6 +92,14 @@ fn bucket_of(chat: i64, now: Instant) -> Bucket {
     if chat < 0 { Bucket::full(3.0, 17.0 / 60.0, now) } else { Bucket::full(2.0, 1.0, now) }
 }
 
+/// Longest pause after failures in a row.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// 1, 2, 4 … seconds, at most [`PAUSE`].
+pub fn pause_after(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(6)).min(PAUSE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

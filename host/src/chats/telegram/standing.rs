@@ -3,12 +3,14 @@
 //!
 //! Telegram may tell either of them again, and a crash makes us hear it again: whatever is as it should be already is left alone.
 
-use super::NAME;
 use crate::{clock::now_ms, engine::Desk, journal::JournalError};
 use borg_core::{
     event::{Body, ChatEvent, Event},
     owner::Owner,
 };
+
+/// Name of the transport, of its component, and before every chat and person of it.
+pub const NAME: &str = "telegram";
 
 /// Tells the engine what has become of chats. Cheap to clone.
 #[derive(Clone)]

@@ -1,10 +1,11 @@
 //! What the machine offers: kernel, init, Git, sandbox, disk, data directory.
 
-use super::{Finding, Report};
-use crate::cli::{failure, policy};
+use super::report::{Finding, Report};
+use crate::cli::policy;
 use anyhow::Result;
 use borg_core::policy::SandboxChoice;
 use borg_host::{
+    causes,
     git::{self, Git},
     host,
     sandbox::{Allowed, Docker, DockerSettings, InitBinary, Local, LocalSettings, Sandbox},
@@ -36,7 +37,7 @@ pub(super) async fn programs(report: &mut Report) -> Result<(Spawner, Option<Ini
         Ok(init) => Finding::good("borg-init", format!("{} is the one this build belongs to", init.path.display())),
         Err(error) => Finding::fault(
             "borg-init",
-            failure::chain(error),
+            causes::chain(error.as_ref()),
             "`cargo xtask build` in the checkout, or install borg afresh",
         ),
     })?;
@@ -66,7 +67,7 @@ async fn git(spawner: &Spawner, init: Option<&InitBinary>) -> Result<Finding> {
     };
     Ok(match version {
         Ok(version) => Finding::good("git", version),
-        Err(error) => Finding::fault("git", failure::chain(&error.into()), "`sudo apt-get install git`"),
+        Err(error) => Finding::fault("git", causes::chain(&error), "`sudo apt-get install git`"),
     })
 }
 
@@ -173,7 +174,7 @@ async fn sandbox(settings: &Settings, init: InitBinary, spawner: &Spawner, repor
         Err(error) => {
             let remedy =
                 "`sudo systemctl start docker`; or allow the weaker `sandbox = \"local\"` in policies/host.toml";
-            return report.add(Finding::fault("sandbox", failure::chain(&error.into()), remedy));
+            return report.add(Finding::fault("sandbox", causes::chain(&error), remedy));
         }
     };
     let strength = sandbox.describe().await;

@@ -1,17 +1,19 @@
 //! `borg-host doctor`: looks at everything a task will need, and for each fault says the command that mends it.
 
 mod machine;
+mod report;
 mod setup;
 mod shipped;
 
-use super::{failure, neutral, out};
+use self::report::{Finding, Report, State};
+use super::out;
 use anyhow::Result;
 use borg_host::{
+    causes,
     installation::{InstallationError, Standing},
     settings::Settings,
 };
 use clap::Args;
-use serde::Serialize;
 use std::process::ExitCode;
 
 /// Look at everything a task will need; each fault ends in what mends it
@@ -22,39 +24,6 @@ pub struct Doctor {
     /// Print a JSON array
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    Good,
-    Warning,
-    Fault,
-}
-
-/// What one look told.
-#[derive(Debug, Serialize)]
-pub struct Finding {
-    /// What was looked at.
-    pub what: String,
-    pub state: State,
-    pub detail: String,
-    /// A command or an edit; empty when nothing needs mending.
-    pub remedy: String,
-}
-
-impl Finding {
-    fn good(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Finding { what: what.into(), state: State::Good, detail: detail.into(), remedy: String::new() }
-    }
-
-    fn warning(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Finding { what: what.into(), state: State::Warning, detail: detail.into(), remedy: remedy.into() }
-    }
-
-    fn fault(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Finding { what: what.into(), state: State::Fault, detail: detail.into(), remedy: remedy.into() }
-    }
 }
 
 impl Doctor {
@@ -71,7 +40,7 @@ impl Doctor {
         let mut report = Report { prints: !self.json, findings: Vec::new() };
         machine::programs(&mut report).await?;
         let remedy = why.remedy();
-        report.add(Finding::fault("installation", failure::chain(&why.into()), remedy))?;
+        report.add(Finding::fault("installation", causes::chain(&why), remedy))?;
         self.end(&report)
     }
 
@@ -102,30 +71,4 @@ fn installation(settings: &Settings) -> Finding {
             None => "none".to_owned(),
         },
     )
-}
-
-/// Findings as they come: a person need not wait for the last to read the first.
-struct Report {
-    prints: bool,
-    findings: Vec<Finding>,
-}
-
-impl Report {
-    fn add(&mut self, finding: Finding) -> Result<()> {
-        if self.prints {
-            let mark = match finding.state {
-                State::Good => "good ",
-                State::Warning => "hm   ",
-                State::Fault => "FAULT",
-            };
-            // Indented, so that a snippet of a policy file stays whole.
-            let detail = finding.detail.trim_end().replace('\n', "\n       ");
-            out::line(neutral::text(&format!("{mark}  {}: {detail}", finding.what)))?;
-            if !finding.remedy.is_empty() {
-                out::line(neutral::text(&format!("       → {}", finding.remedy)))?;
-            }
-        }
-        self.findings.push(finding);
-        Ok(())
-    }
 }

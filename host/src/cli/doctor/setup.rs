@@ -1,7 +1,7 @@
 //! What was set up: settings, policy, people, plugins, agents, credentials, images, repositories, the journal.
 
-use super::{Finding, Report};
-use crate::cli::{failure, policy, repo, secret, source};
+use super::report::{Finding, Report};
+use crate::cli::{policy, repo, secret, source};
 use anyhow::Result;
 use borg_core::{
     bundle::spell_pin,
@@ -11,6 +11,7 @@ use borg_core::{
 };
 use borg_host::{
     agents::Agents,
+    causes,
     chats::telegram,
     clock::now_ms,
     compiler::{self, Waiting},
@@ -38,7 +39,7 @@ pub(super) async fn look(settings: &Settings, report: &mut Report) -> Result<()>
                     (source::render(errors, files), "mend the lines above; nothing of policy takes effect until then")
                 }
                 Some(PolicyError::Folder { .. } | PolicyError::File { .. }) | None => {
-                    (failure::chain(&error), "`borg-host init`")
+                    (causes::chain(error.as_ref()), "`borg-host init`")
                 }
             };
             return report.add(Finding::fault("policy", detail, remedy));
@@ -62,7 +63,7 @@ async fn telegram(settings: &Settings, report: &mut Report) -> Result<()> {
         Ok(None) => return Ok(()),
         Err(error) => {
             let remedy = "`borg-host secret set telegram`";
-            return report.add(Finding::fault("telegram", failure::chain(&error), remedy));
+            return report.add(Finding::fault("telegram", causes::chain(error.as_ref()), remedy));
         }
     };
     report.add(match telegram::ask(&token, settings.telegram_api()).await {
@@ -116,7 +117,7 @@ async fn journal(settings: &Settings, report: &mut Report) -> Result<()> {
             format!("its chain is broken at event {}: it was changed from outside", found.seq),
             remedy,
         ),
-        Err(error) => Finding::fault("journal", failure::chain(&error), remedy),
+        Err(error) => Finding::fault("journal", causes::chain(error.as_ref()), remedy),
     })
 }
 

@@ -1,7 +1,7 @@
 //! What this version ships in its policies and an installation of before lacks: sections, and budgets that still have the sizes of before.
 //! Nothing is done about it: policy is the operator's, and what is absent may be absent on purpose. The lines to add are shown.
 
-use super::{Finding, Report};
+use super::report::{Finding, Report};
 use crate::cli::policy::SHIPPED;
 use anyhow::Result;
 use borg_core::{

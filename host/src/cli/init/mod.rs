@@ -1,11 +1,14 @@
 //! `borg-host init`: writes what an installation starts from, and registers its folder for this user. What is there already stays, so that
 //! it can be run again at any time; where it is not yet this user's, it is shown, and taken over only when somebody says so.
 
+mod asked;
 mod questions;
 mod trust;
 
+use self::asked::{Answers, Repository, SandboxKind};
+pub use asked::Init;
+
 use super::{
-    failure::{Code, problem},
     neutral, out,
     policy::{self, Folder, SHIPPED},
     repo,
@@ -16,84 +19,11 @@ use borg_host::{
     environment::Environment,
     installation::{self, Registry, SETTINGS},
 };
-use clap::{Args, ValueEnum};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, io, path::Path, process::ExitCode};
 use toml_edit::{Array, Item, Value};
 
 const BORG_TOML: &str = include_str!("borg.toml");
 const ENV_EXAMPLE: &str = include_str!("env.example");
-
-/// Write borg.toml, policies/ and .env.example, name the first owner, and register the folder as yours
-///
-/// On a terminal it asks what a new installation needs; with --yes it takes the defaults. Files that are there already are left alone, so it may be
-/// run again: to add an owner or a repository, or to get files that a newer version brings.
-///
-/// Other commands read a folder only once it is registered for you, or when its borg.toml is named with --config. Where settings,
-/// policies, plugins or data lie in a folder that is not, what they set is shown and you are asked; nobody is asked with --yes, and
-/// it is refused then without --trust.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  borg-host init
-  borg-host init --yes --owner console:1000 --repository ~/shop --name acme/shop --check \"make test\"
-  borg-host init --yes --trust              registers what was set up before, as it is")]
-pub struct Init {
-    /// Folder to write to
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// Ask nothing; take the defaults for what no flag says
-    #[arg(long, short)]
-    yes: bool,
-    /// Take over what lies in the folder already, without being asked
-    #[arg(long)]
-    trust: bool,
-    /// Write files afresh that are there already; what was in them is lost
-    #[arg(long)]
-    force: bool,
-    /// First owner, as frontend:id; else you, at this machine's console
-    #[arg(long, value_name = "PERSON")]
-    owner: Option<String>,
-    /// A repository tasks may work on: a path on this machine
-    #[arg(long, value_name = "PATH")]
-    repository: Option<String>,
-    /// Name people use for that repository; else local/FOLDER
-    #[arg(long, value_name = "OWNER/NAME", requires = "repository")]
-    name: Option<String>,
-    /// Its test command
-    #[arg(long, value_name = "COMMAND", requires = "repository")]
-    check: Option<String>,
-    /// Where agents run; `local` is weaker and needs no Docker engine
-    #[arg(long, value_enum)]
-    sandbox: Option<SandboxKind>,
-    /// Where Claude's credential comes from: stored:claude, claude-credentials, env:NAME or file:PATH
-    #[arg(long, value_name = "SOURCE")]
-    secret: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SandboxKind {
-    Docker,
-    Local,
-}
-
-/// What to write, once everything is known.
-struct Answers {
-    /// None where the policy that is there has its owners.
-    owner: Option<PersonId>,
-    repository: Option<Repository>,
-    sandbox: Option<SandboxKind>,
-    secret: Option<String>,
-}
-
-struct Repository {
-    url: String,
-    name: String,
-    check: Option<String>,
-}
 
 impl Init {
     pub fn perform(self, environment: &Environment) -> Result<ExitCode> {
@@ -195,15 +125,4 @@ fn set_executors(policies: &Path, answers: &Answers) -> Result<()> {
         out::line(neutral::text(&format!("set      {} = \"{value}\"", path.join("."))))?;
     }
     Ok(())
-}
-
-/// A person as policy names them.
-fn person(text: &str) -> Result<PersonId> {
-    match text.split_once(':') {
-        Some((frontend, id)) if !frontend.is_empty() && !id.is_empty() => Ok(PersonId(text.to_owned())),
-        Some(_) | None => {
-            let remedy = "write frontend:id, as in `console:1000` for the Unix user with id 1000";
-            Err(problem(Code::Usage, format!("`{text}` is no person"), remedy))
-        }
-    }
 }

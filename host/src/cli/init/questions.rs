@@ -1,6 +1,6 @@
 //! What `init` asks a person at a terminal, and what it takes without asking.
 
-use super::{Answers, Init, Repository, person};
+use super::asked::{Answers, Init, Repository, person};
 use crate::cli::{
     failure::{self, Code, problem},
     neutral, repo,

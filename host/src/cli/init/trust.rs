@@ -1,6 +1,6 @@
 //! What lies in a folder that is not registered yet: shown, and taken over only when somebody says so. Nothing of it takes effect before that.
 
-use super::{Init, questions};
+use super::{asked::Init, questions};
 use crate::cli::{
     failure::{Code, problem},
     neutral, out,

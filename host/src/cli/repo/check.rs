@@ -1,12 +1,13 @@
 //! `borg-host repo check`: looks at repositories as a task would, and tells what a task would trip over.
 
 use crate::cli::{
-    failure::{self, Code, problem},
+    failure::{Code, problem},
     neutral, out, policy,
 };
 use anyhow::Result;
 use borg_core::policy::{Policy, RepoPolicy, SandboxChoice};
 use borg_host::{
+    causes,
     git::{
         self, Git,
         source::{Local, Source},
@@ -127,7 +128,7 @@ pub async fn report(name: &str, repo: &RepoPolicy, policy: &Policy, settings: &S
                 report.faults.extend(modules(&found.local, &branch).await);
             }
         }
-        Err(error) => report.faults.push(failure::chain(&error)),
+        Err(error) => report.faults.push(causes::chain(error.as_ref())),
     }
     if policy.host.sandbox == SandboxChoice::Docker {
         match image::is_present(settings.docker_host().as_deref(), &report.image).await {
@@ -136,7 +137,7 @@ pub async fn report(name: &str, repo: &RepoPolicy, policy: &Policy, settings: &S
                 "image {} is not here: `borg-host image build` makes borg-base; others come with `docker pull`",
                 report.image
             )),
-            Err(error) => report.faults.push(failure::chain(&error.into())),
+            Err(error) => report.faults.push(causes::chain(&error)),
         }
     }
     report

@@ -2,9 +2,10 @@
 
 use super::{Follow, Look};
 use crate::cli::{
+    asked::repository_and_words,
     control,
     failure::{Code, problem},
-    out, repository_and_words,
+    out,
 };
 use anyhow::Result;
 use borg_core::intent::{Intent, TaskRequest, check_texts};

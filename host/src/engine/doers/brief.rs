@@ -1,7 +1,10 @@
 //! Personas: asked for orders before a run, and for their opinion after it.
 
-use super::{chain, handoffs, plugin_failed, settings};
-use crate::workspace::Workspace;
+use super::{
+    given::{handoffs, settings},
+    performed::plugin_failed,
+};
+use crate::{causes::chain, workspace::Workspace};
 use borg_core::{
     dispatch::{Accepting, Briefing},
     effect::{AcceptOrder, BriefOrder},

@@ -1,9 +1,13 @@
 //! The host's own run of the test command: a clean checkout, the base's harness, a fresh sandbox without an agent, a way out, or a key.
 
-use super::{Runs, chain, runs::Held};
+use super::{
+    runs::{Held, Runs},
+    shown::shown,
+};
 use crate::{
+    causes::chain,
     clock::now_ms,
-    sandbox::{self, Line, OUT, RunDirs, Sandbox, Stream},
+    sandbox::{self, Line, OUT, Sandbox, Stream},
     workspace::{self, Attempt, HarnessFrom, Workspace},
 };
 use borg_core::{
@@ -124,19 +128,10 @@ impl Checker {
             bundle: None,
             policy: order.policy,
         };
-        let run_dirs = RunDirs {
-            workspace: dirs.workspace.clone(),
-            input: dirs.input.clone(),
-            out: dirs.out.clone(),
-            home: dirs.home.clone(),
-            run: dirs.run.clone(),
-            agent: None,
-            base_repo: None,
-        };
         if let Some(cause) = held.called_off() {
             return Ok(stopped(cause, begun));
         }
-        let started = self.sandbox.start(&spec, &run_dirs).await?;
+        let started = self.sandbox.start(&spec, &shown(&dirs)).await?;
         let (lines, queue) = mpsc::channel(1024);
         let (end, output) = tokio::join!(held.follow(&self.sandbox, 0, lines, None), gather(queue));
         let end = end?;

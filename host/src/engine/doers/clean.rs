@@ -1,6 +1,6 @@
 //! Removes what runs and owners leave on the disk and in the engine.
 
-use super::{Runs, persist};
+use super::{persist::persist, runs::Runs};
 use crate::{sandbox::Sandbox, workspace::Workspace};
 use borg_core::id::RunKey;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};

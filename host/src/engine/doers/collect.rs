@@ -1,7 +1,7 @@
 //! Collection, when the sandbox is dead for certain.
 
-use super::chain;
 use crate::{
+    causes::chain,
     sandbox::Sandbox,
     workspace::{Collect, Workspace},
 };

@@ -1,7 +1,8 @@
 //! Delivery: of an approved change, or of an answer.
 
-use super::{chain, handoffs};
+use super::given::handoffs;
 use crate::{
+    causes::chain,
     forge::branch::{self, Delivered, Delivery},
     git::source::Source,
     workspace::Workspace,

@@ -1,7 +1,8 @@
 //! Judgement: the survey of the change, and every rule's opinion of it.
 
-use super::{chain, settings};
+use super::given::settings;
 use crate::{
+    causes::chain,
     git::mirror::Mirror,
     workspace::{self, Workspace},
 };

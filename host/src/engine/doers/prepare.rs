@@ -1,8 +1,9 @@
 //! Prepares a task: the mirror is fresh, the base is known, and everything its agents need is there before any of them starts.
 
-use super::{bundle, chain};
+use super::given::bundle;
 use crate::{
     agents::Agents,
+    causes::chain,
     git::{mirror::Mirror, source::Source},
     sandbox::{self, Sandbox},
     secrets::SecretStore,

@@ -7,17 +7,20 @@
 mod before;
 
 use super::{
-    Performed, Runs, bundle, chain, held, limits, plugin_failed,
+    given::{bundle, settings},
+    held, limits,
+    performed::{Performed, plugin_failed},
     refused::{Refused, Watch},
-    runs::Held,
-    settings,
+    runs::{Held, Runs},
+    shown::shown,
 };
 use crate::{
     agents::{self, Agents},
+    causes::chain,
     clock::now_ms,
     engine::Handle,
     sandbox::{self, Found, Line, RunDirs, Sandbox, Stream},
-    workspace::{self, RunDir, Workspace},
+    workspace::{self, Workspace},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use borg_core::{
@@ -35,12 +38,9 @@ use borg_core::{
 use borg_gateway::{Door, Gateway};
 use borg_plugins::{Executor, Kind, MAX_BATCH_BYTES, Plugins};
 use serde_json::Value;
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 use tokio::sync::mpsc;
 
@@ -189,7 +189,14 @@ impl Runner {
         }
         let init_pid = match (fresh, &beginning) {
             (Some((agent, spec, base_repo)), _) => {
-                self.start(what, &executor, &spec, run_dirs(&dirs, agent, base_repo), handle).await?
+                self.start(
+                    what,
+                    &executor,
+                    &spec,
+                    RunDirs { agent, base_repo: Some(base_repo), ..shown(&dirs) },
+                    handle,
+                )
+                .await?
             }
             (None, Beginning::Adopted { found, .. }) => found.init_pid.unwrap_or(0),
             (None, Beginning::Fresh { .. }) => 0,
@@ -217,7 +224,7 @@ impl Runner {
             self.sandbox.remove(run).await?;
             return Ok(Performed::Lost);
         }
-        let left = before::left(what, earlier_ms);
+        let left = what.left(earlier_ms);
         let limits = limits::told(&order.limits, left, &spent, door.cap(), end.cause);
         let outcome = executor
             .finish(&settings, &job, &state, &end, &limits)
@@ -373,19 +380,6 @@ fn told_denial(tool: &str, detail: &str, persona: &str) -> DenialNote {
         what: format!("tool {}: {}", claimed(tool), claimed(detail)),
         rule: "the agent's own permissions, set from the grant, as it tells".into(),
         remedy: format!("[persona.{persona}] tools or write"),
-    }
-}
-
-/// The directories of a run as its sandbox gets them.
-fn run_dirs(dirs: &RunDir, agent: Option<PathBuf>, base_repo: PathBuf) -> RunDirs {
-    RunDirs {
-        workspace: dirs.workspace.clone(),
-        input: dirs.input.clone(),
-        out: dirs.out.clone(),
-        home: dirs.home.clone(),
-        run: dirs.run.clone(),
-        agent,
-        base_repo: Some(base_repo),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs of this process: whoever holds one hears when it is to end.
 
+use super::persist::persist;
 use crate::sandbox::{self, Line, Sandbox};
 use borg_core::{
     executor::{EndCause, RunEnd},
@@ -98,7 +99,7 @@ impl Held {
                 let killed = sandbox.kill(run, cause).await;
                 killed.inspect_err(|error| tracing::debug!(%run, %error, "it could not be killed, or was dead")).is_ok()
             };
-            if !super::persist(kill).await {
+            if !persist(kill).await {
                 tracing::warn!(%run, "it could not be killed; its limits still hold it");
             }
         };

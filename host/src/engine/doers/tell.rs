@@ -1,8 +1,8 @@
 //! Tells people. What a frontend away from the host needs beside the words is fetched here: a review there comes with its change, for
 //! nobody can look at it otherwise. A review goes to everybody who may decide on it, each copy with the buttons that are theirs.
 
-use super::chain;
 use crate::{
+    causes::chain,
     chats::{Chats, copies, person_of},
     journal::Reads,
     workspace::Workspace,

@@ -7,9 +7,10 @@ mod attest;
 mod plan;
 
 use super::{
-    Error, Found, InitBinary, Line, MountRules, RunDirs, Started, Strength, check_floor,
-    follow::{Fate, Reader, note_cause, noted_cause},
-    grace, job,
+    Error, Found, Line, MountRules, RunDirs, Started, Strength,
+    disk::check_floor,
+    follow::{Fate, Reader, grace, note_cause, noted_cause},
+    job,
     watch::{self, Progress, Watch},
 };
 use bollard::{
@@ -30,8 +31,9 @@ use borg_core::{
 };
 use borg_init::Record;
 use futures_util::StreamExt;
+pub use plan::DockerSettings;
 use plan::{Labels, Machine, Plan};
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// The engine's usual socket.
@@ -42,22 +44,6 @@ const ANSWER_SECONDS: u64 = 60;
 const READY: Duration = Duration::from_secs(20);
 /// Time for the engine to see a container dead after SIGKILL.
 const DEAD: Duration = Duration::from_secs(15);
-
-/// What the adapter is told at its start.
-#[derive(Clone, Debug)]
-pub struct DockerSettings {
-    /// `DOCKER_HOST`; none for the usual socket.
-    pub host: Option<String>,
-    /// Id of this installation: containers of others are never touched.
-    pub installation: String,
-    pub init: InitBinary,
-    /// What may be mounted: run directories, agent bundles, base repositories.
-    pub roots: Vec<PathBuf>,
-    /// The operator's home, whose secrets are never mounted.
-    pub home: Option<PathBuf>,
-    /// Bytes that must stay free where runs write; below it nothing starts.
-    pub free_floor_bytes: u64,
-}
 
 /// A Docker engine on this machine.
 pub struct Docker {

@@ -1,7 +1,9 @@
 //! What the engine is told about one container. Pure but for resolving paths; whether the engine obeyed is `attest.rs`.
 
-use super::DockerSettings;
-use crate::sandbox::{BASE_REPO, Error, MountRules, Refused, RunDirs, job};
+use crate::sandbox::{
+    Error, MountRules, Refused, RunDirs,
+    job::{self, InitBinary, Shown},
+};
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
     MountBindOptions, MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy,
@@ -171,22 +173,8 @@ fn mounts(
         Ok(())
     };
     add(&settings.init.path, borg_init::INIT, true)?;
-    add(&dirs.workspace, borg_init::WORKSPACE, spec.write.is_read_only())?;
-    add(&dirs.input, borg_init::IN, true)?;
-    add(&dirs.out, borg_init::OUT, false)?;
-    if spec.gateway {
-        add(&dirs.run, borg_init::RUN, true)?;
-    }
-    if let Some(agent) = &dirs.agent {
-        add(agent, borg_init::AGENT, true)?;
-    }
-    if let Some(repo) = &dirs.base_repo {
-        add(repo, BASE_REPO, true)?;
-    }
-    if spec.exec {
-        let [home, tmp] = job::home_dirs(dirs);
-        add(&home, borg_init::HOME, false)?;
-        add(&tmp, "/tmp", false)?;
+    for Shown { dir, inside, writable } in job::shown(spec, dirs) {
+        add(&dir, inside, !writable)?;
     }
     Ok(mounts)
 }
@@ -268,4 +256,20 @@ fn tmpfs(
         }
     }
     Ok(tmpfs)
+}
+
+/// What the adapter is told at its start.
+#[derive(Clone, Debug)]
+pub struct DockerSettings {
+    /// `DOCKER_HOST`; none for the usual socket.
+    pub host: Option<String>,
+    /// Id of this installation: containers of others are never touched.
+    pub installation: String,
+    pub init: InitBinary,
+    /// What may be mounted: run directories, agent bundles, base repositories.
+    pub roots: Vec<PathBuf>,
+    /// The operator's home, whose secrets are never mounted.
+    pub home: Option<PathBuf>,
+    /// Bytes that must stay free where runs write; below it nothing starts.
+    pub free_floor_bytes: u64,
 }

@@ -1,6 +1,6 @@
 //! Follows a file that a process writes, without polling, until that process has ended and all was read.
 
-use super::{End, Error};
+use super::Error;
 use rustix::fs::inotify;
 use std::{
     fs::File,
@@ -63,4 +63,11 @@ impl Tail {
             _ = self.ended.changed() => Ok(()),
         }
     }
+}
+
+/// How init itself ended.
+#[derive(Clone)]
+pub(super) struct End {
+    pub(super) status: Option<i32>,
+    pub(super) stderr: String,
 }

@@ -1,11 +1,10 @@
 //! What was asked back: who asked that somebody be made known, until they have confirmed it or ten minutes have passed. Durable, so that a
 //! restart in between takes nobody's answer.
 
-use super::put;
 use crate::{
     journal::JournalError,
     mail::{Asked, OPEN_MS},
-    store::{error::unread, sqlite::Sqlite},
+    store::{error::unread, rows::put, sqlite::Sqlite},
 };
 use borg_core::people::{PersonId, Role, role_word};
 use rusqlite::{OptionalExtension, Row, params};

@@ -4,12 +4,15 @@
 //! They are kept for 30 days, and for as long as the task they are about has not ended; those about no task for a year, since nobody here
 //! knows when it is decided who is let in.
 
-use super::{put, texts};
 use crate::{
     clock::now_ms,
     journal::JournalError,
     mail::{Offer, Offered},
-    store::{error::unread, sqlite::Sqlite},
+    store::{
+        error::unread,
+        rows::{put, texts},
+        sqlite::Sqlite,
+    },
 };
 use rusqlite::{Connection, params};
 

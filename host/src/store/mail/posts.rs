@@ -1,13 +1,14 @@
 //! Posts: each is queued once, in order, and stays until it is sent or given up. Newer content about a topic takes the place of what has
 //! not gone out yet.
 
-use super::{offers, put};
+use super::offers;
 use crate::{
     clock::now_ms,
     journal::{JournalError, REMEMBERED_MS},
     mail::{Head, Offer, Outgoing, Unsent},
     store::{
         error::{unread, unwritten},
+        rows::put,
         sqlite::Sqlite,
     },
 };

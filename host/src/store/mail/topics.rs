@@ -1,10 +1,10 @@
 //! Topics: what is said about one thing, in which chats, and which messages speak of which task.
 
-use super::{offers, posts, texts};
+use super::{offers, posts};
 use crate::{
     journal::JournalError,
     mail::Topic,
-    store::{error::unread, sqlite::Sqlite},
+    store::{error::unread, rows::texts, sqlite::Sqlite},
 };
 use borg_core::id::TaskId;
 use rusqlite::OptionalExtension;

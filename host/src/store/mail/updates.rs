@@ -1,12 +1,13 @@
 //! Updates: each is taken in once, however often the transport brings it, and waits until it is answered.
 
-use super::{follow, posts, put};
+use super::{follow, posts};
 use crate::{
     clock::now_ms,
     journal::{JournalError, REMEMBERED_MS},
     mail::{Answered, Arrived, Waiting},
     store::{
         error::{unread, unwritten},
+        rows::put,
         sqlite::Sqlite,
     },
 };

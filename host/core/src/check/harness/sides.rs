@@ -9,7 +9,7 @@ pub struct Sides<'a> {
     pub head: Option<&'a str>,
     /// The test command.
     pub command: &'a str,
-    /// True for a path that the head's tree has; asked only about those of [`Manifest::asks`].
+    /// True for a path that the head's tree has; asked only about those of [`super::Manifest::asks`].
     pub has: &'a dyn Fn(&str) -> bool,
 }
 

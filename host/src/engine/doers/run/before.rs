@@ -2,12 +2,13 @@
 
 use super::{Failure, Runner, start_failure};
 use crate::{
-    engine::doers::{chain, plugin_failed},
+    causes::chain,
+    engine::doers::performed::plugin_failed,
     sandbox::{BASE_REPO, GATEWAY_URL, HOME, IN, OUT, WORKSPACE},
     workspace::{Attempt, RunDir},
 };
 use borg_core::{
-    budget::{Budget, Hold, Spent},
+    budget::{Hold, Spent},
     dispatch::Running,
     effect::RunOrder,
     executor::{BaseFile, Job, WayOut},
@@ -73,7 +74,7 @@ impl Runner {
         earlier_ms: u64,
     ) -> Result<SandboxSpec, Failure> {
         let order = &what.order;
-        let left = left(what, earlier_ms);
+        let left = what.left(earlier_ms);
         let command = match executor.launch(settings, job).await {
             Ok(Ok(command)) => command,
             Ok(Err(why)) => {
@@ -136,7 +137,7 @@ impl Runner {
             run: what.order.run,
             socket: dirs.run.join("gateway.sock"),
             egress: what.egress.iter().map(|(name, entry)| way_out(name, entry)).collect(),
-            allowance: left(what, earlier_ms),
+            allowance: what.left(earlier_ms),
             spent_before: what.spent + Spent { wall_ms: earlier_ms, ..Spent::default() },
             elders: what.holds.iter().map(elder).collect(),
         };
@@ -145,11 +146,6 @@ impl Runner {
             .await
             .map_err(|error| start_failure(chain(&error), "`borg-host doctor`, then retry", false))
     }
-}
-
-/// What the run may still spend, when it has run for so long that no figure of its owner tells of yet.
-pub(super) fn left(what: &Running, earlier_ms: u64) -> Budget {
-    what.allowance.left(&Spent { wall_ms: earlier_ms, ..Spent::default() })
 }
 
 /// A way out as the agent sees it.
