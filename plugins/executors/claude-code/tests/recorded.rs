@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use borg_sdk::executor::{AgentEvent, EndCause, Executor, Job, Outcome, RunEnd, STATE_LIMIT_BYTES, Status};
+use borg_sdk::executor::{AgentEvent, EndCause, Executor, Job, Limit, Outcome, RunEnd, STATE_LIMIT_BYTES, Status};
 use claude_code::ClaudeCode;
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -346,4 +346,19 @@ proptest! {
         }
         ClaudeCode::finish(Job::default(), state, exited(code));
     }
+}
+
+#[test]
+fn a_limit_the_host_tells_of_is_why_an_agent_failed_and_no_reason_to_doubt_one_that_did_not() {
+    let limit = |reached| Limit { name: "turns".into(), given: 3, used: Some(3), reached };
+    let end = |code, reached| RunEnd { limits: vec![limit(reached)], ..exited(code) };
+    let outcome = finish(&[], end(1, true));
+    assert!(outcome.status == Status::Capped && outcome.message.contains("limit of turns"), "{}", outcome.message);
+    assert_eq!(finish(&[], end(1, false)).status, Status::Failed);
+    let result = |line: &str| [format!(r#"{{"type":"result",{line},"session_id":"s"}}"#)];
+    let failed = result(r#""subtype":"success","is_error":true,"result":"API Error""#);
+    assert_eq!(finish(&failed, end(1, true)).status, Status::Capped);
+    assert_eq!(finish(&failed, end(1, false)).status, Status::Transient);
+    let done = result(r#""subtype":"success","is_error":false,"result":"done""#);
+    assert_eq!(finish(&done, end(0, true)).status, Status::Completed);
 }
