@@ -10,11 +10,11 @@ use borg_core::{
     collect::{LeftBehind, LeftReason},
     executor::{AgentEvent, BaseFile, EndCause, Features, Job, Limit, OutcomeStatus, RunEnd, WayOut},
     facts::{
-        self, Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, HarnessOf, Hunk, OtherRun, Severity,
-        StageCommit, TestEvidence,
+        self, Change, ChangedFile, CheckOutcome, FileClass, FileMode, FileStatus, HarnessOf, Hidden, Hunk, OtherRun,
+        Severity, StageCommit, TestEvidence,
     },
     persona::{Acceptance, Report},
-    survey::{Hidden, Runs},
+    survey::Runs,
     tool::Tool,
 };
 use borg_plugins::{Facts, Kind, Plugins, Problem};
