@@ -106,7 +106,8 @@ fn find(path: &Path, cache: Option<&Cache>) -> Result<Found, Vec<LoadError>> {
     })
 }
 
-/// The `bundle.toml` beside the manifest of a plugin that asks for one, and only of such a one.
+/// The `bundle.toml` beside the manifest of a plugin that asks for one, and only of such a one. Those of contract 0.1.0 need none: there was
+/// no such file then.
 fn recipe(manifest_path: &Path, manifest: &Manifest) -> Result<Option<Recipe>, Vec<LoadError>> {
     let path = manifest_path.with_file_name(bundle::FILE);
     let one = |problem| vec![at(&path, problem)];
@@ -114,11 +115,15 @@ fn recipe(manifest_path: &Path, manifest: &Manifest) -> Result<Option<Recipe>, V
         return if path.exists() { Err(one(Problem::BundleUnasked)) } else { Ok(None) };
     };
     let text = read(&path, bundle::MAX_BYTES).map_err(|problem| match problem {
-        Problem::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
-            vec![at(manifest_path, Problem::NoBundle { asked: asked.clone() })]
-        }
-        problem => one(problem),
-    })?;
+        Problem::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => None,
+        problem => Some(one(problem)),
+    });
+    let text = match text {
+        Ok(text) => text,
+        Err(None) if Contract::of(&manifest.world) == Some(Contract::V0_1) => return Ok(None),
+        Err(None) => return Err(vec![at(manifest_path, Problem::NoBundle { asked: asked.clone() })]),
+        Err(Some(faults)) => return Err(faults),
+    };
     let text = String::from_utf8(text).map_err(|_| one(Problem::Manifest("is not UTF-8".to_owned())))?;
     let recipe = Recipe::parse(&SourceFile { name: bundle::FILE.to_owned(), text }).map_err(|faults| {
         let fault = |Diagnostic { line, message, hint, .. }| {

@@ -275,6 +275,16 @@ impl Plugins {
         }
     }
 
+    /// What the bundle of an executor is made of: what its folder brings. One of contract 0.1.0 may bring nothing, and have what another
+    /// brings under the name it asks for.
+    pub fn brought(&self, executor: &str) -> Option<Brought> {
+        let registry = self.registry();
+        let plugin = registry.current.get(executor).filter(|plugin| plugin.manifest.kind == Kind::Executor)?;
+        let asked = plugin.manifest.asks.bundle.as_ref()?;
+        let others = || registry.current.values().filter_map(|plugin| plugin.brought());
+        plugin.brought().or_else(|| others().find(|brought| brought.recipe.name == *asked))
+    }
+
     /// A chat frontend; see [`Self::persona`].
     pub fn chat(&self, name: &str, digest: Option<Digest>) -> Result<Chat, CallError> {
         let plugin = self.find(Kind::Chat, name, digest)?;

@@ -289,11 +289,9 @@ async fn executors(settings: &Settings, policy: &Policy, plugins: &Plugins, repo
 
 /// The programs of an executor's agent, where it needs any.
 async fn agent(settings: &Settings, policy: &Policy, plugins: &Plugins, name: &str, report: &mut Report) -> Result<()> {
-    let Some(brought) = plugins.executor(name, None).ok().and_then(|executor| executor.plugin().brought()) else {
-        return Ok(());
-    };
+    let Some(brought) = plugins.brought(name) else { return Ok(()) };
     let pin = policy.executors.get(name).and_then(|executor| executor.bundle);
-    let permitted = Agents::new(&settings.data_dir()).permitted(name, pin, Some(&brought)).await;
+    let permitted = Agents::new(&settings.data_dir()).permitted(&brought.executor, pin, Some(&brought)).await;
     report.add(match (permitted, pin) {
         (Ok(found), None) => Finding::warning(
             "agents",

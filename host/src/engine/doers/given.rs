@@ -44,6 +44,7 @@ pub(super) async fn bundle(
     }
     let name = &executor.info().name;
     // Of a component that was kept for a task under way nobody knows what it brought; its folder does, as it is now.
-    let brought = plugins.executor(name, None).ok().and_then(|current| current.plugin().brought());
-    agents.permitted(name, pin, brought.as_ref()).await.map(Some)
+    let brought = plugins.brought(name);
+    let whose = brought.as_ref().map_or(name, |brought| &brought.executor);
+    agents.permitted(whose, pin, brought.as_ref()).await.map(Some)
 }
