@@ -281,8 +281,7 @@ impl Plugins {
         let registry = self.registry();
         let plugin = registry.current.get(executor).filter(|plugin| plugin.manifest.kind == Kind::Executor)?;
         let asked = plugin.manifest.asks.bundle.as_ref()?;
-        let others = || registry.current.values().filter_map(|plugin| plugin.brought());
-        plugin.brought().or_else(|| others().find(|brought| brought.recipe.name == *asked))
+        made_of(plugin.brought(), asked, registry.current.values().filter_map(|plugin| plugin.brought()))
     }
 
     /// A chat frontend; see [`Self::persona`].
@@ -338,5 +337,33 @@ impl Registry {
 
     fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
         self.current.values().chain(&self.kept)
+    }
+}
+
+/// What was brought, else what somebody brings under the name that is asked for.
+fn made_of(own: Option<Brought>, asked: &str, mut others: impl Iterator<Item = Brought>) -> Option<Brought> {
+    own.or_else(|| others.find(|brought| brought.recipe.name == asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use borg_core::{bundle::Recipe, policy::source::SourceFile};
+
+    fn brought(executor: &str, name: &str) -> Brought {
+        let hash = "A".repeat(86);
+        let package = format!("[[package]]\narch = \"x86_64\"\nnpm = \"x\"\nintegrity = \"sha512-{hash}==\"\n");
+        let text = format!("name = \"{name}\"\nversion = \"1\"\n{package}[[program]]\nfrom = \"a\"\nto = \"bin/a\"\n");
+        let recipe = Recipe::parse(&SourceFile { name: "bundle.toml".into(), text }).unwrap();
+        Brought { executor: executor.into(), recipe, is_shipped: true }
+    }
+
+    #[test]
+    fn who_brings_nothing_has_what_another_brings_under_the_name_it_asks_for() {
+        let others = || [brought("a", "one"), brought("b", "two")].into_iter();
+        let whose = |own, asked| made_of(own, asked, others()).map(|brought| brought.executor);
+        assert_eq!(whose(None, "two").as_deref(), Some("b"));
+        assert_eq!(whose(None, "three"), None);
+        assert_eq!(whose(Some(brought("c", "two")), "two").as_deref(), Some("c"), "its own comes first");
     }
 }

@@ -78,18 +78,21 @@ async fn a_bundle_that_is_not_in_order_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn an_executor_of_0_1_0_brings_none_and_has_what_another_brings_under_the_name_it_asks_for() {
+async fn an_executor_of_0_1_0_may_ask_for_a_bundle_and_bring_none() {
     let mut home = Home::new();
     let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/compat/0.1.0/executor");
     home.folders = vec![old.to_str().unwrap().to_owned().leak(), "plugins"];
     let plugins = home.open_whole().await;
     assert_eq!(plugins.brought("claude-code"), None, "nobody brings it");
-    let place = home.lay("plugins", "outsider", Kind::Executor, "outsider", "[asks]\nbundle = \"claude-code\"");
-    fs::write(place.join("bundle.toml"), bundle("claude-code", "9.9.9")).unwrap();
-    assert!(plugins.reload(&home.permits).await.is_empty());
-    let brought = plugins.brought("claude-code").unwrap();
-    assert_eq!((brought.executor.as_str(), brought.recipe.version.as_str()), ("outsider", "9.9.9"));
     assert_eq!(plugins.brought("liar"), None, "it asks for none");
+    let outsider = lay_outsider(&home, "plugins", "1.0.0");
+    assert!(plugins.reload(&home.permits).await.is_empty());
+    assert_eq!(plugins.brought("outsider").unwrap().executor, "outsider");
+    assert_eq!(plugins.brought("claude-code"), None, "that is another's");
+    // Of today's contract nobody may.
+    fs::remove_file(outsider.join("bundle.toml")).unwrap();
+    let errors = plugins.reload(&home.permits).await;
+    assert!(matches!(errors.as_slice(), [LoadError { problem: Problem::NoBundle { .. }, .. }]), "{errors:?}");
 }
 
 #[tokio::test]
