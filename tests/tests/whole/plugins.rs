@@ -127,7 +127,9 @@ fn a_new_persona_is_dropped_into_a_running_host() {
 #[test]
 fn who_waits_for_plugins_to_be_compiled_is_told_so_and_nobody_else() {
     let repo = shop();
-    let Some(mut host) = started(&repo) else { return };
+    // Nothing was compiled for it beforehand.
+    let Some(setup) = crash::setup(Sandbox::strongest()) else { return };
+    let mut host = setup.repository(REPOSITORY, &repo, Some(CHECK)).unwrap().start().unwrap();
     let told = |host: &Host| host.log().matches("compiling plugins for this machine").count();
     assert_eq!(told(&host), 1, "{}", host.log());
     // One that comes later is compiled, too; nobody waits for that.

@@ -111,9 +111,24 @@ fn links_of_the_documents_lead_somewhere() {
         let folder = root().join(name).parent().expect("a file has a folder").to_owned();
         let text = read(name);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(link.starts_with("https://") || folder.join(link).exists(), "{name} links to {link}");
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            assert!(folder.join(file).exists(), "{name} links to {link}");
+            let Some(heading) = heading else { continue };
+            let there = read(folder.join(file).strip_prefix(root()).expect("below the root").to_str().expect("UTF-8"));
+            assert!(there.lines().any(|line| anchor(line).as_deref() == Some(heading)), "{name} links to {link}");
         }
     }
+}
+
+/// What a heading is linked to by: its words in lower case, with hyphens between them.
+fn anchor(line: &str) -> Option<String> {
+    let words = line.trim_start_matches('#');
+    let is_word = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    line.starts_with('#')
+        .then(|| words.trim().to_lowercase().chars().filter(is_word).collect::<String>().replace(' ', "-"))
 }
 
 #[test]
@@ -123,7 +138,8 @@ fn every_test_that_security_names_exists() {
     assert!(named.len() > 40, "only {} tests are named", named.len());
     for (file, test) in named {
         let source = read(&format!("{file}.rs"));
-        assert!(source.contains(&format!("fn {test}(")), "{file}.rs has no {test}");
+        let is_there = ["(", "<"].iter().any(|next| source.contains(&format!("fn {test}{next}")));
+        assert!(is_there, "{file}.rs has no {test}");
     }
 }
 

@@ -198,7 +198,8 @@ fn the_first_ctrl_c_stops_in_order_and_the_second_at_once() {
 
 #[test]
 fn a_pipe_gets_plain_lines() {
-    let Some(host) = installation(&gate::repo().unwrap()) else { return };
+    let repo = gate::repo().unwrap();
+    let Some(host) = installation(&repo) else { return };
     let mut run = host.command(&["run"]);
     run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = run.spawn().unwrap();
