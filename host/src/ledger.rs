@@ -3,7 +3,7 @@
 
 use crate::{
     clock::now_ms,
-    engine::Handle,
+    engine::handle::Handle,
     journal::{Batch, Journal, JournalError, LedgerRow, patiently},
 };
 use borg_core::{

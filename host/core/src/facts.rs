@@ -1,6 +1,6 @@
 //! Facts about a change and what rules find in them. The WIT form of these is `wit/rule.wit`, where each field is described.
 
-use crate::{check::harness::Overlaid, collect::LeftBehind, survey::Runs};
+use crate::{check::harness::Overlaid, collect::LeftBehind, survey::runs::cause::Runs};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub use misconduct::{Caught, Misconduct};
 pub use operators::{Operators, here, person_of};
 pub use reach::Reach;
 
-use crate::{engine::Handle, mail::Mailbox};
+use crate::{engine::handle::Handle, mail::Mailbox};
 use borg_core::chat::{Notice, Post, Said, Update};
 use borg_plugins::{CallError, Kind, Plugins};
 use serde_json::Value;

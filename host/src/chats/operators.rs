@@ -3,7 +3,7 @@
 //! Owners are those of the policy in force. Whoever sits at the terminal hears what is said while they sit there; what goes by mail waits.
 
 use super::{Caught, Chats};
-use crate::{clock::now_ms, engine::Handle};
+use crate::{clock::now_ms, engine::handle::Handle};
 use borg_core::{
     chat::{Button, Notice, NoticeKind, Part},
     event::{Body, Event, HostEvent},

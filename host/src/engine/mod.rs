@@ -7,7 +7,7 @@
 mod commands;
 pub mod desk;
 pub mod doers;
-mod handle;
+pub mod handle;
 mod once;
 mod oversize;
 pub mod room;

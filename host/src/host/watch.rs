@@ -2,7 +2,7 @@
 
 use crate::{
     chats::Operators,
-    engine::Handle,
+    engine::handle::Handle,
     journal::Reads,
     policies::{fingerprint, load},
     secrets::SecretStore,

@@ -12,7 +12,7 @@ mod marks;
 mod patch;
 mod quote;
 mod raw;
-mod runs;
+pub(crate) mod runs;
 mod scripts;
 
 pub use attributes::attributes;

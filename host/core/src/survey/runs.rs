@@ -5,7 +5,7 @@
 //! person. Files of CI have a class of their own ([`super::classify`]), which policy protects as well; its rows are for those that lie
 //! elsewhere than a vendor looks by default.
 
-mod cause;
+pub(crate) mod cause;
 mod table;
 
 pub use cause::{Cause, Runs};

@@ -26,7 +26,7 @@ pub(super) use performed::Performed;
 pub use prepare::has_test_target;
 pub(super) use runs::Runs;
 
-use super::Handle;
+use super::handle::Handle;
 use crate::{
     agents::Agents, chats::Chats, journal::Reads, sandbox::Sandbox, secrets::SecretStore, workspace::Workspace,
 };

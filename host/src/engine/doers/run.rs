@@ -18,7 +18,7 @@ use crate::{
     agents::{self, Agents},
     causes::chain,
     clock::now_ms,
-    engine::Handle,
+    engine::handle::Handle,
     sandbox::{self, Found, Line, RunDirs, Sandbox, Stream},
     workspace::{self, Workspace},
 };
